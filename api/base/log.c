@@ -1,0 +1,190 @@
+#include "api/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <syslog.h>
+#include <sodium.h>
+
+#include "api/base/clock.h"
+
+/* What is shown of a line. */
+#define LINE_MAX_BYTES 1023
+
+static struct {
+	pthread_mutex_t lock;   /* guards all below */
+	enum log_level level;   /* read without the lock, as an atomic */
+	bool syslog;
+	int fd;                 /* owned when path is set */
+	char *path;             /* owned; NULL: no file */
+	char *secrets[LOG_SECRETS_MAX]; /* owned */
+	size_t next_secret;
+} log_state = { .lock = PTHREAD_MUTEX_INITIALIZER, .level = LOG_LEVEL_WARNING, .fd = STDERR_FILENO };
+
+static const char *const level_words[] = { "error", "warning", "info", "debug" };
+static const int syslog_priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+void log_set_level(enum log_level level)
+{
+	__atomic_store_n(&log_state.level, level, __ATOMIC_RELAXED);
+}
+
+int log_level_parse(const char *word, enum log_level *ret_level)
+{
+	for (size_t i = 0; i < array_len(level_words); i++) {
+		if (!strcmp(word, level_words[i])) {
+			*ret_level = (enum log_level)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+void log_to_stderr(void)
+{
+	scoped_lock(&log_state.lock);
+	if (log_state.path) {
+		close(log_state.fd);
+		free(log_state.path);
+	}
+	log_state.path = NULL;
+	log_state.fd = STDERR_FILENO;
+	log_state.syslog = false;
+}
+
+void log_to_syslog(const char *ident)
+{
+	scoped_lock(&log_state.lock);
+	openlog(ident, LOG_PID, LOG_DAEMON);
+	log_state.syslog = true;
+}
+
+static int open_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int log_to_file(const char *path)
+{
+	cleanup_close_ int fd = open_file(path);
+	char *copy;
+
+	if (fd < 0)
+		return fd;
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	scoped_lock(&log_state.lock);
+	if (log_state.path) {
+		close(log_state.fd);
+		free(log_state.path);
+	}
+	log_state.path = copy;
+	log_state.fd = steal_fd(&fd);
+	log_state.syslog = false;
+	return 0;
+}
+
+int log_reopen(void)
+{
+	int fd;
+
+	scoped_lock(&log_state.lock);
+	if (!log_state.path)
+		return 0;
+	fd = open_file(log_state.path);
+	if (fd < 0)
+		return fd;
+	close(log_state.fd);
+	log_state.fd = fd;
+	return 0;
+}
+
+void log_redact(const char *secret)
+{
+	char *copy;
+
+	/* A word this short would blank out ordinary text. */
+	if (!secret || strlen(secret) < 6)
+		return;
+	copy = strdup(secret);
+	if (!copy)
+		return;
+	scoped_lock(&log_state.lock);
+	for (size_t i = 0; i < LOG_SECRETS_MAX; i++) {
+		if (log_state.secrets[i] && !strcmp(log_state.secrets[i], secret)) {
+			free(copy);
+			return;
+		}
+	}
+	if (log_state.secrets[log_state.next_secret]) {
+		sodium_memzero(log_state.secrets[log_state.next_secret], strlen(log_state.secrets[log_state.next_secret]));
+		free(log_state.secrets[log_state.next_secret]);
+	}
+	log_state.secrets[log_state.next_secret] = copy;
+	log_state.next_secret = (log_state.next_secret + 1) % LOG_SECRETS_MAX;
+}
+
+/* The length of the longest secret that stands at p, or of its beginning that the end of a cut line left; 0: none. */
+static size_t secret_length(const char *p, size_t left, bool cut)
+{
+	size_t longest = 0;
+
+	for (size_t i = 0; i < LOG_SECRETS_MAX; i++) {
+		size_t n = log_state.secrets[i] ? strlen(log_state.secrets[i]) : 0;
+
+		if (n > left)
+			n = cut ? left : 0;
+		if (n > longest && !strncmp(p, log_state.secrets[i], n))
+			longest = n;
+	}
+	return longest;
+}
+
+/* Only a secret's beginning, at the very end, can be shorter than what stands in for it. */
+static void blank_secrets(char *line, size_t len, bool cut)
+{
+	char *to = line;
+
+	for (size_t i = 0; i < len;) {
+		size_t n = secret_length(line + i, len - i, cut);
+
+		if (n) {
+			memcpy(to, "***", 3);
+			to += 3;
+			i += n;
+		} else {
+			*to++ = line[i++];
+		}
+	}
+	*to = '\0';
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	char line[LINE_MAX_BYTES + sizeof("***")], when[CLOCK_TEXT_SIZE];
+	va_list ap;
+	int n;
+
+	if (level > __atomic_load_n(&log_state.level, __ATOMIC_RELAXED))
+		return;
+	va_start(ap, fmt);
+	n = vsnprintf(line, LINE_MAX_BYTES + 1, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	clock_format_rfc3339(clock_wall_ns(), when, sizeof(when));
+	scoped_lock(&log_state.lock);
+	blank_secrets(line, strlen(line), n > LINE_MAX_BYTES);
+	/* A log line is one line, whatever a server or a file name put into it. */
+	for (char *p = line; *p; p++) {
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	}
+	if (log_state.syslog)
+		syslog(syslog_priorities[level], "%s", line);
+	else
+		dprintf(log_state.fd, "%s cfcfs[%d] %s: %s\n", when, (int)getpid(), level_words[level], line);
+}

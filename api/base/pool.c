@@ -1,0 +1,160 @@
+#include "api/base/pool.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "api/base/clock.h"
+
+/* An idle thread leaves after this time. */
+#define POOL_IDLE_MS 5000
+
+struct task {
+	void (*run)(void *arg);
+	void *arg;
+	struct task *next;
+};
+
+struct pool {
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t work;  /* a task was queued, or the pool ends */
+	pthread_cond_t done;  /* a thread left, or the last task ended */
+	struct task *head, **tail; /* owned */
+	unsigned queued, idle, threads;
+	unsigned tasks;       /* accepted and not ended */
+	bool ending;
+	/* Fixed after pool_new: */
+	unsigned max;
+	size_t stack_bytes;
+	char name[16];
+};
+
+static struct task *take_task(struct pool *pool)
+{
+	struct task *task = pool->head;
+
+	if (task) {
+		pool->head = task->next;
+		if (!pool->head)
+			pool->tail = &pool->head;
+		pool->queued--;
+	}
+	return task;
+}
+
+static void *thread_main(void *arg)
+{
+	struct pool *pool = arg;
+
+	pthread_setname_np(pthread_self(), pool->name);
+	pthread_mutex_lock(&pool->lock);
+	for (;;) {
+		struct task *task = take_task(pool);
+
+		if (task) {
+			pthread_mutex_unlock(&pool->lock);
+			task->run(task->arg);
+			free(task);
+			pthread_mutex_lock(&pool->lock);
+			if (--pool->tasks == 0)
+				pthread_cond_broadcast(&pool->done);
+			continue;
+		}
+		if (pool->ending)
+			break;
+		pool->idle++;
+		if (clock_cond_wait(&pool->work, &pool->lock, clock_after_ms(POOL_IDLE_MS)) == -ETIMEDOUT && !pool->head) {
+			pool->idle--;
+			break;
+		}
+		pool->idle--;
+	}
+	pool->threads--;
+	pthread_cond_broadcast(&pool->done);
+	pthread_mutex_unlock(&pool->lock);
+	return NULL;
+}
+
+struct pool *pool_new(const char *name, unsigned max, size_t stack_bytes)
+{
+	struct pool *pool = calloc(1, sizeof(*pool));
+
+	if (!pool)
+		return NULL;
+	pthread_mutex_init(&pool->lock, NULL);
+	clock_cond_init(&pool->work);
+	clock_cond_init(&pool->done);
+	pool->tail = &pool->head;
+	pool->max = max;
+	pool->stack_bytes = stack_bytes;
+	snprintf(pool->name, sizeof(pool->name), "%s", name);
+	return pool;
+}
+
+static int start_thread(struct pool *pool)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	pthread_t thread;
+	int r;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, pool->stack_bytes);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&thread, &attr, thread_main, pool);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+int pool_run(struct pool *pool, void (*run)(void *arg), void *arg)
+{
+	struct task *task = malloc(sizeof(*task));
+
+	if (!task)
+		return -ENOMEM;
+	*task = (struct task){ .run = run, .arg = arg };
+	scoped_lock(&pool->lock);
+	if (pool->queued >= pool->idle && pool->threads < pool->max) {
+		if (start_thread(pool) == 0) {
+			pool->threads++;
+		} else if (pool->threads == 0) {
+			free(task);
+			return -EAGAIN;
+		}
+	}
+	*pool->tail = task;
+	pool->tail = &task->next;
+	pool->queued++;
+	pool->tasks++;
+	pthread_cond_signal(&pool->work);
+	return 0;
+}
+
+int pool_wait_idle(struct pool *pool, int64_t deadline_ms)
+{
+	int r = 0;
+
+	scoped_lock(&pool->lock);
+	while (pool->tasks && r == 0)
+		r = clock_cond_wait(&pool->done, &pool->lock, deadline_ms);
+	return pool->tasks ? -ETIMEDOUT : 0;
+}
+
+struct pool *pool_free(struct pool *pool)
+{
+	if (!pool)
+		return NULL;
+	pthread_mutex_lock(&pool->lock);
+	pool->ending = true;
+	pthread_cond_broadcast(&pool->work);
+	while (pool->threads)
+		pthread_cond_wait(&pool->done, &pool->lock);
+	pthread_mutex_unlock(&pool->lock);
+	pthread_cond_destroy(&pool->done);
+	pthread_cond_destroy(&pool->work);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+	return NULL;
+}

@@ -1,0 +1,28 @@
+/*
+ * One thread's wait that another can end. A struct waiter belongs to the thread that waits (it usually lives
+ * in its request); whoever can end the wait registers a pointer to it under a lock of its own and takes it
+ * out again before the owner may go on. waiter_wake and waiter_cancel take the waiter's lock only, so they
+ * may be called with any other lock held.
+ */
+#pragma once
+
+#include "api/base/cleanup.h"
+
+struct waiter {
+	pthread_mutex_t lock; /* guards the two flags */
+	pthread_cond_t cond;
+	bool woken;
+	bool canceled; /* stays set */
+};
+
+int waiter_init(struct waiter *w);
+void waiter_destroy(struct waiter *w);
+
+/*
+ * Waits until waiter_wake (0), waiter_cancel (-EINTR) or the deadline (-ETIMEDOUT). A wake that came before the
+ * call counts, and is used up by it. With ignore_cancel a cancel does not end the wait.
+ */
+int waiter_wait(struct waiter *w, int64_t deadline_ms, bool ignore_cancel);
+void waiter_wake(struct waiter *w);
+void waiter_cancel(struct waiter *w);
+bool waiter_canceled(struct waiter *w);
