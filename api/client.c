@@ -1,0 +1,494 @@
+#include "api/client.h"
+
+#include <errno.h>
+
+#include "api/base/clock.h"
+#include "api/base/log.h"
+#include "api/base/rand.h"
+#include "api/client_deadline.h"
+#include "api/credentials.h"
+#include "api/credentials_secret.h"
+#include "api/envelope.h"
+#include "api/headers.h"
+#include "api/metrics.h"
+#include "api/oneline.h"
+#include "api/retry.h"
+#include "api/transport.h"
+
+struct client {
+	pthread_mutex_t lock;         /* guards credentials, headers, callers, ending */
+	struct credentials *credentials; /* owned */
+	struct headers *headers;      /* owned reference: of the present credentials */
+	unsigned callers;             /* threads inside client_call */
+	pthread_cond_t left;          /* callers became 0 */
+	bool ending;
+	struct metrics metrics;
+	/* Fixed: */
+	struct transport *transport;  /* owned */
+	char *prefix;                 /* owned: the base address, account and all */
+	char *host;                   /* owned: for messages */
+	unsigned retries;
+	int64_t timeout_ms;
+};
+
+/* One client_call on its way. */
+struct trip {
+	struct client *client;
+	const struct call *call;
+	struct err *err;
+	char *url;                /* owned */
+	struct waiter *waiter;    /* borrowed */
+	int64_t deadline_ms;
+	struct headers *headers;  /* owned reference: those that were sent last */
+	unsigned tries;
+	bool denied;              /* the credentials were looked at once more */
+	bool maybe_done;          /* something was sent that may have been carried out */
+	int64_t retry_after_ms;   /* what the last answer asked for; -1: nothing */
+};
+
+/* ---- one exchange ---- */
+
+static void describe_resume(int64_t resume_ms, char *text, size_t size)
+{
+	int64_t left = clock_left_ms(resume_ms);
+	struct timespec ts = clock_timespec(clock_wall_ns() + left * NSEC_PER_MSEC);
+	char when[16] = "";
+	struct tm tm;
+
+	localtime_r(&ts.tv_sec, &tm);
+	strftime(when, sizeof(when), "%H:%M:%S", &tm);
+	snprintf(text, size, "calls go on at %s (in %lld s)", when, (long long)(left + MSEC_PER_SEC - 1) / MSEC_PER_SEC);
+}
+
+static int limited(struct trip *trip, int64_t resume_ms)
+{
+	char resume[64];
+
+	describe_resume(resume_ms, resume, sizeof(resume));
+	return err_set(trip->err, EAGAIN, "the account's rate limit is used up; %s", resume);
+}
+
+static int not_sent(struct trip *trip, const struct exchange *ex)
+{
+	switch (ex->end) {
+	case END_LIMITED:
+		return limited(trip, ex->resume_ms);
+	case END_CLOSED:
+		return err_set(trip->err, EIO, "the client is ending");
+	default:
+		return err_set(trip->err, ETIMEDOUT, "the deadline passed while the call waited for its turn (rps, burst, max_conns)");
+	}
+}
+
+/*
+ * The service says the same (403, 10000) of an unknown token and of one that lacks a permission. One that was accepted
+ * before is known.
+ */
+static int judge_denied(struct trip *trip, int status, int r)
+{
+	if (r != -EACCES || status != 403 || !retry_is_write(trip->call) ||
+	    !__atomic_load_n(&trip->headers->accepted, __ATOMIC_RELAXED))
+		return r;
+	return err_set(trip->err, EPERM, "the credentials lack the permission for changes (Workers Containers Write)");
+}
+
+/* An answer came. */
+static enum outcome judge(struct trip *trip, const struct exchange *ex, struct answer *ret, int *ret_r)
+{
+	struct envelope_facts facts;
+	bool write = retry_is_write(trip->call);
+
+	*ret_r = envelope_take(ex->status, ex->content_type, ex->answer.data, ex->answer.len, write, ret, trip->err, &facts);
+	if (ex->ray[0])
+		snprintf(trip->err->request_id, sizeof(trip->err->request_id), "%s", ex->ray);
+	trip->err->http_status = ex->status;
+	if (*ret_r == 0) {
+		snprintf(ret->request_id, sizeof(ret->request_id), "%s", ex->ray);
+		ret->sent_ms = ex->sent_ms;
+		__atomic_store_n(&trip->headers->accepted, true, __ATOMIC_RELAXED);
+		return OUTCOME_DONE;
+	}
+	*ret_r = judge_denied(trip, ex->status, *ret_r);
+	if (ex->status == 429) {
+		limited(trip, ex->resume_ms);
+		return OUTCOME_LIMITED;
+	}
+	trip->retry_after_ms = ex->rate.retry_after_ms;
+	if ((ex->status == 503 && ex->rate.retry_after_ms >= 0) || ex->status == 408 || ex->status == 425)
+		return OUTCOME_UNSENT;
+	if (ex->status >= 500 || (facts.foreign && (ex->status < 300 || ex->status >= 400)))
+		return OUTCOME_LOST;
+	return facts.refused_credentials ? OUTCOME_DENIED : OUTCOME_REFUSED;
+}
+
+static enum outcome judge_exchange(struct trip *trip, struct exchange *ex, struct answer *ret, int *ret_r)
+{
+	enum outcome outcome;
+
+	if (ex->end != END_ANSWER) {
+		*ret_r = not_sent(trip, ex);
+		return OUTCOME_ENDED;
+	}
+	if (ex->status)
+		outcome = judge(trip, ex, ret, ret_r);
+	else
+		outcome = retry_lost_connection(ex, transport_sent(trip->client->transport, ex), trip->client->host, ret_r,
+						trip->err);
+	metrics_count(&trip->client->metrics, trip->call->operation, ex->status, ex->seconds);
+	/* Not the error's text: it is scrubbed of what the request held only when the call ends. */
+	log_debug("%s %s %s: %d in %.1f ms", trip->call->operation, trip->call->method, trip->call->path, ex->status,
+		  ex->seconds * 1000);
+	return outcome;
+}
+
+/* The thread did not report, or the waiter was cancelled. */
+static enum outcome judge_interrupted(struct trip *trip, struct exchange *ex, int *ret_r)
+{
+	bool sent = transport_sent(trip->client->transport, ex);
+
+	if (*ret_r == -EINTR)
+		err_set(trip->err, EINTR, "interrupted");
+	else if (*ret_r == -ESHUTDOWN)
+		*ret_r = err_set(trip->err, EIO, "the client is ending");
+	else
+		*ret_r = err_set(trip->err, ETIMEDOUT, "%s did not answer in time", trip->client->host);
+	if (sent)
+		metrics_count(&trip->client->metrics, trip->call->operation, 0, 0);
+	trip->maybe_done |= sent;
+	return OUTCOME_ENDED;
+}
+
+static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
+{
+	struct client *client = trip->client;
+	const struct call *call = trip->call;
+	enum outcome outcome;
+	struct exchange *ex;
+
+	headers_unref(trip->headers);
+	pthread_mutex_lock(&client->lock);
+	trip->headers = headers_ref(client->headers);
+	pthread_mutex_unlock(&client->lock);
+	ex = exchange_new(call->method, trip->url, call->body, call->body_len, trip->headers);
+	if (!ex) {
+		*ret_r = err_set(trip->err, ENOMEM, "out of memory");
+		return OUTCOME_REFUSED;
+	}
+	ex->write = call->flags & CALL_WRITE;
+	ex->endpoint = hash64(call->operation, strlen(call->operation));
+	ex->deadline_ms = trip->deadline_ms;
+	trip->retry_after_ms = -1;
+	*ret_r = transport_run(client->transport, ex, trip->waiter, ex->write && trip->maybe_done);
+	if (*ret_r < 0)
+		outcome = judge_interrupted(trip, ex, ret_r);
+	else
+		outcome = judge_exchange(trip, ex, ret, ret_r);
+	trip->maybe_done |= outcome == OUTCOME_LOST;
+	transport_release(client->transport, ex);
+	return outcome;
+}
+
+/* ---- the whole call ---- */
+
+/* With the lock held. */
+static int renew_headers(struct client *client, struct err *err)
+{
+	struct headers *fresh = headers_new(credentials_headers(client->credentials));
+
+	if (!fresh)
+		return err_set(err, ENOMEM, "out of memory");
+	headers_unref(client->headers);
+	client->headers = fresh;
+	return 0;
+}
+
+static int reload(struct client *client, struct err *err)
+{
+	int r;
+
+	scoped_lock(&client->lock);
+	r = credentials_reload(client->credentials, err);
+	if (r == 1 && renew_headers(client, err) < 0)
+		return -ENOMEM;
+	return r;
+}
+
+int client_reload_credentials(struct client *client, struct err *err)
+{
+	int r = reload(client, err);
+
+	if (r == 1)
+		log_info("credentials were read again and differ");
+	return r < 0 ? r : 0;
+}
+
+/* Whether the credentials are now others than those that were refused. */
+static bool has_new_credentials(struct trip *trip)
+{
+	struct client *client = trip->client;
+	struct err err = ERR_INIT;
+	bool changed;
+
+	if (trip->denied)
+		return false;
+	trip->denied = true;
+	if (reload(client, &err) < 0)
+		log_warning("the credentials cannot be read again: %s", err.text);
+	pthread_mutex_lock(&client->lock);
+	changed = client->headers != trip->headers;
+	pthread_mutex_unlock(&client->lock);
+	return changed;
+}
+
+/* 0, or -EINTR. */
+static int pause_until(struct trip *trip, int64_t until_ms)
+{
+	bool committed = trip->call->flags & CALL_WRITE && trip->maybe_done;
+	int r;
+
+	do {
+		r = waiter_wait(trip->waiter, until_ms, committed);
+	} while (r == 0 && clock_now_ms() < until_ms);
+	return r == -EINTR ? err_set(trip->err, EINTR, "interrupted") : 0;
+}
+
+/* A DELETE that is sent again because its answer was lost finds nothing: the first one did it. */
+static bool is_deleted_already(const struct trip *trip, enum outcome outcome, int r)
+{
+	return outcome == OUTCOME_REFUSED && r == -ENOENT && trip->maybe_done && trip->tries > 1 &&
+	       !strcmp(trip->call->method, "DELETE");
+}
+
+/* The failure of an earlier try says more than that there was no time for another. */
+static void keep_reason(struct trip *trip, const struct err *before)
+{
+	size_t n = strlen(trip->err->text);
+
+	if (!before->text[0])
+		return;
+	snprintf(trip->err->text + n, sizeof(trip->err->text) - n, "; before that: %s", before->text);
+	trip->err->http_status = before->http_status;
+	trip->err->api_code = before->api_code;
+	memcpy(trip->err->code, before->code, sizeof(before->code));
+	memcpy(trip->err->request_id, before->request_id, sizeof(before->request_id));
+}
+
+static int report_unknown(struct trip *trip, int r)
+{
+	if (r != -ETIMEDOUT && r != -EINTR && r != -EAGAIN)
+		r = -EIO;
+	if (!retry_is_write(trip->call))
+		return r;
+	err_prefix(trip->err, "it is not known whether the change was made: ");
+	trip->err->errnum = -r;
+	trip->err->outcome_unknown = true;
+	return r;
+}
+
+static int travel(struct trip *trip, struct answer *ret)
+{
+	struct err before = ERR_INIT;
+
+	for (;;) {
+		enum outcome outcome;
+		enum verdict verdict;
+		int64_t delay;
+		int r;
+
+		err_clear(trip->err);
+		trip->tries++;
+		outcome = try_once(trip, ret, &r);
+		if (is_deleted_already(trip, outcome, r)) {
+			*ret = (struct answer){ .status = 404, .sent_ms = clock_now_ms() };
+			memcpy(ret->request_id, trip->err->request_id, sizeof(ret->request_id));
+			return 0;
+		}
+		if (outcome == OUTCOME_DENIED && has_new_credentials(trip))
+			continue;
+		if (outcome == OUTCOME_ENDED && trip->tries > 1)
+			keep_reason(trip, &before);
+		verdict = retry_verdict(trip->call, outcome, trip->maybe_done, trip->tries, trip->client->retries);
+		delay = retry_delay_ms(outcome, trip->tries, trip->retry_after_ms);
+		if (verdict == VERDICT_AGAIN && delay < clock_left_ms(trip->deadline_ms)) {
+			before = *trip->err;
+			metrics_retry(&trip->client->metrics);
+			if (!delay || (r = pause_until(trip, clock_after_ms(delay))) == 0)
+				continue;
+			verdict = VERDICT_END;
+		} else if (verdict == VERDICT_AGAIN) {
+			verdict = trip->maybe_done ? VERDICT_UNKNOWN : VERDICT_END;
+		}
+		return verdict == VERDICT_UNKNOWN ? report_unknown(trip, r) : r;
+	}
+}
+
+static void scrub_error(struct trip *trip)
+{
+	struct client *client = trip->client;
+
+	pthread_mutex_lock(&client->lock);
+	scrub(trip->err->text, credentials_secret(client->credentials));
+	pthread_mutex_unlock(&client->lock);
+	scrub_body(trip->err->text, trip->call->body, trip->call->body_len);
+}
+
+static int enter(struct client *client)
+{
+	scoped_lock(&client->lock);
+	if (client->ending)
+		return -EIO;
+	client->callers++;
+	return 0;
+}
+
+static void leave(struct client *client)
+{
+	scoped_lock(&client->lock);
+	if (--client->callers == 0)
+		pthread_cond_broadcast(&client->left);
+}
+
+static int run_call(struct client *client, const struct call *call, struct waiter *waiter, struct answer *ret,
+		    struct err *err)
+{
+	struct trip trip = { .client = client, .call = call, .err = err, .waiter = waiter };
+	int r;
+
+	trip.deadline_ms = call->deadline_ms ? call->deadline_ms : client_deadline(client);
+	if (asprintf(&trip.url, "%s%s", client->prefix, call->path) < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	r = travel(&trip, ret);
+	if (r < 0)
+		scrub_error(&trip);
+	else
+		err_clear(err);
+	headers_unref(trip.headers);
+	free(trip.url);
+	return r;
+}
+
+int client_call(struct client *client, const struct call *call, struct answer *ret, struct err *err)
+{
+	struct answer answer = { 0 };
+	struct err own_err = ERR_INIT;
+	struct waiter own;
+	int r;
+
+	err = err ? err : &own_err;
+	err_clear(err);
+	if (!call->waiter && waiter_init(&own) < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	r = enter(client);
+	if (r < 0) {
+		err_set(err, -r, "the client is ending");
+	} else {
+		r = run_call(client, call, call->waiter ? call->waiter : &own, &answer, err);
+		leave(client);
+	}
+	if (!call->waiter)
+		waiter_destroy(&own);
+	if (r == 0)
+		*ret = answer;
+	return r;
+}
+
+int64_t client_deadline(const struct client *client)
+{
+	return clock_after_ms(client->timeout_ms);
+}
+
+void client_stats(struct client *client, struct client_stats *ret)
+{
+	pthread_mutex_lock(&client->metrics.lock);
+	*ret = client->metrics.stats;
+	pthread_mutex_unlock(&client->metrics.lock);
+	ret->budget_left = transport_budget_left(client->transport);
+}
+
+/* ---- life ---- */
+
+static char *host_of(const char *url)
+{
+	const char *host = strstr(url, "://");
+
+	host = host ? host + 3 : url;
+	return strndup(host, strcspn(host, "/"));
+}
+
+static int client_init(struct client *client, const struct client_options *options, struct err *err)
+{
+	struct transport_options transport = {
+		.base_url = options->base_url,
+		.cacert = options->cacert,
+		.user_agent = options->user_agent,
+		.connect_timeout_ms = options->connect_timeout_ms,
+		.max_conns = options->max_conns,
+		.rps = options->rps,
+		.burst = options->burst,
+	};
+
+	pthread_mutex_init(&client->lock, NULL);
+	pthread_mutex_init(&client->metrics.lock, NULL);
+	clock_cond_init(&client->left);
+	client->retries = options->retries;
+	client->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : 60 * MSEC_PER_SEC;
+	client->host = host_of(options->base_url);
+	if (asprintf(&client->prefix, "%s/accounts/%s/containers", options->base_url, options->account_id) < 0)
+		client->prefix = NULL;
+	if (!client->prefix || !client->host)
+		return err_set(err, ENOMEM, "out of memory");
+	if (renew_headers(client, err) < 0)
+		return -ENOMEM;
+	return transport_new(&transport, &client->transport, err);
+}
+
+int client_new(const struct client_options *options, struct credentials *credentials, struct client **ret, struct err *err)
+{
+	struct client *client;
+	int r;
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		credentials_free(credentials);
+		return err_set(err, ENOMEM, "libcurl cannot be used");
+	}
+	client = calloc(1, sizeof(*client));
+	if (!client) {
+		credentials_free(credentials);
+		curl_global_cleanup();
+		return err_set(err, ENOMEM, "out of memory");
+	}
+	client->credentials = credentials;
+	r = client_init(client, options, err);
+	if (r < 0)
+		client_free(client);
+	else
+		*ret = client;
+	return r;
+}
+
+struct client *client_free(struct client *client)
+{
+	if (!client)
+		return NULL;
+	pthread_mutex_lock(&client->lock);
+	client->ending = true;
+	pthread_mutex_unlock(&client->lock);
+	/* Ends every exchange, so that the callers leave. */
+	if (client->transport)
+		transport_stop(client->transport);
+	pthread_mutex_lock(&client->lock);
+	while (client->callers)
+		pthread_cond_wait(&client->left, &client->lock);
+	pthread_mutex_unlock(&client->lock);
+	transport_free(client->transport);
+	credentials_free(client->credentials);
+	headers_unref(client->headers);
+	pthread_cond_destroy(&client->left);
+	pthread_mutex_destroy(&client->metrics.lock);
+	pthread_mutex_destroy(&client->lock);
+	free(client->prefix);
+	free(client->host);
+	free(client);
+	curl_global_cleanup();
+	return NULL;
+}

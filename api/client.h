@@ -1,0 +1,103 @@
+/*
+ * Calls to the API. One transport thread owns the curl multi handle, the connections, the budget and the retries;
+ * callers wait on it. All functions are thread-safe unless they say otherwise.
+ */
+#pragma once
+
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/base/waiter.h"
+
+struct json_object;
+struct credentials;
+
+struct client_options {
+	const char *base_url;     /* checked by url_check; without a trailing slash */
+	const char *account_id;   /* 32 hex digits */
+	const char *cacert;       /* a file that adds an authority, or NULL */
+	const char *user_agent;
+	double rps;               /* calls a second */
+	unsigned burst;           /* calls at once; one fifth is kept for writes */
+	unsigned max_conns;
+	unsigned retries;
+	int64_t connect_timeout_ms;
+	int64_t timeout_ms;       /* for a whole operation, waiting for the budget included */
+};
+
+struct client;
+
+/* Starts the transport thread; takes over credentials. Call after the last fork. 0 or -errno with text. */
+int client_new(const struct client_options *options, struct credentials *credentials, struct client **ret, struct err *err);
+/* Ends what is being sent (waits for it, up to its deadline) and the thread. NULL is fine. */
+struct client *client_free(struct client *client);
+DEFINE_CLEANUP(struct client *, client_free)
+/* Reads the credentials again (SIGHUP). */
+int client_reload_credentials(struct client *client, struct err *err);
+
+enum call_flag {
+	CALL_WRITE = 1 << 0,      /* a change: takes from the kept share of the budget; once sent, never abandoned */
+	CALL_REPEATABLE = 1 << 1, /* may be sent again after a lost answer (GET, PUT, DELETE are by themselves) */
+};
+
+struct call {
+	const char *operation;    /* operationId, for metrics and the log: "modifyApplication" */
+	const char *method;       /* "GET" */
+	const char *path;         /* after /accounts/ID/containers: "/applications/…", query included */
+	const char *body;         /* JSON text or NULL; overwritten nowhere: the caller wipes it */
+	size_t body_len;
+	unsigned flags;
+	int64_t deadline_ms;      /* 0: now + timeout */
+	struct waiter *waiter;    /* of the calling thread; NULL: cannot be interrupted */
+};
+
+struct answer {
+	int status;
+	struct json_object *result;      /* owned; NULL where the answer has none */
+	struct json_object *result_info; /* owned; NULL */
+	char request_id[80];
+	int64_t sent_ms;                 /* when the (last) request went out */
+};
+
+/*
+ * Sends one call and waits for its answer, through budget, retries (429 with Retry-After, 5xx, lost connections where the
+ * call can be repeated) and one re-reading of the credentials at 401 or 403. 0 with *ret filled (answer_clear it), or
+ * -errno with text, HTTP status, code and request id in err. -EINTR only while nothing of a change was sent.
+ * err->outcome_unknown: a change was sent, its answer was lost and it may not be repeated blindly; the caller finds out
+ * what became of it.
+ */
+int client_call(struct client *client, const struct call *call, struct answer *ret, struct err *err);
+void answer_clear(struct answer *answer);
+
+/* How a list is paged (the contract's README, "Paging"). */
+enum paging { PAGING_NONE, PAGING_TOKEN, PAGING_LAST };
+
+/*
+ * Calls page() with the items of each page (borrowed for the call; it returns 0 or -errno, which ends the list). list_key:
+ * see struct kind. Bounded by CLIENT_PAGES_MAX; a token that repeats ends it with -EIO.
+ */
+int client_list(struct client *client, const char *operation, const char *path, const char *list_key, enum paging paging,
+		int64_t deadline_ms, int (*page)(void *arg, struct json_object *items), void *arg, struct err *err);
+#define CLIENT_PAGES_MAX 10000
+#define CLIENT_PAGE_SIZE 1000
+
+/* ---- the envelope ---- */
+
+/* Takes an HTTP answer apart, in all shapes that the contract's README lists. 0 for any 2xx, else -errno (writing: some
+   statuses mean another errno for a change) with err filled. */
+int envelope_parse(int status, const char *body, size_t len, bool writing, struct answer *ret, struct err *err);
+
+/* ---- metrics ---- */
+
+struct client_metric {
+	char operation[48];
+	int status;            /* 0: no answer */
+	uint64_t calls;
+	double seconds;        /* in all */
+};
+struct client_stats {
+	uint64_t retries, throttled;
+	double budget_left;    /* calls that could be sent at once now */
+	struct client_metric metrics[128];
+	size_t metrics_count;
+};
+void client_stats(struct client *client, struct client_stats *ret);

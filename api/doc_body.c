@@ -1,0 +1,221 @@
+/* What a create sends; what is remembered after a change; what calls for a rollout. */
+#include "api/doc.h"
+
+#include <errno.h>
+
+#include "api/doc_normal.h"
+
+/* ---- create ---- */
+
+/* null means nothing to a create. */
+static void strip_null(struct json_object *v)
+{
+	if (json_object_is_type(v, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(v); i++)
+			strip_null(json_object_array_get_idx(v, i));
+		return;
+	}
+	if (!json_object_is_type(v, json_type_object))
+		return;
+	for (struct json_object_iterator it = json_object_iter_begin(v), end = json_object_iter_end(v);
+	     !json_object_iter_equal(&it, &end); json_object_iter_next(&it))
+		strip_null(json_object_iter_peek_value(&it));
+	for (;;) {
+		const char *gone = NULL;
+
+		json_object_object_foreach(v, key, value) {
+			if (!value && !gone)
+				gone = key;
+		}
+		if (!gone)
+			return;
+		json_object_object_del(v, gone);
+	}
+}
+
+static int add_identity(const struct kind *kind, const char *identity, struct json_object *body)
+{
+	int r = 0;
+
+	for (const struct field *f = kind->fields; r == 0 && identity && f->name; f++) {
+		if (f->flags & FIELD_IDENTITY)
+			r = doc_set(body, f->name, json_object_new_string(identity));
+	}
+	return r;
+}
+
+static int add_members(struct json_object *from, struct json_object *body)
+{
+	int r = 0;
+
+	json_object_object_foreach(from, key, value) {
+		if (r == 0 && value && !doc_has(body, key))
+			r = doc_set(body, key, json_object_get(value));
+	}
+	return r;
+}
+
+int doc_create_body(const struct kind *kind, struct json_object *doc, const char *identity,
+		    const struct doc_context *ctx, struct json_object **ret, struct err *err)
+{
+	cleanup_json_ struct json_object *body = json_object_new_object(), *raw = NULL;
+	int r = body ? doc_copy(doc, &raw) : -ENOMEM;
+
+	if (r == 0) {
+		strip_null(raw);
+		r = doc_resolve(kind->fields, raw, ctx, err);
+		if (r == -EINVAL)
+			return r;
+	}
+	if (r == 0)
+		r = add_identity(kind, identity, body);
+	if (r == 0)
+		r = add_members(raw, body);
+	if (r == 0 && (kind->flags & KIND_LABEL_NAME) && identity)
+		r = doc_set_name_label(body, identity);
+	if (r == 0 && kind->hooks && kind->hooks->to_api)
+		r = kind->hooks->to_api(body, true);
+	if (r < 0)
+		return err_set(err, -r, "out of memory");
+	*ret = steal_ptr(body);
+	return 0;
+}
+
+/* ---- the service's own defaults ---- */
+
+/* Of what the patch set to null, here and inside, what the answer still shows. */
+static int still_shown(const struct field *fields, struct json_object *patch, struct json_object *answer,
+		       struct json_object *out)
+{
+	int r = 0;
+
+	json_object_object_foreach(patch, key, value) {
+		const struct field *f = field_find_settable(fields, key);
+		struct json_object *shown = doc_member(answer, key), *sub = NULL;
+
+		if (r < 0 || !shown)
+			continue;
+		if (!value) {
+			r = doc_set(out, key, json_object_get(shown));
+		} else if (json_object_is_type(value, json_type_object) && json_object_is_type(shown, json_type_object)) {
+			sub = json_object_new_object();
+			r = sub ? still_shown(f ? f->fields : NULL, value, shown, sub) : -ENOMEM;
+			if (r == 0 && json_object_object_length(sub))
+				r = doc_set(out, key, json_object_get(sub));
+			json_object_put(sub);
+		}
+	}
+	return r;
+}
+
+/* Of what was remembered, what the patch did not touch and the answer still shows unchanged. */
+static int still_held(struct json_object *old, struct json_object *patch, struct json_object *answer, struct json_object *out)
+{
+	int r = 0;
+
+	json_object_object_foreach(old, key, value) {
+		struct json_object *shown = doc_member(answer, key), *sent = doc_member(patch, key), *sub = doc_member(out, key);
+
+		if (r < 0 || !shown || !value)
+			continue;
+		if (json_object_is_type(value, json_type_object) && json_object_is_type(shown, json_type_object)) {
+			if (!sub) {
+				sub = json_object_new_object();
+				r = doc_set(out, key, sub);
+			}
+			if (r == 0)
+				r = still_held(value, sent, shown, sub);
+			if (r == 0 && json_object_object_length(sub) == 0)
+				json_object_object_del(out, key);
+		} else if (!sent && !sub && doc_same_text(value, shown)) {
+			r = doc_set(out, key, json_object_get(value));
+		}
+	}
+	return r;
+}
+
+struct json_object *doc_service_defaults(const struct kind *kind, struct json_object *patch, struct json_object *answer,
+					 const struct doc_context *ctx)
+{
+	cleanup_json_ struct json_object *shaped = NULL, *normal = NULL, *out = json_object_new_object();
+	int r = out ? doc_shape(kind, answer, &shaped) : -ENOMEM;
+
+	if (r == 0)
+		r = doc_normal(kind->fields, shaped, ctx, true, &normal);
+	if (r == 0)
+		r = still_shown(kind->fields, patch, normal, out);
+	if (r == 0 && json_object_is_type(ctx->service_defaults, json_type_object))
+		r = still_held(ctx->service_defaults, patch, normal, out);
+	/* Without memory nothing is remembered: at worst a null is sent once more. */
+	return r == 0 && json_object_object_length(out) ? steal_ptr(out) : NULL;
+}
+
+/* ---- rollouts ---- */
+
+#define CONFIGURATION "configuration"
+
+/* What reaches a running container without a rollout. */
+static bool is_soft(const char *key)
+{
+	return strcmp(key, "authorized_keys") == 0 || strcmp(key, "wrangler_ssh") == 0;
+}
+
+static bool sizes_changed(const struct comparing *c, const struct field *fields, struct json_object *a,
+			  struct json_object *patch, struct json_object *normal)
+{
+	if (!doc_member(patch, "instance_type")) {
+		for (enum size_dimension i = 0; i < SIZE_DIMENSIONS; i++) {
+			if (doc_has(patch, doc_size_key(i)) && !doc_member(patch, doc_size_key(i)))
+				return true;
+		}
+		/* The type goes, and a number with it that nothing was written for. */
+		if (doc_has(patch, "instance_type")) {
+			struct doc_size s = doc_size_explicit(normal);
+
+			if (!s.known[SIZE_VCPU] || !s.known[SIZE_MEMORY] || !s.known[SIZE_DISK])
+				return true;
+		}
+	}
+	return !doc_sizes_same(c, fields, a, normal, NULL);
+}
+
+static bool configuration_changed(const struct field *f, struct json_object *a, struct json_object *patch,
+				  const struct doc_context *ctx)
+{
+	struct comparing c = { .ctx = ctx };
+	cleanup_json_ struct json_object *normal = NULL, *have = NULL;
+	bool changed = false;
+
+	if (doc_normal(f->fields, patch, ctx, false, &normal) < 0 || doc_normal(f->fields, a, ctx, false, &have) < 0)
+		return true;
+	/* A whole configuration that goes is all null. */
+	if (!patch) {
+		json_object_object_foreach(have, name, lost) {
+			(void)lost;
+			changed = changed || !is_soft(name);
+		}
+		return changed;
+	}
+	/* Without validation it may be anything. */
+	if (!json_object_is_type(patch, json_type_object))
+		return true;
+	json_object_object_foreach(patch, key, value) {
+		const struct field *g = field_find_settable(f->fields, key);
+
+		(void)value;
+		if (changed || is_soft(key) || doc_size_field(key))
+			continue;
+		changed = !doc_member_same(&c, g, doc_member(have, key), doc_member(normal, key), NULL);
+	}
+	return changed || sizes_changed(&c, f->fields, have, patch, normal);
+}
+
+bool doc_needs_rollout(const struct kind *kind, struct json_object *object, struct json_object *patch)
+{
+	struct doc_context ctx = { .account_id = json_get_string(object, "account_id") };
+	const struct field *f = field_find_settable(kind->fields, CONFIGURATION);
+
+	if (!(kind->flags & KIND_ROLLOUT_FOLLOWS) || !f || !doc_has(patch, CONFIGURATION))
+		return false;
+	return configuration_changed(f, doc_member(object, CONFIGURATION), doc_member(patch, CONFIGURATION), &ctx);
+}

@@ -1,0 +1,29 @@
+/* Documents and objects in one normal form, and what differs between two of them. Private to api/doc_*.c. */
+#pragma once
+
+#include "api/doc_value.h"
+
+/*
+ * The normal form of a document, or of the API's object in the shape of the file: only what can be set and is ever
+ * answered, modern spellings, images long, sets sorted, nothing that is empty or a default; keys in a fixed order. account:
+ * it is the API's, so a top-level field that the contract does not know is no setting. *ret is an object, maybe empty.
+ */
+int doc_normal(const struct field *fields, struct json_object *v, const struct doc_context *ctx, bool account,
+	       struct json_object **ret);
+
+struct comparing {
+	const struct doc_context *ctx;
+	bool lenient; /* what the document lacks is never a difference (resources that cannot change) */
+};
+
+/* a: the account's, d: the document's, s: the service's own defaults; all normal, NULL where there is none. */
+bool doc_member_same(const struct comparing *c, const struct field *f, struct json_object *a, struct json_object *d,
+		     struct json_object *s);
+bool doc_sizes_same(const struct comparing *c, const struct field *fields, struct json_object *a, struct json_object *d,
+		    struct json_object *s);
+bool doc_object_same(const struct comparing *c, const struct field *fields, struct json_object *a, struct json_object *d,
+		     struct json_object *s);
+/* Whether one dimension's number in the account is what the document, which lacks it, stands for. */
+bool doc_size_is_default(const struct comparing *c, enum size_dimension dim, const struct doc_size *a, const struct doc_size *s);
+/* Whether two values have one text. */
+bool doc_same_text(struct json_object *a, struct json_object *b);

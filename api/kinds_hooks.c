@@ -1,0 +1,262 @@
+/* What the tables cannot say of single kinds. */
+#include "api/kinds_fields.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+
+#define MANAGED_REGISTRY "registry.cloudflare.com"
+
+static struct json_object *member(struct json_object *object, const char *key)
+{
+	struct json_object *v = NULL;
+
+	if (!json_object_is_type(object, json_type_object))
+		return NULL;
+	json_object_object_get_ex(object, key, &v);
+	return v;
+}
+
+static bool has_items(struct json_object *object, const char *key)
+{
+	struct json_object *v = member(object, key);
+
+	return json_object_is_type(v, json_type_array) && json_object_array_length(v) > 0;
+}
+
+static bool is_true(struct json_object *object, const char *key)
+{
+	struct json_object *v = member(object, key);
+
+	return json_object_is_type(v, json_type_boolean) && json_object_get_boolean(v);
+}
+
+/* Adds and reports; json-c does not take the reference of what it could not add. */
+static int put(struct json_object *object, const char *key, struct json_object *v)
+{
+	if (v && json_object_object_add(object, key, v) == 0)
+		return 0;
+	json_object_put(v);
+	return -ENOMEM;
+}
+
+/* ---- application ---- */
+
+static bool policy_is(struct json_object *object, const char *policy)
+{
+	const char *s = json_get_string(object, "scheduling_policy");
+
+	return strcmp(s ? s : "default", policy) == 0;
+}
+
+static unsigned application_traits(struct json_object *object)
+{
+	unsigned traits = 0;
+
+	if (is_true(object, "jobs"))
+		traits |= TRAIT_JOBS;
+	if (policy_is(object, "durable_object"))
+		traits |= TRAIT_DURABLE;
+	if (has_items(member(object, "configuration"), "ssh_public_key_ids"))
+		traits |= TRAIT_KEY_IDS;
+	return traits;
+}
+
+static int check_durable_objects(struct json_object *doc, struct err *err)
+{
+	struct json_object *d = member(doc, "durable_objects");
+
+	if (!json_object_is_type(d, json_type_object) || json_object_object_length(d) == 0)
+		return 0;
+	if (!member(d, "namespace_id") && !(member(d, "script_name") && member(d, "class_name")))
+		return err_set(err, EINVAL,
+			       "durable_objects: needs namespace_id, or both script_name and class_name");
+	if (is_true(doc, "jobs"))
+		return err_set(err, EINVAL, "jobs and durable_objects exclude each other: leave one of them out");
+	return 0;
+}
+
+static int check_durable_policy(struct json_object *doc, bool creating, struct err *err)
+{
+	if (member(doc, "instances"))
+		return err_set(err, EINVAL, "instances: does not go with scheduling_policy \"durable_object\": leave it out");
+	if (member(member(doc, "configuration"), "image"))
+		return err_set(err, EINVAL,
+			       "configuration.image: does not go with scheduling_policy \"durable_object\": leave it out");
+	if (is_true(doc, "jobs"))
+		return err_set(err, EINVAL, "jobs: does not go with scheduling_policy \"durable_object\": leave it out");
+	if (creating && !member(doc, "durable_objects"))
+		return err_set(err, EINVAL, "durable_objects: is required by scheduling_policy \"durable_object\"");
+	return 0;
+}
+
+static int application_check(const struct kind *kind, struct json_object *doc, bool creating, struct err *err)
+{
+	struct json_object *configuration = member(doc, "configuration");
+	int r = check_durable_objects(doc, err);
+
+	(void)kind;
+	if (r < 0)
+		return r;
+	if (member(doc, "observability") && member(configuration, "observability"))
+		return err_set(err, EINVAL,
+			       "observability and configuration.observability exclude each other: leave one of them out");
+	if (policy_is(doc, "durable_object"))
+		return check_durable_policy(doc, creating, err);
+	if (!policy_is(doc, "default"))
+		return 0;
+	if (creating && !member(doc, "instances"))
+		return err_set(err, EINVAL, "instances: is required by scheduling_policy \"default\": an integer, such as 1");
+	if (!member(configuration, "image"))
+		return err_set(err, EINVAL,
+			       "configuration.image: is required by scheduling_policy \"default\": an image, such as \"app:v1\"");
+	return 0;
+}
+
+/* The contract requires the policy where the tree knows a default: it is written out, and never null. */
+static int application_to_api(struct json_object *doc, bool creating)
+{
+	if (member(doc, "scheduling_policy"))
+		return 0;
+	if (!creating && !json_object_object_get_ex(doc, "scheduling_policy", NULL))
+		return 0;
+	return put(doc, "scheduling_policy", json_object_new_string("default"));
+}
+
+const struct kind_hooks hooks_application = {
+	.traits = application_traits,
+	.check = application_check,
+	.to_api = application_to_api,
+};
+
+/* ---- deployment ---- */
+
+static unsigned deployment_traits(struct json_object *object)
+{
+	const char *owner = json_get_string(object, "app_id");
+	unsigned traits = 0;
+
+	if (has_items(object, "ssh_public_key_ids"))
+		traits |= TRAIT_KEY_IDS;
+	if (owner && *owner)
+		traits |= TRAIT_OWNED;
+	return traits;
+}
+
+/* The location is answered as an object, and written by its name. */
+static int deployment_from_api(struct json_object *object)
+{
+	const char *name = json_get_string(member(object, "location"), "name");
+
+	return name ? put(object, "location", json_object_new_string(name)) : 0;
+}
+
+const struct kind_hooks hooks_deployment = {
+	.traits = deployment_traits,
+	.from_api = deployment_from_api,
+};
+
+/* ---- job ---- */
+
+/* The sizes come under several names; where one lacks, its twin tells. */
+static int job_from_api(struct json_object *object)
+{
+	static const char *const twins[][2] = { { "vcpu", "vcpus" }, { "memory_mib", "memory_mb" } };
+
+	for (size_t i = 0; i < array_len(twins); i++) {
+		struct json_object *twin = member(object, twins[i][1]);
+
+		if (!member(object, twins[i][0]) && twin && put(object, twins[i][0], json_object_get(twin)) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+const struct kind_hooks hooks_job = {
+	.from_api = job_from_api,
+};
+
+/* ---- rollout ---- */
+
+static unsigned rollout_traits(struct json_object *object)
+{
+	return has_items(member(object, "target_configuration"), "ssh_public_key_ids") ? TRAIT_KEY_IDS : 0;
+}
+
+static int rollout_check(const struct kind *kind, struct json_object *doc, bool creating, struct err *err)
+{
+	struct json_object *steps = member(doc, "steps");
+	size_t n = json_object_is_type(steps, json_type_array) ? json_object_array_length(steps) : 0;
+	int64_t before = 0;
+
+	(void)kind, (void)creating;
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *step = json_object_array_get_idx(steps, i);
+		int64_t percentage = json_object_get_int64(member(member(step, "step_size"), "percentage"));
+
+		if (percentage <= before)
+			return err_set(err, EINVAL,
+				       "steps[%zu].step_size.percentage: is %lld, must be more than that of the step before (%lld)", i,
+				       (long long)percentage, (long long)before);
+		before = percentage;
+	}
+	return 0;
+}
+
+const struct kind_hooks hooks_rollout = {
+	.traits = rollout_traits,
+	.check = rollout_check,
+};
+
+/* ---- registry ---- */
+
+static unsigned registry_traits(struct json_object *object)
+{
+	const char *domain = json_get_string(object, "domain"), *kind = json_get_string(object, "kind");
+
+	if ((domain && strcmp(domain, MANAGED_REGISTRY) == 0) || (kind && strcmp(kind, "default") == 0))
+		return TRAIT_MANAGED;
+	return 0;
+}
+
+static int registry_check(const struct kind *kind, struct json_object *doc, bool creating, struct err *err)
+{
+	bool public = is_true(doc, "is_public"), auth = member(doc, "auth") != NULL;
+
+	(void)kind;
+	if (public && auth)
+		return err_set(err, EINVAL, "is_public and auth exclude each other: a public registry needs no credentials");
+	if (creating && !public && !auth)
+		return err_set(err, EINVAL, "auth: is required, unless is_public is true");
+	return 0;
+}
+
+static int registry_from_api(struct json_object *object)
+{
+	struct json_object *public_key = member(object, "public_key");
+	struct json_object *credential = member(object, "private_credential");
+	struct json_object *auth;
+	int r;
+
+	/* One that was not made public was made with credentials. */
+	if (!public_key && !credential)
+		return registry_traits(object) & TRAIT_MANAGED ? 0 : put(object, "is_public", json_object_new_boolean(true));
+	auth = json_object_new_object();
+	if (!auth)
+		return -ENOMEM;
+	r = public_key ? put(auth, "public_credential", json_object_get(public_key)) : 0;
+	if (r == 0 && credential)
+		r = put(auth, "private_credential", json_object_get(credential));
+	if (r < 0) {
+		json_object_put(auth);
+		return r;
+	}
+	json_object_object_del(object, "public_key");
+	json_object_object_del(object, "private_credential");
+	return put(object, "auth", auth);
+}
+
+const struct kind_hooks hooks_registry = {
+	.traits = registry_traits,
+	.check = registry_check,
+	.from_api = registry_from_api,
+};

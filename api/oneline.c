@@ -1,0 +1,160 @@
+#include "api/oneline.h"
+
+#include <ctype.h>
+#include <json-c/json.h>
+
+#include "api/base/rand.h"
+
+#define SCRUB_DEPTH 32
+#define SHORT_SECRET 4
+
+void oneline_init(struct oneline *line, char *text, size_t size)
+{
+	*line = (struct oneline){ .text = text, .size = size };
+	text[0] = '\0';
+}
+
+/* Bytes of the well-formed UTF-8 character at s, 0 where there is none. */
+static size_t utf8_length(const unsigned char *s, size_t len)
+{
+	size_t n = *s < 0x80 ? 1 : *s >= 0xc2 && *s < 0xe0 ? 2 : (*s & 0xf0) == 0xe0 ? 3 : *s >= 0xf0 && *s < 0xf5 ? 4 : 0;
+
+	if (!n || n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((n == 3 && *s == 0xe0 && s[1] < 0xa0) || (n == 3 && *s == 0xed && s[1] >= 0xa0) ||
+	    (n == 4 && *s == 0xf0 && s[1] < 0x90) || (n == 4 && *s == 0xf4 && s[1] >= 0x90))
+		return 0;
+	return n;
+}
+
+static void put(struct oneline *line, const char *s, size_t n)
+{
+	if (line->cut || line->len + n + 1 > line->size) {
+		line->cut = true;
+		return;
+	}
+	memcpy(line->text + line->len, s, n);
+	line->len += n;
+	line->text[line->len] = '\0';
+}
+
+void oneline_add(struct oneline *line, const char *s, size_t len)
+{
+	size_t n;
+
+	for (size_t i = 0; i < len && !line->cut; i += n) {
+		unsigned char c = (unsigned char)s[i];
+
+		n = utf8_length((const unsigned char *)s + i, len - i);
+		if (!n) {
+			n = 1;
+			put(line, "?", 1);
+		} else if (c <= ' ' || c == 0x7f || (c == 0xc2 && (unsigned char)s[i + 1] < 0xa0)) {
+			if (line->len && line->text[line->len - 1] != ' ')
+				put(line, " ", 1);
+		} else {
+			put(line, s + i, n);
+		}
+	}
+}
+
+void oneline_adds(struct oneline *line, const char *s)
+{
+	oneline_add(line, s, strlen(s));
+}
+
+static bool word_byte(char c)
+{
+	return isalnum((unsigned char)c) || c == '_';
+}
+
+void scrub(char *text, const char *secret)
+{
+	size_t n = secret ? strlen(secret) : 0;
+	char *p = text;
+
+	if (!n)
+		return;
+	while ((p = strstr(p, secret))) {
+		size_t shown = n < 3 ? n : 3;
+
+		if (n < SHORT_SECRET && ((p > text && word_byte(p[-1])) || word_byte(p[n]))) {
+			p += n;
+			continue;
+		}
+		memset(p, '*', shown);
+		memmove(p + shown, p + n, strlen(p + n) + 1);
+		p += shown;
+	}
+}
+
+static bool names_secret(const char *key)
+{
+	/* "secret" is none of them: in the API it holds a secret's name. */
+	static const char *const keys[] = { "value", "private_credential", "password", "token" };
+
+	for (size_t i = 0; i < array_len(keys); i++) {
+		if (!strcmp(key, keys[i]))
+			return true;
+	}
+	return false;
+}
+
+static void scrub_string(char *text, struct json_object *string)
+{
+	const char *raw = json_object_get_string(string);
+	const char *quoted = json_object_to_json_string_ext(string, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	size_t n = quoted ? strlen(quoted) : 0;
+	char *inner;
+
+	scrub(text, raw);
+	/* The message may quote it the way it stands in a JSON document. */
+	inner = n > 2 ? strndup(quoted + 1, n - 2) : NULL;
+	scrub(text, inner);
+	wipe_str(inner);
+}
+
+static void scrub_object(char *text, struct json_object *object, bool secret, unsigned depth)
+{
+	if (!object || depth > SCRUB_DEPTH)
+		return;
+	switch (json_object_get_type(object)) {
+	case json_type_string:
+		if (secret)
+			scrub_string(text, object);
+		break;
+	case json_type_array:
+		for (size_t i = 0; i < json_object_array_length(object); i++)
+			scrub_object(text, json_object_array_get_idx(object, i), secret, depth + 1);
+		break;
+	case json_type_object: {
+		json_object_object_foreach(object, key, value)
+			scrub_object(text, value, secret || names_secret(key), depth + 1);
+		break;
+	}
+	default:
+		break;
+	}
+}
+
+void scrub_body(char *text, const char *body, size_t len)
+{
+	struct json_tokener *tokener;
+	struct json_object *object;
+
+	if (!body || !len || !text[0] || len > INT32_MAX)
+		return;
+	tokener = json_tokener_new_ex(SCRUB_DEPTH);
+	if (!tokener) {
+		text[0] = '\0';
+		return;
+	}
+	object = json_tokener_parse_ex(tokener, body, (int)len);
+	scrub_object(text, object, false, 0);
+	json_object_put(object);
+	json_tokener_free(tokener);
+}
