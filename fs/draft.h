@@ -1,0 +1,71 @@
+/*
+ * A draft: the bytes of a file that is open for writing, or of a scratch file. It is in memory alone until it is sent. Its
+ * lock guards the bytes and is held for moments only; what is sent is copied out first.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "api/base/buf.h"
+#include "api/base/err.h"
+#include "api/doc.h"
+
+struct draft {
+	_Atomic unsigned refs;
+	pthread_mutex_t lock;    /* guards all below */
+	struct buf data;         /* wiped when it goes */
+	bool json;               /* followed by a scanner: a JSON document */
+	bool key_line;           /* complete with its first newline */
+	bool secret;             /* cannot be read, is wiped */
+	bool scratch;            /* never sent by itself */
+	bool overflowed;         /* a write did not fit: what is here is cut off, and is never sent */
+	bool began_empty;        /* new, O_TRUNC or ftruncate(0): sent by the write that completes it */
+	struct doc_scan *scan;   /* owned; NULL until the first byte */
+	size_t scanned;          /* bytes fed to it */
+	enum doc_state state;    /* of the scanned bytes */
+	unsigned writers;        /* handles open for writing */
+	pid_t opener;            /* thread group that began it */
+	uint64_t serial;         /* rises with every change of the bytes */
+	uint64_t handled_hash;   /* of the content that was sent or refused last; 0: none */
+	size_t handled_len;
+	uint64_t handled_for;    /* a scratch file: the name that it was sent under */
+	bool handled, sent;      /* sent: with success */
+	struct err result;       /* of what was handled; errnum 0: a success */
+	int64_t mtime_ns;
+};
+
+/* NULL without memory. */
+struct draft *draft_new(void);
+struct draft *draft_ref(struct draft *draft);
+struct draft *draft_unref(struct draft *draft);
+DEFINE_CLEANUP(struct draft *, draft_unref)
+
+/* Each takes the lock. 0, -EFBIG past DOC_BYTES_MAX, -ENOMEM. */
+int draft_write(struct draft *draft, const char *data, size_t len, off_t offset);
+int draft_truncate(struct draft *draft, size_t len);
+int draft_set(struct draft *draft, const char *data, size_t len);
+/* Copies what lies at offset; fewer bytes at the end. */
+size_t draft_read(struct draft *draft, char *out, size_t size, off_t offset);
+size_t draft_size(struct draft *draft);
+/* A copy of the whole. NULL without memory. The copy is wiped by the caller where it is a secret. */
+struct buf draft_copy(struct draft *draft, int *ret_result);
+
+/* Whether the bytes are a whole document, the start of one, or neither (DOC_COMPLETE for what is not JSON and not empty). */
+enum doc_state draft_state(struct draft *draft);
+/* 1 and *ret where this very content was handled already, else 0. */
+int draft_handled(struct draft *draft, struct err *ret);
+/* Whether content is what was sent with success, and blanks after it: the same document, of which the end came late. */
+bool draft_only_blanks_since(struct draft *draft, const struct buf *content);
+bool draft_overflowed(struct draft *draft);
+/* Whether what it held was sent with success and nothing was refused since. */
+bool draft_is_sent(struct draft *draft);
+/* Whether the write that completes it sends it. */
+bool draft_sends_by_write(struct draft *draft);
+/* Whether a draft of a resource was told so by draft_detach; scratch is by nature. */
+bool draft_is_detached(struct draft *draft);
+/* From now on it is never sent. */
+void draft_detach(struct draft *draft);
+/* A scratch file is about to be sent under a name: what was answered under another name does not count, nor a failure, which
+   a rename has told already: the next one is another try. */
+void draft_aim(struct draft *draft, uint64_t name_hash);
+void draft_set_handled(struct draft *draft, const struct buf *content, const struct err *result);

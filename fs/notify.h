@@ -1,0 +1,26 @@
+/*
+ * Telling the kernel what changed. One thread with an empty hand: it holds no lock while it calls into libfuse, which may
+ * block for as long as a change in the directory lasts; nobody ever waits for it. The queue is bounded and folds equal
+ * notices; past NOTIFY_MAX the oldest go (the kernel's timeouts then bound how long it believes the old).
+ */
+#pragma once
+
+#include <fuse_lowlevel.h>
+
+#include "api/base/cleanup.h"
+
+#define NOTIFY_MAX 65536
+
+struct notifier;
+
+/* Not started yet: notices are queued. */
+struct notifier *notifier_new(void);
+int notifier_start(struct notifier *n, struct fuse_session *session);
+/* Drops what is queued and ends the thread. Call before the session is destroyed. */
+void notifier_stop(struct notifier *n);
+struct notifier *notifier_free(struct notifier *n);
+
+/* The name in the directory may lead elsewhere now. */
+void notify_entry(struct notifier *n, fuse_ino_t dir, const char *name);
+/* Attributes of the node changed; with pages, its cached pages (of a directory: its cached listing) too. */
+void notify_inode(struct notifier *n, fuse_ino_t node, bool pages);
