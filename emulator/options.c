@@ -1,0 +1,155 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+
+#include "api/base/parse.h"
+#include "emulator/emulator.h"
+
+static const char usage[] =
+	"Usage: cfcfs-emulator [OPTION]...\n"
+	"A local stand-in for the Cloudflare Containers API. The first line of the output is its base address.\n"
+	"\n"
+	"  --listen ADDR:PORT     where to listen (127.0.0.1:0; port 0 picks a free one)\n"
+	"  --db FILE              keep the state in FILE (SQLite); else it is in memory\n"
+	"  --token TOKEN          the token that is accepted (emulator)\n"
+	"  --seed SPEC            start with data: JSON as for POST /__emulator/seed, @FILE, or \"sample\"\n"
+	"  --latency MS           make every answer so much later\n"
+	"  --time-scale X         let time pass X times as fast\n"
+	"  --rate N/SECONDS       rate limit of an account (1200/300; 0/1 for none)\n"
+	"  --patch merge|replace  what a PATCH does to nested objects (replace)\n"
+	"  --tls-cert FILE        serve https with this certificate (PEM)\n"
+	"  --tls-key FILE         and its key\n"
+	"  --help, --version\n";
+
+enum { OPT_LISTEN = 256, OPT_DB, OPT_TOKEN, OPT_SEED, OPT_LATENCY, OPT_SCALE, OPT_RATE, OPT_PATCH, OPT_CERT,
+       OPT_KEY, OPT_HELP, OPT_VERSION };
+
+static const struct option longs[] = {
+	{ "listen", required_argument, NULL, OPT_LISTEN }, { "db", required_argument, NULL, OPT_DB },
+	{ "token", required_argument, NULL, OPT_TOKEN },   { "seed", required_argument, NULL, OPT_SEED },
+	{ "latency", required_argument, NULL, OPT_LATENCY }, { "time-scale", required_argument, NULL, OPT_SCALE },
+	{ "rate", required_argument, NULL, OPT_RATE },     { "patch", required_argument, NULL, OPT_PATCH },
+	{ "tls-cert", required_argument, NULL, OPT_CERT }, { "tls-key", required_argument, NULL, OPT_KEY },
+	{ "help", no_argument, NULL, OPT_HELP },           { "version", no_argument, NULL, OPT_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int complain(const char *option, const char *value, const char *what)
+{
+	fprintf(stderr, "cfcfs-emulator: %s %s: %s\n", option, value, what);
+	return -EINVAL;
+}
+
+/* "127.0.0.1:8080", "[::1]:8080", "localhost:0" */
+static int parse_listen(struct options *o, const char *value)
+{
+	static const char wrong[] = "expected ADDR:PORT with a numeric address";
+	const char *colon = strrchr(value, ':'), *start = value;
+	unsigned char bytes[sizeof(struct in6_addr)];
+	size_t len;
+	int64_t port;
+
+	if (!colon || parse_int64(colon + 1, 0, 65535, &port) < 0)
+		return complain("--listen", value, wrong);
+	len = (size_t)(colon - value);
+	if (len >= 2 && start[0] == '[' && start[len - 1] == ']') {
+		start++;
+		len -= 2;
+	}
+	if (len >= sizeof(o->address))
+		return complain("--listen", value, wrong);
+	snprintf(o->address, sizeof(o->address), "%.*s", (int)len, start);
+	if (strcmp(o->address, "localhost") == 0)
+		snprintf(o->address, sizeof(o->address), "127.0.0.1");
+	if (inet_pton(AF_INET, o->address, bytes) != 1 && inet_pton(AF_INET6, o->address, bytes) != 1)
+		return complain("--listen", value, wrong);
+	o->port = (unsigned)port;
+	return 0;
+}
+
+static int parse_rate(struct options *o, const char *value)
+{
+	char count[24];
+	const char *slash = strchr(value, '/');
+
+	if (!slash || (size_t)(slash - value) >= sizeof(count))
+		return complain("--rate", value, "expected N/SECONDS");
+	snprintf(count, sizeof(count), "%.*s", (int)(slash - value), value);
+	if (parse_int64(count, 0, 1000000000, &o->rate_count) < 0 ||
+	    parse_int64(slash + 1, 1, 86400, &o->rate_seconds) < 0)
+		return complain("--rate", value, "expected N/SECONDS");
+	return 0;
+}
+
+static int parse_one(struct options *o, int option, const char *value)
+{
+	switch (option) {
+	case OPT_LISTEN:
+		return parse_listen(o, value);
+	case OPT_DB:
+		o->db = value;
+		return 0;
+	case OPT_TOKEN:
+		if (!*value || strlen(value) > 200)
+			return complain("--token", value, "expected 1 to 200 characters");
+		o->token = value;
+		return 0;
+	case OPT_SEED:
+		free(o->seed);
+		o->seed = strdup(value);
+		return o->seed ? 0 : -ENOMEM;
+	case OPT_LATENCY:
+		return parse_int64(value, 0, 3600000, &o->latency_ms) < 0
+			       ? complain("--latency", value, "expected milliseconds")
+			       : 0;
+	case OPT_SCALE:
+		return parse_double(value, 0, 1e6, &o->time_scale) < 0
+			       ? complain("--time-scale", value, "expected a number from 0 to 1000000")
+			       : 0;
+	case OPT_RATE:
+		return parse_rate(o, value);
+	case OPT_PATCH:
+		if (strcmp(value, "merge") != 0 && strcmp(value, "replace") != 0)
+			return complain("--patch", value, "expected merge or replace");
+		o->patch_merge = *value == 'm';
+		return 0;
+	case OPT_CERT:
+		o->tls_cert = value;
+		return 0;
+	case OPT_KEY:
+		o->tls_key = value;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int emulator_options(struct options *o, int argc, char **argv)
+{
+	int opt, r;
+
+	*o = (struct options){ .address = "127.0.0.1", .token = "emulator", .time_scale = 1, .rate_count = 1200,
+			       .rate_seconds = 300 };
+	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		if (opt == OPT_HELP || opt == 'h') {
+			fputs(usage, stdout);
+			return 1;
+		}
+		if (opt == OPT_VERSION) {
+			puts("cfcfs-emulator " CFCFS_VERSION);
+			return 1;
+		}
+		/* For an unknown option getopt has written its line. */
+		r = opt == '?' ? -EINVAL : parse_one(o, opt, optarg);
+		if (r < 0)
+			return r;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "cfcfs-emulator: unexpected argument: %s\n", argv[optind]);
+		return -EINVAL;
+	}
+	if (!o->tls_cert != !o->tls_key) {
+		fputs("cfcfs-emulator: --tls-cert and --tls-key go together\n", stderr);
+		return -EINVAL;
+	}
+	return 0;
+}

@@ -1,0 +1,108 @@
+#include "emulator/rate.h"
+
+#include <inttypes.h>
+/* uthash's default hash falls through its cases without a mark that clang knows. */
+#define HASH_FUNCTION(key, len, hash) HASH_FNV(key, len, hash)
+#include <uthash.h>
+
+#include "api/base/clock.h"
+
+#define RATE_ACCOUNTS_MAX 10000
+
+struct window {
+	char account[33]; /* key */
+	int64_t start;    /* monotonic ms */
+	int64_t used;
+	UT_hash_handle hh;
+};
+
+struct rate {
+	int64_t count, seconds; /* constant */
+	pthread_mutex_t lock;
+	struct window *windows; /* lock */
+};
+
+struct rate *rate_new(int64_t count, int64_t seconds)
+{
+	struct rate *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->count = count;
+	r->seconds = seconds;
+	pthread_mutex_init(&r->lock, NULL);
+	return r;
+}
+
+static void clear(struct rate *r)
+{
+	struct window *w, *tmp;
+
+	HASH_ITER(hh, r->windows, w, tmp) {
+		HASH_DEL(r->windows, w);
+		free(w);
+	}
+}
+
+void rate_clear(struct rate *r)
+{
+	scoped_lock(&r->lock);
+	clear(r);
+}
+
+struct rate *rate_free(struct rate *r)
+{
+	if (!r)
+		return NULL;
+	clear(r);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+	return NULL;
+}
+
+static struct window *window_of(struct rate *r, const char *account, int64_t now)
+{
+	struct window *w;
+
+	HASH_FIND_STR(r->windows, account, w);
+	if (w)
+		return w;
+	if (HASH_COUNT(r->windows) >= RATE_ACCOUNTS_MAX)
+		clear(r);
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return NULL;
+	snprintf(w->account, sizeof(w->account), "%s", account);
+	w->start = now;
+	HASH_ADD_STR(r->windows, account, w);
+	return w;
+}
+
+bool rate_take(struct rate *r, const char *account, struct exchange *ex)
+{
+	int64_t now = clock_now_ms(), left, reset;
+	struct window *w;
+	bool over;
+
+	if (r->count == 0)
+		return false;
+	scoped_lock(&r->lock);
+	w = window_of(r, account, now);
+	if (!w)
+		return false;
+	if (now - w->start >= r->seconds * MSEC_PER_SEC) {
+		w->start = now;
+		w->used = 0;
+	}
+	over = w->used >= r->count;
+	if (!over)
+		w->used++;
+	left = r->count - w->used;
+	reset = (w->start + r->seconds * MSEC_PER_SEC - now + MSEC_PER_SEC - 1) / MSEC_PER_SEC;
+	snprintf(ex->ratelimit, sizeof(ex->ratelimit), "\"default\";r=%" PRId64 ";t=%" PRId64, left, reset);
+	snprintf(ex->ratelimit_policy, sizeof(ex->ratelimit_policy), "\"default\";q=%" PRId64 ";w=%" PRId64,
+		 r->count, r->seconds);
+	if (over)
+		ex->retry_after = reset;
+	return over;
+}

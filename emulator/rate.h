@@ -1,0 +1,14 @@
+/* The rate limit: so many calls an account in a fixed window of real (not virtual) time. Thread-safe. */
+#pragma once
+
+#include "emulator/exchange.h"
+
+struct rate *rate_new(int64_t count, int64_t seconds);
+struct rate *rate_free(struct rate *r);
+/*
+ * Counts one call and sets the exchange's rate-limit headers; true where it is past the limit, with
+ * Retry-After set.
+ */
+bool rate_take(struct rate *r, const char *account, struct exchange *ex);
+/* Every account's window starts anew. */
+void rate_clear(struct rate *r);
