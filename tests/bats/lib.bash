@@ -1,0 +1,274 @@
+# shellcheck shell=bash
+# What the tests share: an emulator and a mount of its own for each test, and looks at what reached the API.
+# Every test file starts with:  load lib
+# and may have a line "# deadline: N s" for the whole file.
+
+bats_require_minimum_version 1.5.0
+
+SOURCE_DIR=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+# shellcheck source=tools/lib/sweep.sh
+. "$SOURCE_DIR/tools/lib/sweep.sh"
+
+ACCOUNT=0123456789abcdef0123456789abcdef
+BUILD=${CFCFS_BUILD_DIR:-$SOURCE_DIR/build}
+CFCFS=${CFCFS_BIN:-$BUILD/fs/cfcfs}
+EMULATOR=${CFCFS_EMULATOR_BIN:-$BUILD/emulator/cfcfs-emulator}
+SYS=$BUILD/tests/sys
+HAMMER=$BUILD/tests/hammer
+SIGNALS=$BUILD/tests/signals
+export LC_ALL=C.UTF-8
+unset CLOUDFLARE_ACCOUNT_ID CLOUDFLARE_API_TOKEN CLOUDFLARE_API_KEY CLOUDFLARE_EMAIL CLOUDFLARE_API_BASE_URL \
+  CREDENTIALS_DIRECTORY XDG_STATE_HOME XDG_CONFIG_HOME
+: "${BATS_TEST_TIMEOUT:=120}"
+
+# ---- before and after each test
+
+setup_base() {
+  T=$(mktemp -d "${CFCFS_TEST_DIR:-${TMPDIR:-/tmp}}/t.XXXXXX")
+  T=$(cd "$T" && pwd -P)
+  export HOME=$T/home
+  mkdir "$HOME" "$T/mnt"
+  MNT=$T/mnt
+  APPS=$MNT/applications
+  TOKEN=token-$BATS_TEST_NUMBER-$RANDOM$RANDOM
+  (umask 077 && printf '%s\n' "$TOKEN" >"$T/token")
+  MOUNT_PIDS=()
+}
+
+# The end of every test: no mount, no process, no folder stays. Shows the logs of a test that failed.
+teardown_base() {
+  [ -n "${T-}" ] || return 0
+  if [ -z "${BATS_TEST_COMPLETED-}" ]; then
+    tail -n 25 "$T"/*.log "$T"/emulator.err 2>/dev/null
+    [ -e "$MNT/.cfcfs/errors.jsonl" ] && timeout 5 tail -n 5 "$MNT/.cfcfs/errors.jsonl"
+  fi
+  sweep "$T"
+  rm -rf --one-file-system "$T"
+}
+
+setup() { setup_base; }
+teardown() { teardown_base; }
+
+# ---- the emulator
+
+# start_emulator [ARGUMENT...] : sets URL (the base address) and CONTROL. No rate limit unless --rate is given.
+start_emulator() {
+  local rate=(--rate 0/1) tries=200
+  [[ " $* " == *" --rate "* ]] && rate=()
+  rm -f "$T/emulator.out"
+  # stdbuf is not needed: the first line is printed when it is ready.
+  "$EMULATOR" --listen "${EMULATOR_LISTEN:-127.0.0.1:0}" --token "$TOKEN" "${rate[@]}" "$@" \
+    >"$T/emulator.out" 2>>"$T/emulator.err" </dev/null 3>&- &
+  EMULATOR_PID=$!
+  record_pid "$T/pids" "$EMULATOR_PID"
+  URL=''
+  while ((tries-- > 0)); do
+    if [ -s "$T/emulator.out" ] && read -r URL <"$T/emulator.out"; then break; fi
+    kill -0 "$EMULATOR_PID" 2>/dev/null || break
+    sleep 0.05
+  done
+  [[ $URL == http*://*/client/v4 ]] || fail "the emulator did not start: $(cat "$T/emulator.err")"
+  CONTROL=${URL%/client/v4}/__emulator
+}
+
+# start_recorder : from now on URL leads through a recorder; what was sent is in $T/sent, byte for byte.
+start_recorder() {
+  local port=${URL#http://*:} tries=100
+  : >"$T/sent"
+  python3 "$SOURCE_DIR/tests/bats/recorder.py" "${port%%/*}" "$T/sent" >"$T/recorder.out" 2>>"$T/emulator.err" </dev/null 3>&- &
+  record_pid "$T/pids" $!
+  until [ -s "$T/recorder.out" ]; do
+    ((tries-- > 0)) || fail "the recorder did not start"
+    sleep 0.05
+  done
+  URL=http://127.0.0.1:$(cat "$T/recorder.out")/client/v4
+}
+
+stop_emulator() {
+  kill "$EMULATOR_PID"
+  wait "$EMULATOR_PID" 2>/dev/null || true
+}
+
+# control METHOD NAME [JSON] : the emulator's test interface. Prints the answer.
+control() {
+  curl -sS --fail-with-body -k -X "$1" ${3:+-H 'content-type: application/json' --data-binary "$3"} "$CONTROL/$2" ||
+    fail "control $1 $2 ${3-}"
+}
+fault() { control POST faults "$1" >/dev/null; }
+clear_faults() { control DELETE faults >/dev/null; }
+seed() { control POST seed "$1" >/dev/null; }
+advance() { control POST clock "{\"advance_seconds\":$1}" >/dev/null; }
+clear_requests() { control DELETE requests >/dev/null; }
+
+# requests [FILTER] : the requests since the start (or clear_requests), one a line: {method, path, query, status, body …};
+# path is what follows "/containers". FILTER is jq's, over one request ("select(.method == \"PATCH\")").
+requests() { control GET requests | jq -c ".[] | ${1:-.}"; }
+
+# count_calls METHOD PATHGLOB : how many; "*" is any method.
+count_calls() {
+  local method path n=0
+  while IFS=$'\t' read -r method path; do
+    # shellcheck disable=SC2053  # a glob is meant
+    [[ $1 = '*' || $method = "$1" ]] && [[ $path == $2 ]] && n=$((n + 1))
+  done < <(requests '[.method, .path] | @tsv' | jq -r .)
+  echo "$n"
+}
+count_writes() { requests 'select(.method != "GET" and .method != "HEAD") | .method' | wc -l; }
+
+# api METHOD PATH [BODY] : a call of the API, past the mount; prints the result.
+api() {
+  curl -sS --fail-with-body -k -X "$1" -H "authorization: Bearer $TOKEN" \
+    ${3:+-H 'content-type: application/json' --data-binary "$3"} "$URL/accounts/$ACCOUNT/containers$2" >"$T/api.out" ||
+    fail "api $1 $2: $(cat "$T/api.out")"
+  jq '.result // empty' "$T/api.out" 2>/dev/null
+}
+# The application of this name, as the API has it; nothing where there is none.
+app() { api GET "/applications?per_page=1000" | jq --arg name "$1" '.[] | select(.name == $name)'; }
+app_id() { app "$1" | jq -r .id; }
+# Names of the applications in the account, sorted, one a line.
+app_names() { api GET "/applications?per_page=1000" | jq -r '.[].name' | sort; }
+
+# ---- the mount
+
+# mount_cfcfs [-o OPTIONS] [ARGUMENT...] : mounts at $MNT in the foreground, logs to $T/cfcfs.log, and waits until it
+# serves. With MOUNT_AT=DIR elsewhere.
+mount_cfcfs() {
+  local at=${MOUNT_AT:-$MNT} tries=400 options="url=$URL,token_file=$T/token,state_dir=$T/state" run=()
+  while (($#)); do
+    case $1 in
+    -o) options+=,$2 && shift ;;
+    *) run+=("$1") ;;
+    esac
+    shift
+  done
+  mkdir -p "$at"
+  ${CFCFS_WRAP-} "$CFCFS" -f -o "$options" "${run[@]}" "$ACCOUNT" "$at" >>"$T/cfcfs.log" 2>&1 </dev/null 3>&- &
+  MOUNT_PID=$!
+  MOUNT_PIDS+=("$MOUNT_PID")
+  record_pid "$T/pids" "$MOUNT_PID"
+  while ! is_mounted "$at"; do
+    kill -0 "$MOUNT_PID" 2>/dev/null || fail "cfcfs ended: $(tail -n 5 "$T/cfcfs.log")"
+    ((tries-- > 0)) || fail "cfcfs does not mount"
+    sleep 0.05
+  done
+  timeout 20 stat "$at" >/dev/null || fail "the mount does not answer"
+}
+
+is_mounted() { [[ -n $(mounts_under "$1" | grep -Fx -- "$1") ]]; }
+
+# umount_cfcfs : as a user does it; then waits for the process to end. Its status is in MOUNT_STATUS.
+umount_cfcfs() {
+  local at=${MOUNT_AT:-$MNT} pid=${MOUNT_PID-}
+  fusermount3 -u -- "$at" || fail "cannot unmount $at"
+  [ -n "$pid" ] || return 0
+  wait_until 20 "the process to end" gone "$pid"
+  MOUNT_STATUS=0
+  wait "$pid" 2>/dev/null || MOUNT_STATUS=$?
+}
+gone() { [ -z "$(start_time "$1")" ]; }
+
+# What is cached is dropped: everything, or what is under a path.
+refresh() { echo "${1:-/}" >"$MNT/.cfcfs/refresh"; }
+
+start() {
+  start_emulator
+  mount_cfcfs "$@"
+}
+
+# ---- checks
+
+fail() {
+  printf '%s\n' "$*" >&2
+  return 1
+}
+
+# wait_until SECONDS WHAT COMMAND... : until the command succeeds.
+wait_until() {
+  local end=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@"; do
+    ((SECONDS < end)) || fail "waited in vain for $what"
+    sleep 0.1
+  done
+}
+
+assert_equal() { [ "$1" = "$2" ] || fail "${3:-not equal}:"$'\n'"  got  $1"$'\n'"  want $2"; }
+assert_status() {
+  # shellcheck disable=SC2154  # bats sets them
+  [ "$status" = "$1" ] || fail "status $status, wanted $1; output: $output"
+}
+assert_fails() {
+  run "$@"
+  # shellcheck disable=SC2154
+  [ "$status" != 0 ] || fail "succeeded: $*"
+}
+assert_match() { [[ $1 =~ $2 ]] || fail "no match for $2 in: $1"; }
+assert_exists() { [ -e "$1" ] || fail "there is no $1"; }
+assert_absent() { ! stat "$1" >/dev/null 2>&1 || fail "there is still $1"; }
+
+# assert_sys OUTCOME OPERATION ARGUMENT... : one system call (tests/bats/sys.c) and its outcome: "ok", "EPERM", or which
+# call it came from: "write EINVAL".
+assert_sys() {
+  local want=$1 got
+  shift
+  got=$("$SYS" "$@" 2>&1) || true
+  case $want in
+  *' '* | ok) ;;
+  *) got=${got##* } ;;
+  esac
+  [ "$got" = "$want" ] || fail "$1 ${2##*/} ${3-}: got $got, wanted $want"
+}
+
+# assert_same_json FILE FILE : the same document; order, spacing, and defaults that the service shows do not count.
+assert_same_json() {
+  local a b rule='if .jobs == false then del(.jobs) else . end
+    | if .rollout_active_grace_period == 0 then del(.rollout_active_grace_period) else . end'
+  a=$(jq -S "$rule" "$1") && b=$(jq -S "$rule" "$2") && [ "$a" = "$b" ] || fail "$1 and $2 differ: $a :: $b"
+}
+
+# assert_calls N METHOD PATHGLOB
+assert_calls() {
+  local got
+  got=$(count_calls "$2" "$3")
+  [ "$got" = "$1" ] || fail "$got calls of $2 $3, wanted $1:"$'\n'"$(requests '[.method, .path, .status, .body] | @tsv')"
+}
+assert_writes() {
+  local got
+  got=$(count_writes)
+  [ "$got" = "$1" ] || fail "$got writes, wanted $1:"$'\n'"$(requests 'select(.method != "GET") | [.method, .path, .body] | @tsv')"
+}
+
+# last_error [FILTER] : the newest line of errors.jsonl, or what jq's filter makes of it.
+last_error() { tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r "${1:-.}"; }
+# assert_error REGEX... : each matches somewhere in the newest failure.
+assert_error() {
+  local line re
+  line=$(last_error '. | tojson')
+  for re in "$@"; do
+    [[ $line =~ $re ]] || fail "no match for $re in the newest failure: $line"
+  done
+}
+xattr() { getfattr -h --only-values -n "user.cfcfs.$2" -- "$1" 2>/dev/null; }
+
+needs_root() { [ "$(id -u)" = 0 ] || skip "needs root"; }
+
+# ---- documents
+
+# web_json FILE [JQ-FILTER] : a sample application.
+web_json() {
+  jq --indent 2 "${2:-.}" >"$1" <<'JSON'
+{
+  "scheduling_policy": "default",
+  "instances": 2,
+  "max_instances": 5,
+  "configuration": {
+    "image": "registry.cloudflare.com/app:v1",
+    "instance_type": "lite",
+    "environment_variables": [
+      { "name": "MODE", "value": "production" },
+      { "name": "LEVEL", "value": "3" }
+    ]
+  }
+}
+JSON
+}

@@ -1,0 +1,117 @@
+#!/usr/bin/env bats
+# Installed, and mounted by the real mount(8). Everything runs in a mount namespace of its own, with a /usr/local and an
+# /etc/fstab that only it sees: the machine's stay as they are.
+load lib
+
+# inside SCRIPT : bash -e in the namespace, after "meson install"; sees T, MNT, URL, ACCOUNT, BUILD.
+inside() {
+  needs_root
+  unshare -m true 2>/dev/null || skip "no mount namespaces here"
+  cat >"$T/prelude" <<'PRELUDE'
+set -e
+mount --make-rprivate /
+mount -t tmpfs none /usr/local
+flock "$BUILD/install.lock" meson install -C "$BUILD" --no-rebuild --quiet >"$T/install.out" 2>&1 || { cat "$T/install.out"; exit 1; }
+test -x /usr/local/bin/cfcfs
+touch "$T/fstab"
+mount --bind "$T/fstab" /etc/fstab
+# As at boot: mount(8) gets neither a PATH to it nor a home.
+plain() { /usr/bin/env -i "$@"; }
+pid_of() { pgrep -f "^[^ ]*cfcfs .*$MNT" | head -n 1; }
+ended() { for i in $(seq 100); do grep -q "^State:[[:space:]]*[^Z]" "/proc/$1/status" 2>/dev/null || return 0; sleep 0.1; done; echo "process $1 goes on"; return 1; }
+never() { if "$@"; then echo "should fail: $*"; exit 1; fi; }
+token=$(cat "$T/token") # not in the environment
+shows_token() { ps axwwe | grep -v -e grep -e cfcfs-emulator | grep -F -- "$token"; }
+report() {
+  local status=$?
+  ((status == 0)) || { cat "$T/cfcfs.log" "$T/emulator.err"; cat /proc/self/mounts | grep cfcfs; } 2>/dev/null || true
+  umount -l "$MNT" 2>/dev/null || true
+  exit $status
+}
+trap report EXIT
+PRELUDE
+  cat "$T/prelude" - >"$T/script"
+  export T MNT URL ACCOUNT BUILD
+  run unshare -m --propagation private bash "$T/script" 3>&-
+  # shellcheck disable=SC2154
+  printf '%s\n' "$output"
+  assert_status 0
+}
+
+@test "mount -t fuse.cfcfs ACCOUNT MNT, umount ends the process, ps shows no credential" {
+  start_emulator
+  seed '{"applications":3}'
+  inside <<'SCRIPT'
+plain /usr/bin/mount -t fuse.cfcfs "$ACCOUNT" "$MNT" -o "token_file=$T/token,url=$URL,state_dir=$T/state,logfile=$T/cfcfs.log"
+ls "$MNT/applications" | grep -c 'json$' | grep -qx 3
+grep " $MNT fuse.cfcfs " /proc/self/mounts
+findmnt -n -o SOURCE,FSTYPE "$MNT"
+pid=$(pid_of)
+test -n "$pid"
+never shows_token
+never grep -a -q -F -- "$token" "/proc/$pid/environ"
+printf '{"scheduling_policy":"default","instances":1,"configuration":{"image":"app:v1"}}\n' >"$T/web.json"
+cp "$T/web.json" "$MNT/applications/web.json"
+cmp "$T/web.json" "$MNT/applications/web.json"
+/usr/bin/umount "$MNT"
+ended "$pid"
+never grep -q " $MNT " /proc/self/mounts
+SCRIPT
+  assert_equal "$(app web | jq .instances)" 1
+}
+
+@test "an /etc/fstab line, mounted by its mount point" {
+  start_emulator
+  seed '{"applications":3}'
+  inside <<'SCRIPT'
+echo "$ACCOUNT $MNT fuse.cfcfs noauto,_netdev,nofail,x-systemd.automount,noatime,allow_other,token_file=$T/token,url=$URL,state_dir=$T/state,logfile=$T/cfcfs.log 0 0" >"$T/fstab"
+plain /usr/bin/mount "$MNT"
+ls "$MNT/applications" | grep -c 'json$' | grep -qx 3
+pid=$(pid_of)
+never shows_token
+/usr/bin/umount "$MNT"
+ended "$pid"
+plain /usr/bin/mount -a -O _netdev
+never grep -q " $MNT " /proc/self/mounts # noauto
+SCRIPT
+}
+
+@test "mount -a, with user and ro in the line" {
+  start_emulator
+  seed '{"applications":1}'
+  inside <<'SCRIPT'
+echo "$ACCOUNT $MNT fuse.cfcfs ro,users,token_file=$T/token,url=$URL,state_dir=$T/state,logfile=$T/cfcfs.log 0 0" >"$T/fstab"
+plain /usr/bin/mount -a
+grep " $MNT fuse.cfcfs ro" /proc/self/mounts
+cat "$MNT"/applications/*.json | jq -e .configuration.image
+never touch "$MNT/applications/x.json"
+pid=$(pid_of)
+/usr/bin/umount "$MNT"
+ended "$pid"
+SCRIPT
+}
+
+@test "mount(8) fails with a reason where the credentials are refused" {
+  start_emulator
+  inside <<'SCRIPT'
+umask 077
+echo wrong >"$T/wrong"
+if plain /usr/bin/mount -t fuse.cfcfs "$ACCOUNT" "$MNT" -o "token_file=$T/wrong,url=$URL,state_dir=$T/state" 2>"$T/err"; then
+  echo "mounted"
+  exit 1
+fi
+test -s "$T/err"
+never grep -q " $MNT " /proc/self/mounts
+SCRIPT
+}
+
+@test "what meson installs" {
+  inside <<'SCRIPT'
+cd /usr/local
+ls bin/cfcfs bin/cfcfs-emulator share/man/man1/cfcfs.1* share/man/man1/cfcfs-emulator.1* share/man/man5/cfcfs.5*
+ls share/bash-completion/completions/cfcfs
+bin/cfcfs --version
+bin/cfcfs-emulator --version || bin/cfcfs-emulator --help >/dev/null
+bash -c '. share/bash-completion/completions/cfcfs; COMP_WORDS=(cfcfs -o cache_t) COMP_CWORD=2; _cfcfs cfcfs cache_t -o; echo "${COMPREPLY[@]}" | grep -q cache_ttl='
+SCRIPT
+}

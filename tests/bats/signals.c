@@ -1,0 +1,125 @@
+/*
+ * A process that reads while signals come: signals NAME FILE sends itself the signal every 100 ms (SIGINT after
+ * 300 ms, once) with a handler that does nothing, and opens and reads the file meanwhile. Prints on stderr how many signals
+ * came, and the errno's name where the read failed; exit status 0 where it did not. signals many N FILE reads it with N
+ * threads at once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t came;
+
+static void count(int number)
+{
+	(void)number;
+	came++;
+}
+
+static int number_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} rows[] = { { "INT", SIGINT },   { "ALRM", SIGALRM }, { "WINCH", SIGWINCH },
+		     { "URG", SIGURG }, { "USR1", SIGUSR1 } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!strcmp(rows[i].name, name))
+			return rows[i].number;
+	}
+	return 0;
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
+/* 0, or the errno. */
+static int read_all(const char *path)
+{
+	char data[65536];
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno;
+	while ((n = read(fd, data, sizeof(data))) > 0)
+		;
+	n = n < 0 ? errno : 0;
+	close(fd);
+	return (int)n;
+}
+
+static void *reader(void *path)
+{
+	read_all(path);
+	return NULL;
+}
+
+static int many(int threads, char *path)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 256 << 10);
+	for (int i = 0; i < threads; i++) {
+		if (pthread_create(&thread, &attributes, reader, path)) {
+			fprintf(stderr, "signals: only %d threads\n", i);
+			break;
+		}
+	}
+	pthread_exit(NULL);
+}
+
+/* The child that sends them. */
+static _Noreturn void send_signals(pid_t to, int number)
+{
+	if (number == SIGINT) {
+		pause_ms(300);
+		kill(to, number);
+		_exit(0);
+	}
+	for (int i = 0; i < 600 && getppid() == to; i++) {
+		pause_ms(100);
+		kill(to, number);
+	}
+	_exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = { .sa_handler = count };
+	pid_t self = getpid(), sender;
+	int number, result;
+
+	if (argc == 4 && !strcmp(argv[1], "many"))
+		return many(atoi(argv[2]), argv[3]);
+	number = argc == 3 ? number_of(argv[1]) : 0;
+	if (!number) {
+		fputs("usage: signals INT|ALRM|WINCH|URG|USR1 FILE | signals many N FILE\n", stderr);
+		return 2;
+	}
+	sigaction(number, &action, NULL);
+	sender = fork();
+	if (sender == 0)
+		send_signals(self, number);
+	result = read_all(argv[2]);
+	kill(sender, SIGKILL);
+	waitpid(sender, NULL, 0);
+	fprintf(stderr, "%d signals\n", (int)came);
+	if (result)
+		fprintf(stderr, "%s\n", strerrorname_np(result));
+	return result ? 1 : 0;
+}

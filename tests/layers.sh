@@ -1,0 +1,57 @@
+#!/bin/bash
+# The layers hold: an include of ours goes down (fs -> cache -> api/base, fs -> api -> api/base), the emulator uses
+# api/base alone, and fs never sees curl. tests/layers.sh [SOURCE_DIR]
+cd "${1:-$(dirname "$0")/..}" || exit 2
+
+# layer PATH : the layer that a path from the top belongs to.
+layer() {
+  case $1 in
+  api/base/*) echo base ;;
+  api/* | cache/* | fs/* | emulator/* | tests/*) echo "${1%%/*}" ;;
+  *) echo none ;;
+  esac
+}
+
+declare -A may=(
+  [base]=" base "
+  [api]=" api base "
+  [cache]=" cache base "
+  [fs]=" fs cache api base "
+  [emulator]=" emulator base "
+)
+files=0 includes=0 bad=0
+complain() {
+  echo "$1"
+  bad=$((bad + 1))
+}
+
+while IFS= read -r file; do
+  files=$((files + 1))
+  from=$(layer "$file")
+  while IFS=: read -r line text; do
+    includes=$((includes + 1))
+    case $text in
+    *\"*\"*)
+      text=${text#*\"}
+      target=${text%%\"*}
+      to=$(layer "$target")
+      if [ "$to" = none ]; then
+        complain "$file:$line: \"$target\" is not written from the top"
+      elif [ ! -f "$target" ]; then
+        complain "$file:$line: there is no $target"
+      elif [[ ${may[$from]} != *" $to "* ]]; then
+        complain "$file:$line: $from must not include $target"
+      fi
+      ;;
+    *'<curl/'*)
+      [ "$from" = api ] || complain "$file:$line: only api/ may use curl"
+      ;;
+    *'<fuse'*)
+      [ "$from" = fs ] || complain "$file:$line: only fs/ may use libfuse"
+      ;;
+    esac
+  done < <(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<]' "$file")
+done < <(find api cache fs emulator -name '*.[ch]' | LC_ALL=C sort)
+
+echo "$includes includes in $files files, $bad against the layers"
+((files > 0 && bad == 0))

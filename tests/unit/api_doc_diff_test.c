@@ -1,0 +1,497 @@
+/* What is sent where a document and the account differ, and that nothing is where they do not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <json-c/json.h>
+
+#include "api/doc.h"
+
+#define ACCOUNT "0123456789abcdef0123456789abcdef"
+#define LONG "registry.cloudflare.com/" ACCOUNT "/app:v1"
+
+static const char *key_name(void *arg, const char *id)
+{
+	(void)arg;
+	return strcmp(id, "k1") == 0 ? "anna" : strcmp(id, "k2") == 0 ? "bert" : NULL;
+}
+
+static const char *key_id(void *arg, const char *name)
+{
+	(void)arg;
+	return strcmp(name, "anna") == 0 ? "k1" : strcmp(name, "bert") == 0 ? "k2" : NULL;
+}
+
+static struct doc_context context(void)
+{
+	return (struct doc_context){ .account_id = ACCOUNT, .default_vcpu = 0.0625, .default_memory_mib = 256,
+				     .default_disk_mb = 2000, .key_name = key_name, .key_id = key_id };
+}
+
+/* JSON with ' for ". */
+static struct json_object *parse(const char *text)
+{
+	char *copy = strdup(text);
+	struct json_object *o = NULL;
+	struct err err = ERR_INIT;
+
+	for (char *p = copy; *p; p++)
+		*p = (char)(*p == '\'' ? '"' : *p);
+	if (doc_parse(copy, strlen(copy), &o, &err) < 0)
+		fail_msg("%s: %s", text, err.text);
+	free(copy);
+	return o;
+}
+
+struct outcome {
+	int result;
+	struct err err;
+	struct json_object *patch;
+};
+
+static struct outcome diff(const char *name, const char *object, const char *doc, const struct doc_context *given)
+{
+	const struct kind *kind = kind_find(name);
+	struct json_object *o = parse(object), *d = parse(doc);
+	struct outcome out = { .err = ERR_INIT };
+	struct doc_context ctx = *given;
+	int64_t version;
+
+	ctx.known = o;
+	out.result = doc_check(kind, d, "web", false, &ctx, &version, &out.err);
+	if (out.result < 0)
+		fail_msg("%s: %s", doc, out.err.text);
+	out.result = doc_diff(kind, o, d, "web", &ctx, &out.patch, &out.err);
+	if (out.result == 0 && !(kind->flags & KIND_LABEL_NAME) && doc_same(kind, o, d, "web", &ctx) != (out.patch == NULL))
+		fail_msg("%s and %s: doc_same and doc_diff disagree", object, doc);
+	json_object_put(o);
+	json_object_put(d);
+	return out;
+}
+
+static void patches_in(const struct doc_context *ctx, const char *kind, const char *object, const char *doc,
+		       const char *wanted)
+{
+	struct outcome out = diff(kind, object, doc, ctx);
+	struct json_object *want = wanted ? parse(wanted) : NULL;
+
+	if (out.result < 0)
+		fail_msg("%s\n%s\n%s", object, doc, out.err.text);
+	if (!want != !out.patch || (want && !json_object_equal(want, out.patch)))
+		fail_msg("%s\n%s\nsends %s\nmust send %s", object, doc,
+			 out.patch ? json_object_to_json_string_ext(out.patch, JSON_C_TO_STRING_NOSLASHESCAPE) : "nothing",
+			 wanted ? wanted : "nothing");
+	json_object_put(want);
+	json_object_put(out.patch);
+}
+
+static void patches(const char *kind, const char *object, const char *doc, const char *wanted)
+{
+	struct doc_context ctx = context();
+
+	patches_in(&ctx, kind, object, doc, wanted);
+}
+
+static void refuses(const char *kind, const char *object, const char *doc, const char *text)
+{
+	struct doc_context ctx = context();
+	struct outcome out = diff(kind, object, doc, &ctx);
+
+	if (out.result != -EINVAL || !strstr(out.err.text, text))
+		fail_msg("%s\n%s\nresult %d \"%s\", must hold \"%s\"", object, doc, out.result, out.err.text, text);
+	json_object_put(out.patch);
+}
+
+/* An application as the service answers it, and what a person writes; both with an image. */
+#define FACTS "'id':'i','account_id':'" ACCOUNT "','name':'web','version':3,'health':{'x':1},"
+#define APP(conf_, more_)                                                                                     \
+	"{" FACTS "'scheduling_policy':'default','instances':0,'jobs':false,'rollout_active_grace_period':0," \
+	"'configuration':{'image':'" LONG "'" conf_ "}" more_ "}"
+#define DOC(conf_, more_) "{'configuration':{'image':'app:v1'" conf_ "}" more_ "}"
+#define PATCH(conf_) "{'configuration':{'image':'app:v1'" conf_ "}}"
+
+#define LITE ",'instance_type':'lite','vcpu':0.0625,'memory':'256MiB','memory_mib':256,'disk':{'size':'2GB','size_mb':2000}"
+#define LITE_NUMBERS ",'vcpu':0.0625,'memory':'256MiB','memory_mib':256,'disk':{'size':'2GB','size_mb':2000}"
+#define BASIC_NUMBERS ",'vcpu':0.25,'memory':'1GiB','memory_mib':1024,'disk':{'size':'4GB','size_mb':4000}"
+
+static void same(const char *object, const char *doc)
+{
+	patches("application", object, doc, NULL);
+}
+
+static void changes(const char *object, const char *doc, const char *wanted)
+{
+	patches("application", object, doc, wanted);
+}
+
+static void defaults_are_no_difference(void **state)
+{
+	(void)state;
+	same(APP("", ""), DOC("", ""));
+	same(APP("", ""), DOC("", ",'instances':0,'scheduling_policy':'default','jobs':false,'rollout_active_grace_period':0"));
+	same("{'configuration':{'image':'" LONG "'}}",
+	     DOC("", ",'instances':0,'scheduling_policy':'default','jobs':false,'rollout_active_grace_period':0"));
+	same(APP(",'network':{'assign_ipv4':'none'}", ""), DOC("", ""));
+	same(APP("", ""), DOC(",'network':{'assign_ipv4':'none'}", ""));
+	same(APP("", ""), DOC(",'command':[],'dns':{},'secrets':null,'checks':[]", ",'constraints':{'regions':[]},'observability':null"));
+	same(APP(",'command':[],'dns':{'servers':[]}", ",'constraints':{},'affinities':null"), DOC("", ""));
+	same(APP("", ""), DOC("", ",'name':'web','version':99"));
+	same(APP("", ",'new':{'x':1}"), DOC("", ""));
+}
+
+static void spellings_are_no_difference(void **state)
+{
+	(void)state;
+	same(APP("", ""), "{'configuration':{'image':'registry.cloudflare.com/app:v1'}}");
+	same(APP("", ""), "{'configuration':{'image':'" LONG "'}}");
+	changes(APP("", ""), "{'configuration':{'image':'docker.io/library/app:v1'}}",
+		"{'configuration':{'image':'docker.io/library/app:v1'}}");
+	same(APP("", ",'max_instances':2"), DOC("", ",'max_instances':2.0"));
+	same(APP("", ",'max_instances':2"), DOC("", ",'max_instances':20e-1"));
+	same(APP(",'command':['a/b','\xc3\xa9']", ""), DOC(",'command':['\\u0061\\/b','\\u00e9']", ""));
+	same(APP(",'new':{'b':1,'a':[{'d':1,'c':2.50}]}", ""), DOC(",'new':{'a':[{'c':2.5,'d':1.0}],'b':1}", ""));
+	same(APP(",'ssh_public_key_ids':['k1','k2']", ""), DOC(",'ssh_public_key_ids':['ssh-keys/bert.pub','k1']", ""));
+}
+
+static void sets_have_no_order(void **state)
+{
+	(void)state;
+	same(APP(",'environment_variables':[{'name':'A','value':'1'},{'name':'B','value':'2'}]", ""),
+	     DOC(",'environment_variables':[{'value':'2','name':'B'},{'name':'A','value':'1'}]", ""));
+	same(APP(",'labels':[{'name':'A','value':'1'},{'name':'A','value':'2'}]", ""),
+	     DOC(",'labels':[{'name':'A','value':'2'},{'name':'A','value':'1'}]", ""));
+	same(APP(",'secrets':[{'type':'env','name':'A','secret':'a'},{'type':'env','name':'B','secret':'b'}]", ""),
+	     DOC(",'secrets':[{'type':'env','name':'B','secret':'b'},{'type':'env','name':'A','secret':'a'}]", ""));
+	same(APP("", ",'constraints':{'tiers':[1,2],'regions':['A','B'],'cities':['c','d'],'pops':['e','f']}"),
+	     DOC("", ",'constraints':{'tiers':[2.0,1],'regions':['B','A'],'cities':['d','c'],'pops':['f','e']}"));
+	changes(APP(",'command':['a','b']", ""), DOC(",'command':['b','a']", ""), PATCH(",'command':['b','a']"));
+	changes(APP(",'labels':[{'name':'A','value':'1'},{'name':'A','value':'2'}]", ""), DOC(",'labels':[{'name':'A','value':'1'}]", ""),
+		PATCH(",'labels':[{'name':'A','value':'1'}]"));
+}
+
+static void one_size_has_many_spellings(void **state)
+{
+	static const char *const spellings[] = {
+		"{'image':'app:v1','instance_type':'lite'}",
+		"{'image':'app:v1','instance_type':'dev'}",
+		"{'image':'app:v1','vcpu':0.0625,'memory_mib':256,'disk':{'size_mb':2000}}",
+		"{'image':'app:v1','vcpu':0.0625,'memory':'256MiB','disk':{'size':'2GB'}}",
+		"{'image':'app:v1','vcpu':6.25e-2,'memory':'256 mib','disk':{'size':'2.0 gb'}}",
+		"{'image':'app:v1','vcpu':0.0625,'memory':'0.25GiB','disk':{'size':'2000MB'}}",
+		"{'image':'app:v1','memory':'0.25GiB'}",
+		"{'image':'app:v1'}",
+	};
+	char doc[200];
+	(void)state;
+
+	for (size_t i = 0; i < array_len(spellings); i++) {
+		snprintf(doc, sizeof(doc), "{'configuration':%s}", spellings[i]);
+		same(APP(LITE, ""), doc);
+		same(APP(LITE_NUMBERS, ""), doc);
+		same(APP(",'instance_type':'dev'", ""), doc);
+		same(APP("", ""), doc);
+	}
+	same(APP(BASIC_NUMBERS, ""), DOC(",'instance_type':'basic'", ""));
+	same(APP(",'instance_type':'standard-1'", ""), DOC(",'instance_type':'standard'", ""));
+	same(APP(",'instance_type':'standard'", ""), DOC(",'vcpu':0.5,'memory':'4gib','disk':{'size_mb':8000}", ""));
+}
+
+static void sizes_change(void **state)
+{
+	struct doc_context unknown = context();
+	(void)state;
+
+	/* The name was written: the numbers beside it are the service's. */
+	changes(APP(LITE, ""), DOC(",'instance_type':'basic'", ""), PATCH(",'instance_type':'basic'"));
+	/* Beside a type no number may stay; instead of a type, the type not. */
+	changes(APP(LITE_NUMBERS, ""), DOC(",'instance_type':'basic'", ""),
+		PATCH(",'instance_type':'basic','vcpu':null,'memory_mib':null,'disk':null"));
+	changes(APP(LITE, ""), DOC(",'vcpu':1", ""), PATCH(",'vcpu':1,'instance_type':null"));
+	changes(APP(BASIC_NUMBERS, ""), DOC(",'memory':'1GiB','disk':{'size':'4GB'}", ""),
+		PATCH(",'memory':'1GiB','disk':{'size':'4GB'},'vcpu':null"));
+	changes(APP(BASIC_NUMBERS, ""), DOC("", ""), PATCH(",'vcpu':null,'memory_mib':null,'disk':null"));
+	/* Where the account's defaults are not known, what nobody wrote is the service's. */
+	unknown.default_vcpu = 0;
+	unknown.default_memory_mib = unknown.default_disk_mb = 0;
+	patches_in(&unknown, "application", APP(BASIC_NUMBERS, ""), DOC("", ""), NULL);
+	patches_in(&unknown, "application", APP("", ""), DOC(",'instance_type':'lite'", ""), PATCH(",'instance_type':'lite'"));
+	/* A deployment has its size at the top. */
+	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'vcpu':1,'memory_mib':1024,'memory':'1GiB'}",
+		"{'vcpu':2,'memory':'1GiB'}", "{'vcpu':2}");
+	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'vcpu':1,'memory_mib':1024,'memory':'1GiB'}",
+		"{'vcpu':1,'memory':'2GiB'}", "{'memory':'2GiB'}");
+	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'instance_type':'lite'" LITE_NUMBERS "}",
+		"{'instance_type':'basic'}", "{'instance_type':'basic'}");
+	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'instance_type':'basic'" BASIC_NUMBERS "}",
+		"{'vcpu':0.25,'memory_mib':512,'disk':{'size_mb':4000}}",
+		"{'vcpu':0.25,'memory_mib':512,'disk':{'size_mb':4000},'instance_type':null}");
+}
+
+static void a_changed_field_goes_whole(void **state)
+{
+	(void)state;
+	changes(APP("", ",'max_instances':5"), DOC("", ",'max_instances':6"), "{'max_instances':6}");
+	changes("{'instances':3}", "{'instances':0,'configuration':{'image':'a'}}", "{'instances':0,'configuration':{'image':'a'}}");
+	changes(APP(",'command':['a']", ",'observability':{'logs':{'enabled':true}}"),
+		"{'configuration':{'image':'app:v2','command':['a']},'observability':{'logs':{'enabled':true}}}",
+		"{'configuration':{'image':'app:v2','command':['a']}}");
+	changes(APP("", ""), DOC(",'ssh_public_key_ids':['ssh-keys/bert.pub','k9']", ""), PATCH(",'ssh_public_key_ids':['k2','k9']"));
+	/* Unknown fields inside go back as they came. */
+	changes(APP(",'new':{'x':1}", ""), DOC(",'new':{'x':1},'command':['a']", ""), PATCH(",'new':{'x':1},'command':['a']"));
+}
+
+static void what_is_removed_is_null(void **state)
+{
+	(void)state;
+	changes(APP("", ",'max_instances':5"), DOC("", ""), "{'max_instances':null}");
+	changes(APP("", ",'max_instances':5"), DOC("", ",'max_instances':null"), "{'max_instances':null}");
+	changes("{'instances':3,'rollout_active_grace_period':60,'configuration':{'image':'" LONG "'}}", DOC("", ",'instances':3"),
+		"{'rollout_active_grace_period':null}");
+	changes(APP(",'command':['a'],'dns':{'servers':['1'],'searches':['x']}", ""), DOC(",'dns':{'servers':['1']}", ""),
+		PATCH(",'dns':{'servers':['1'],'searches':null},'command':null"));
+	changes(APP(",'command':['a']", ""), DOC(",'command':[]", ""), PATCH(",'command':null"));
+	changes(APP(",'new':1", ""), DOC("", ""), PATCH(",'new':null"));
+	changes(APP("", ",'constraints':{'regions':['A'],'tier':1}"), DOC("", ",'constraints':{'tier':1}"),
+		"{'constraints':{'tier':1,'regions':null}}");
+	changes(APP("", ",'constraints':{'tier':1}"), DOC("", ",'constraints':{}"), "{'constraints':null}");
+	/* The service must have a policy. */
+	changes("{'scheduling_policy':'gpu','configuration':{'image':'" LONG "'}}", DOC("", ""), "{'scheduling_policy':'default'}");
+}
+
+static void the_service_has_defaults_of_its_own(void **state)
+{
+	struct doc_context ctx = context();
+	struct json_object *patch = parse("{'max_instances':null,'configuration':{'command':null,'dns':{'searches':null},'image':'x'}}");
+	struct json_object *answer = parse(APP(",'command':['x'],'dns':{'servers':['1']}", ",'max_instances':20"));
+	struct json_object *remembered = doc_service_defaults(kind_find("application"), patch, answer, &ctx), *more, *want;
+	(void)state;
+
+	want = parse("{'max_instances':20,'configuration':{'command':['x']}}");
+	assert_true(json_object_equal(remembered, want));
+	json_object_put(want);
+	ctx.service_defaults = remembered;
+	patches_in(&ctx, "application", APP(",'command':['x']", ",'max_instances':20"), DOC("", ""), NULL);
+	patches_in(&ctx, "application", APP(",'command':['x']", ",'max_instances':20"), DOC(",'entrypoint':['e']", ""),
+		   PATCH(",'entrypoint':['e']"));
+	patches_in(&ctx, "application", APP(",'command':['y']", ",'max_instances':20"), DOC("", ""), PATCH(",'command':null"));
+	patches_in(&ctx, "application", APP("", ",'max_instances':20"), DOC("", ",'max_instances':20"), NULL);
+	json_object_put(patch);
+	/* What a later patch leaves alone stays remembered. */
+	patch = parse("{'configuration':{'image':'x','command':['z'],'entrypoint':null}}");
+	json_object_put(answer);
+	answer = parse(APP(",'command':['z'],'entrypoint':['e']", ",'max_instances':20"));
+	more = doc_service_defaults(kind_find("application"), patch, answer, &ctx);
+	want = parse("{'configuration':{'entrypoint':['e']},'max_instances':20}");
+	assert_true(json_object_equal(more, want));
+	json_object_put(want);
+	json_object_put(more);
+	json_object_put(remembered);
+	json_object_put(patch);
+	ctx.service_defaults = NULL;
+	patch = parse("{'max_instances':null}");
+	json_object_put(answer);
+	answer = parse(APP("", ""));
+	assert_null(doc_service_defaults(kind_find("application"), patch, answer, &ctx));
+	json_object_put(patch);
+	json_object_put(answer);
+}
+
+static void what_only_a_creation_sets_cannot_change(void **state)
+{
+	static const char dep[] = "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'image':'" LONG "','location':{'name':'sfo06'},"
+				  "'network':{'mode':'public','ipv4':'192.0.2.1'},'wrangler_ssh':{'enabled':true}}";
+	(void)state;
+
+	refuses("application", APP("", ""), DOC("", ",'jobs':true"), "jobs: can be set at creation only, and must stay");
+	refuses("application", "{'jobs':true,'configuration':{'image':'" LONG "'}}", DOC("", ""), "jobs: can be set at creation only, and must stay true");
+	refuses("application", APP("", ",'durable_objects':{'namespace_id':'n'}"), DOC("", ""), "durable_objects: can be set");
+	refuses("application", APP("", ""), DOC("", ",'durable_objects':{'namespace_id':'n'}"), "durable_objects: can be set");
+	refuses("application", APP("", ",'durable_objects':{'namespace_id':'n'}"), DOC("", ",'durable_objects':{'namespace_id':'m'}"),
+		"durable_objects: can be set");
+	same(APP("", ",'durable_objects':{'namespace_id':'n'}"), DOC("", ",'durable_objects':{'script_name':'s','class_name':'C'}"));
+	refuses("deployment", dep, "{'image':'app:v1','location':'sfo06','wrangler_ssh':{'enabled':true},'network':{'mode':'private'}}",
+		"network.mode: can be set at creation only");
+	refuses("deployment", dep, "{'image':'app:v1','location':'sfo06','wrangler_ssh':{'enabled':false}}", "wrangler_ssh: can be set");
+	/* What the service never answers is no difference, and what it chose neither. */
+	patches("deployment", dep,
+		"{'image':'app:v1','location':'sfo06','wrangler_ssh':{'enabled':true},'network':{'mode':'public','assign_ipv4':'predefined'},"
+		"'experimental_flags':['x'],'ports':[{'name':'web'}],'provisioner':{'type':'none'}}",
+		NULL);
+	patches("deployment", dep, "{'image':'app:v1','location':'sfo06','wrangler_ssh':{'enabled':true}}", NULL);
+}
+
+static void deployments_keep_their_name(void **state)
+{
+	static const char plain[] = "{'id':'d','image':'" LONG "','location':{'name':'sfo06'}}";
+	static const char named[] = "{'id':'d','image':'" LONG "','location':{'name':'sfo06'},'labels':[{'name':'a','value':'1'},"
+				    "{'name':'cfcfs.name','value':'web'}]}";
+	static const char doc[] = "{'image':'app:v1','location':'sfo06','labels':[{'name':'a','value':'1'}]}";
+	struct doc_context ctx = context();
+	struct json_object *o, *d, *patch = NULL;
+	(void)state;
+
+	patches("deployment", named, doc, NULL);
+	patches("deployment", named, "{'image':'app:v1','location':'ams01','labels':[{'name':'a','value':'1'}]}", "{'location':'ams01'}");
+	patches("deployment", named, "{'image':'app:v1','location':'sfo06'}", "{'labels':[{'name':'cfcfs.name','value':'web'}]}");
+	patches("deployment", named, "{'image':'app:v1','location':'sfo06','labels':[{'name':'b','value':'2'},{'name':'cfcfs.name','value':'web'}]}",
+		"{'labels':[{'name':'b','value':'2'},{'name':'cfcfs.name','value':'web'}]}");
+	/* A label that another tool dropped is put back. */
+	patches("deployment", plain, "{'image':'app:v1','location':'sfo06'}", "{'labels':[{'name':'cfcfs.name','value':'web'}]}");
+	/* One that goes by its id needs none. */
+	o = parse(plain);
+	d = parse("{'image':'app:v1','location':'sfo06'}");
+	assert_true(doc_same(kind_find("deployment"), o, d, "web", &ctx));
+	assert_int_equal(doc_diff(kind_find("deployment"), o, d, "d", &ctx, &patch, NULL), 0);
+	assert_null(patch);
+	json_object_put(o);
+	json_object_put(d);
+	/* What the service fills into a check is no difference. */
+	patches("deployment",
+		"{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'checks':[{'type':'tcp','name':'tcp-80','tls':false,"
+		"'attempts_before_failure':3,'port':'80','interval':'5s','timeout':'1s','kind':'ready'}]}",
+		"{'checks':[{'type':'tcp','port':'80','interval':'5s','timeout':'1s','kind':'ready'}]}", NULL);
+}
+
+static void other_kinds(void **state)
+{
+	(void)state;
+	patches("registry", "{'domain':'web','public_key':'u','private_credential':{'store_id':'s','secret_name':'n'},'kind':'ECR'}",
+		"{'auth':{'public_credential':'u','private_credential':'a secret'}}", NULL);
+	patches("registry", "{'domain':'web','public_key':'u','private_credential':{'store_id':'s','secret_name':'n'},'kind':'ECR'}",
+		"{'kind':'ECR','auth':{'public_credential':'u','private_credential':{'store_id':'s','secret_name':'n'}}}", NULL);
+	patches("registry", "{'domain':'web','kind':'DockerHub'}", "{'is_public':true}", NULL);
+	patches("registry protocol", "{'proto':'web','domains':[{'domain':'a','path':'/'}]}",
+		"{'proto':'web','domains':[{'path':'/','domain':'a'}]}", NULL);
+	patches("registry protocol", "{'proto':'web','domains':[{'domain':'a','path':'/'}]}", "{'domains':[{'domain':'b','path':'/'}]}",
+		"{'domains':[{'domain':'b','path':'/'}]}");
+	/* A job takes from its application what it does not say. */
+	patches("job", "{'id':'j','entrypoint':['a'],'command':['b'],'image':'" LONG "','vcpu':1,'memory_mib':256,'timeout':0,"
+		       "'secrets':[{'type':'env','name':'A'}]}",
+		"{'entrypoint':['a'],'command':['b'],'secrets':[{'type':'env','name':'A','value':'x'}]}", NULL);
+	patches("rollout", "{'id':'r','description':'d','kind':'full_auto','strategy':'rolling','target_configuration':{'image':'" LONG "'" LITE "},"
+			   "'steps':[{'id':1,'step_size':{'percentage':50},'description':'x','status':'pending'}]}",
+		"{'description':'d','strategy':'rolling','step_percentage':50,'target_configuration':{'image':'app:v1'}}", NULL);
+}
+
+static void the_account(void **state)
+{
+	const struct part *part = kind_find("account")->parts;
+	struct json_object *o = parse("{'limits':{},'defaults':{'vcpus':0.0625,'memory_mib':256,'disk_mb':2000,'memory':'256MiB'}}");
+	struct doc_context ctx = context();
+	static const char *const cases[][2] = {
+		{ "{'vcpus':0.0625,'memory_mib':256,'disk_mb':2000}", NULL },
+		{ "{'vcpus':0.0625,'memory':'256MiB','disk_mb':2000}", NULL },
+		{ "{'vcpus':0.5,'memory_mib':256,'disk_mb':2000}", "{'defaults':{'vcpus':0.5}}" },
+		{ "{'vcpus':0.0625,'memory':'1GiB','disk_mb':2000}", "{'defaults':{'memory':'1GiB'}}" },
+		{ "{'vcpus':0.0625,'memory_mib':256}", "{'defaults':{'disk_mb':null}}" },
+	};
+	(void)state;
+
+	while (!part->update)
+		part++;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct json_object *d = parse(cases[i][0]), *patch = NULL, *want = cases[i][1] ? parse(cases[i][1]) : NULL;
+
+		assert_int_equal(doc_part_check(part, d, &ctx, NULL), 0);
+		assert_int_equal(doc_part_diff(part, o, d, &ctx, &patch, NULL), 0);
+		if (!want != !patch || (want && !json_object_equal(want, patch)))
+			fail_msg("%s sends %s", cases[i][0], patch ? json_object_to_json_string(patch) : "nothing");
+		json_object_put(d);
+		json_object_put(patch);
+		json_object_put(want);
+	}
+	json_object_put(o);
+}
+
+static void creates(void **state)
+{
+	static const char *const cases[][4] = {
+		{ "application", "{'instances':1,'configuration':{'image':'app:v1','command':null,'ssh_public_key_ids':['ssh-keys/anna.pub']}}",
+		  "{'name':'web','instances':1,'configuration':{'image':'app:v1','ssh_public_key_ids':['k1']},'scheduling_policy':'default'}", NULL },
+		{ "deployment", "{'image':'a','location':'l','labels':[{'name':'x','value':'y'}]}",
+		  "{'image':'a','location':'l','labels':[{'name':'x','value':'y'},{'name':'cfcfs.name','value':'web'}]}", NULL },
+		{ "job", "{'entrypoint':['a'],'command':['b'],'image':null}", "{'entrypoint':['a'],'command':['b']}", NULL },
+		{ "registry", "{'is_public':true}", "{'domain':'web','is_public':true}", NULL },
+		{ "registry protocol", "{'domains':[]}", "{'proto':'web','domains':[]}", NULL },
+		{ "secret", "{'value':'v'}", "{'name':'web','value':'v'}", NULL },
+		{ "ssh key", "{'public_key':'k'}", "{'name':'web','public_key':'k'}", NULL },
+		{ "application", "{'instances':1,'configuration':{'image':'a','ssh_public_key_ids':['k1','ssh-keys/nobody.pub']}}", NULL,
+		  "configuration.ssh_public_key_ids[1]: \"ssh-keys/nobody.pub\" does not exist" },
+		{ "application", "{'instances':1,'configuration':{'image':'a','ssh_public_key_ids':['ssh-keys/nobody']}}", NULL,
+		  "configuration.ssh_public_key_ids[0]: " },
+	};
+	struct doc_context ctx = context();
+	(void)state;
+
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct json_object *d = parse(cases[i][1]), *body = NULL, *want = cases[i][2] ? parse(cases[i][2]) : NULL;
+		struct err err = ERR_INIT;
+		int r = doc_create_body(kind_find(cases[i][0]), d, "web", &ctx, &body, &err);
+
+		if (want && (r < 0 || !json_object_equal(want, body)))
+			fail_msg("%s sends %s, %s", cases[i][1], body ? json_object_to_json_string(body) : "nothing", err.text);
+		if (!want && (r != -EINVAL || !strstr(err.text, cases[i][3])))
+			fail_msg("%s: %d %s", cases[i][1], r, err.text);
+		json_object_put(d);
+		json_object_put(body);
+		json_object_put(want);
+	}
+}
+
+static void rollouts_follow(void **state)
+{
+	static const struct {
+		const char *object, *patch;
+		bool needed;
+	} cases[] = {
+		{ APP("", ""), "{'instances':2}", false },
+		{ APP("", ""), "{'configuration':{'image':'app:v2'}}", true },
+		{ APP("", ""), "{'configuration':{'image':'app:v1','wrangler_ssh':{'enabled':true}}}", false },
+		{ APP("", ""), "{'configuration':{'image':'app:v1','authorized_keys':[{'public_key':'k'}]}}", false },
+		{ APP(",'authorized_keys':[{'public_key':'k'}]", ""), "{'configuration':{'image':'app:v1','authorized_keys':null}}", false },
+		{ APP(",'command':['a']", ""), "{'configuration':{'image':'app:v1','command':null}}", true },
+		{ APP(",'command':['a']", ""), "{'configuration':{'image':'app:v1','wrangler_ssh':{'enabled':true}}}", false },
+		{ APP(LITE, ""), "{'configuration':{'image':'app:v1','instance_type':'dev','wrangler_ssh':{'enabled':true}}}", false },
+		{ APP(LITE_NUMBERS, ""),
+		  "{'configuration':{'image':'app:v1','instance_type':'lite','vcpu':null,'memory_mib':null,'disk':null,"
+		  "'wrangler_ssh':{'enabled':true}}}", false },
+		{ APP(LITE, ""), "{'configuration':{'image':'app:v1','instance_type':'basic'}}", true },
+		{ APP(BASIC_NUMBERS, ""), "{'configuration':{'image':'app:v1','vcpu':null}}", true },
+		{ APP("", ""), "{'configuration':null}", true },
+		{ "{'configuration':{'wrangler_ssh':{'enabled':true}}}", "{'configuration':null}", false },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct json_object *o = parse(cases[i].object), *patch = parse(cases[i].patch);
+
+		if (doc_needs_rollout(kind_find("application"), o, patch) != cases[i].needed)
+			fail_msg("%s\n%s: must%s need a rollout", cases[i].object, cases[i].patch, cases[i].needed ? "" : " not");
+		json_object_put(o);
+		json_object_put(patch);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_no_difference),
+		cmocka_unit_test(spellings_are_no_difference),
+		cmocka_unit_test(sets_have_no_order),
+		cmocka_unit_test(one_size_has_many_spellings),
+		cmocka_unit_test(sizes_change),
+		cmocka_unit_test(a_changed_field_goes_whole),
+		cmocka_unit_test(what_is_removed_is_null),
+		cmocka_unit_test(the_service_has_defaults_of_its_own),
+		cmocka_unit_test(what_only_a_creation_sets_cannot_change),
+		cmocka_unit_test(deployments_keep_their_name),
+		cmocka_unit_test(other_kinds),
+		cmocka_unit_test(the_account),
+		cmocka_unit_test(creates),
+		cmocka_unit_test(rollouts_follow),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

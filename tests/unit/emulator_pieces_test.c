@@ -1,0 +1,116 @@
+/* The emulator's route table, its globs, its checks of bodies, and what a PATCH does. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "emulator/fault.h"
+#include "emulator/route.h"
+
+static int find(const char *method, const char *path, struct call *c)
+{
+	memset(c, 0, sizeof(*c));
+	return route_find(method, path, c);
+}
+
+static void test_routes(void **state)
+{
+	struct call c;
+
+	(void)state;
+	assert_int_equal(find("GET", "/secrets/a%2Fb%20c", &c), 0);
+	assert_string_equal(c.arg[0], "a/b c");
+	call_clear(&c);
+	assert_int_equal(find("POST", "/applications/1/deployments/2/recreate", &c), 0);
+	assert_string_equal(c.arg[0], "1");
+	assert_string_equal(c.arg[1], "2");
+	call_clear(&c);
+	assert_int_equal(find("GET", "/registries/protos", &c), 0);
+	assert_ptr_equal(c.route->handler, proto_list);
+	assert_int_equal(find("PUT", "/secrets", &c), -EPERM);
+	assert_int_equal(find("GET", "/secrets/", &c), -ENOENT);
+	assert_int_equal(find("GET", "/nothing", &c), -ENOENT);
+	assert_int_equal(find("GET", "/secrets/%00", &c), -EINVAL);
+	call_clear(&c);
+	assert_int_equal(find("GET", "/secrets/%4", &c), -EINVAL);
+	call_clear(&c);
+}
+
+static void test_globs(void **state)
+{
+	(void)state;
+	assert_true(fault_glob("/applications/*", "/applications/1"));
+	assert_true(fault_glob("/applications/*", "/applications/1/rollouts"));
+	assert_false(fault_glob("/applications/*", "/applications"));
+	assert_true(fault_glob("/secrets*", "/secrets/a"));
+	assert_true(fault_glob("/applications/{}", "/applications/1"));
+	assert_false(fault_glob("/applications/{}", "/applications/1/rollouts"));
+	assert_true(fault_glob("/applications/{}/rollouts", "/applications/1/rollouts"));
+	assert_false(fault_glob("/applications/{}", "/applications/"));
+	assert_true(fault_glob("*", "/a/b"));
+	assert_true(fault_glob("", ""));
+	assert_false(fault_glob("/a", "/ab"));
+}
+
+static void check(const char *text, unsigned how, const char *want)
+{
+	cleanup_problems_ struct problems p = PROBLEMS_INIT;
+	cleanup_json_ struct json_object *doc = json_tokener_parse(text);
+
+	assert_non_null(doc);
+	schema_check(fields_app_create, doc, "", how, &p);
+	assert_string_equal(out_text(&p.details), want);
+}
+
+static void test_checks(void **state)
+{
+	(void)state;
+	check("{\"name\":\"a\",\"scheduling_policy\":\"default\"}", CHECK_CLOSED, "");
+	check("{\"name\":\"a\"}", 0, "\"scheduling_policy\":\"is required\"");
+	check("{\"instances\":1.5}", CHECK_PARTIAL, "\"instances\":\"must be an integer\"");
+	check("{\"name\":null}", CHECK_PARTIAL, "\"name\":\"must not be null\"");
+	check("{\"max_instances\":null}", CHECK_PARTIAL, "");
+	check("{\"nmae\":\"a\"}", CHECK_PARTIAL | CHECK_CLOSED, "\"nmae\":\"is not a field of this request\"");
+	/* An element of an array is whole, also in a modification; what is inside an object may be unknown. */
+	check("{\"configuration\":{\"labels\":[{\"name\":\"x\"}],\"new\":1}}", CHECK_PARTIAL | CHECK_CLOSED,
+	      "\"configuration.labels.0.value\":\"is required\"");
+}
+
+static void patch(const char *base, const char *change, bool merge, const char *want)
+{
+	cleanup_json_ struct json_object *b = json_tokener_parse(base), *c = json_tokener_parse(change);
+
+	schema_patch(b, c, merge);
+	assert_string_equal(json_object_to_json_string_ext(b, JSON_C_TO_STRING_PLAIN), want);
+}
+
+static void test_patches(void **state)
+{
+	(void)state;
+	patch("{\"a\":{\"x\":1,\"y\":2},\"b\":1}", "{\"a\":{\"x\":3}}", false, "{\"a\":{\"x\":3},\"b\":1}");
+	patch("{\"a\":{\"x\":1,\"y\":2},\"b\":1}", "{\"a\":{\"x\":3}}", true, "{\"a\":{\"x\":3,\"y\":2},\"b\":1}");
+	patch("{\"a\":{\"x\":1,\"y\":2},\"b\":1}", "{\"a\":{\"y\":null},\"b\":null}", true, "{\"a\":{\"x\":1}}");
+	patch("{\"a\":[1,2]}", "{\"a\":[3]}", true, "{\"a\":[3]}");
+}
+
+static void test_order(void **state)
+{
+	cleanup_json_ struct json_object *doc = json_tokener_parse("{\"zz\":1,\"labels\":[],\"vcpu\":1.0,\"image\":\"a\"}");
+	cleanup_out_ struct out o = OUT_INIT;
+
+	(void)state;
+	schema_render(&o, fields_conf, doc);
+	assert_string_equal(out_text(&o), "{\"image\":\"a\",\"vcpu\":1,\"labels\":[],\"zz\":1}");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_routes),  cmocka_unit_test(test_globs), cmocka_unit_test(test_checks),
+		cmocka_unit_test(test_patches), cmocka_unit_test(test_order),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
