@@ -44,7 +44,8 @@ document() { sed "s/\"max_instances\": 5/\"max_instances\": $1/" "$T/web.json"; 
     sleep "0.$((RANDOM % 9))$((RANDOM % 9))"
     crash
     wait "${pids[@]}" || true
-    control GET requests >"$T/log.json"
+    # An application stays in the list for some seconds after its deletion.
+    advance 5
     api GET "/applications?per_page=1000" >"$T/apps.json"
     # Each name is there once, and what was answered last holds, or the try that was under way.
     python3 - "$T" <<'PYTHON'
@@ -74,6 +75,7 @@ PYTHON
       cp "$T/web.json" "$APPS/w$writer-r$round-1.json"
       cp "$T/web.json" "$APPS/again-$writer-$round.json"
     done
+    advance 5
     assert_equal "$(app_names | uniq -d)" '' "doubled after the repeat"
     umount_cfcfs
   done

@@ -256,6 +256,7 @@ over() {
   start
   sync_first "$REPO" "$MNT"
   rsync -a --exclude=/secrets "$REPO/" "$MNT/"
+  sleep 1.1 # rsync takes a file of the same size and second for unchanged
   over
   over --inplace
   over --inplace --no-whole-file

@@ -14,7 +14,7 @@ PACKAGES_TOUR=(
 PACKAGES_TEST=(
   libcmocka-dev bats jq curl rsync attr sqlite3 procps psmisc mount util-linux
   vim nano emacs-nox tmux perl moreutils ed git unzip zip cpio patch openssl python3-minimal python3-yaml python3-jsonschema
-  clang libclang-rt-14-dev
+  clang libclang-rt-14-dev nginx-light
 )
 PACKAGES_LINT=(
   clang clang-format clang-tidy cppcheck shellcheck libcmocka-dev man-db
