@@ -71,12 +71,21 @@ void answer_clear(struct answer *answer);
 /* How a list is paged (the contract's README, "Paging"). */
 enum paging { PAGING_NONE, PAGING_TOKEN, PAGING_LAST };
 
-/*
- * Calls page() with the items of each page (borrowed for the call; it returns 0 or -errno, which ends the list). list_key:
- * see struct kind. Bounded by CLIENT_PAGES_MAX; a token that repeats ends it with -EIO.
- */
-int client_list(struct client *client, const char *operation, const char *path, const char *list_key, enum paging paging,
-		int64_t deadline_ms, int (*page)(void *arg, struct json_object *items), void *arg, struct err *err);
+/* A list to be fetched. All texts are borrowed for the call. */
+struct list_call {
+	const char *operation, *path;
+	const char *list_key;    /* see struct kind */
+	enum paging paging;
+	int64_t deadline_ms;     /* CLOCK_MONOTONIC; 0: the client's own */
+	/* Gets the items of each page, borrowed; 0, or -errno, which ends the list. */
+	int (*page)(void *arg, struct json_object *items);
+	/* Called after that page was freed, to keep what was taken from it; NULL: nothing to do. */
+	int (*settle)(void *arg);
+	void *arg;
+};
+
+/* Fetches all pages, one after the other. Bounded by CLIENT_PAGES_MAX; a token that repeats ends it with -EIO. */
+int client_list(struct client *client, const struct list_call *list, struct err *err);
 #define CLIENT_PAGES_MAX 10000
 #define CLIENT_PAGE_SIZE 1000
 

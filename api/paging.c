@@ -9,9 +9,8 @@
 /* A list on its way. */
 struct pages {
 	struct client *client;
+	const struct list_call *list;
 	struct call call;         /* path is this page's */
-	const char *path, *list_key;
-	enum paging paging;
 	char *mark;               /* owned: the token of the next page, or the id that was seen last; NULL: the first */
 };
 
@@ -23,19 +22,19 @@ static void curl_strp(char **p)
 static int page_path(const struct pages *pages, char **ret)
 {
 	cleanup_(curl_strp) char *mark = pages->mark ? curl_easy_escape(NULL, pages->mark, 0) : NULL;
-	char join = strchr(pages->path, '?') ? '&' : '?';
-	const char *size = pages->paging == PAGING_TOKEN ? "per_page" : "limit";
-	const char *name = pages->paging == PAGING_TOKEN ? "page_token" : "last";
+	char join = strchr(pages->list->path, '?') ? '&' : '?';
+	const char *size = pages->list->paging == PAGING_TOKEN ? "per_page" : "limit";
+	const char *name = pages->list->paging == PAGING_TOKEN ? "page_token" : "last";
 	int r;
 
 	if (pages->mark && !mark)
 		return -ENOMEM;
-	if (pages->paging == PAGING_NONE)
-		r = asprintf(ret, "%s", pages->path);
+	if (pages->list->paging == PAGING_NONE)
+		r = asprintf(ret, "%s", pages->list->path);
 	else if (!mark)
-		r = asprintf(ret, "%s%c%s=%d", pages->path, join, size, CLIENT_PAGE_SIZE);
+		r = asprintf(ret, "%s%c%s=%d", pages->list->path, join, size, CLIENT_PAGE_SIZE);
 	else
-		r = asprintf(ret, "%s%c%s=%d&%s=%s", pages->path, join, size, CLIENT_PAGE_SIZE, name, mark);
+		r = asprintf(ret, "%s%c%s=%d&%s=%s", pages->list->path, join, size, CLIENT_PAGE_SIZE, name, mark);
 	return r < 0 ? -ENOMEM : 0;
 }
 
@@ -44,10 +43,10 @@ static int find_items(const struct pages *pages, const struct answer *answer, st
 {
 	struct json_object *items = answer->result;
 
-	if (items && pages->list_key && !json_object_is_type(items, json_type_array)) {
+	if (items && pages->list->list_key && !json_object_is_type(items, json_type_array)) {
 		if (!json_object_is_type(items, json_type_object))
 			return err_set(err, EIO, "the answer to %s is no list", pages->call.operation);
-		items = json_object_object_get(items, pages->list_key);
+		items = json_object_object_get(items, pages->list->list_key);
 	}
 	if (items && !json_object_is_type(items, json_type_array))
 		return err_set(err, EIO, "the answer to %s is no list", pages->call.operation);
@@ -70,7 +69,7 @@ static const char *next_mark(const struct pages *pages, const struct answer *ans
 {
 	size_t n = items ? json_object_array_length(items) : 0;
 
-	switch (pages->paging) {
+	switch (pages->list->paging) {
 	case PAGING_TOKEN:
 		return text_of(answer->result_info, "next_page_token");
 	case PAGING_LAST:
@@ -81,8 +80,9 @@ static const char *next_mark(const struct pages *pages, const struct answer *ans
 }
 
 /* 1: there is another page. */
-static int fetch_page(struct pages *pages, int (*page)(void *arg, struct json_object *items), void *arg, struct err *err)
+static int fetch_page(struct pages *pages, struct err *err)
 {
+	const struct list_call *list = pages->list;
 	struct answer answer = { 0 };
 	struct json_object *items = NULL, *none = NULL;
 	cleanup_free_ char *path = NULL;
@@ -99,7 +99,7 @@ static int fetch_page(struct pages *pages, int (*page)(void *arg, struct json_ob
 	if (r == 0 && !items)
 		items = none = json_object_new_array();
 	if (r == 0)
-		r = items ? page(arg, items) : err_set(err, ENOMEM, "out of memory");
+		r = items ? list->page(list->arg, items) : err_set(err, ENOMEM, "out of memory");
 	mark = r == 0 ? next_mark(pages, &answer, items) : NULL;
 	if (mark && pages->mark && !strcmp(mark, pages->mark)) {
 		r = err_set(err, EIO, "the list of %s does not end: a page leads to itself", pages->call.operation);
@@ -110,26 +110,29 @@ static int fetch_page(struct pages *pages, int (*page)(void *arg, struct json_ob
 	}
 	json_object_put(none);
 	answer_clear(&answer);
+	if (r >= 0 && list->settle) {
+		int settled = list->settle(list->arg);
+
+		if (settled < 0)
+			return err_set(err, -settled, "a page of %s could not be kept", list->operation);
+	}
 	return r;
 }
 
-int client_list(struct client *client, const char *operation, const char *path, const char *list_key, enum paging paging,
-		int64_t deadline_ms, int (*page)(void *arg, struct json_object *items), void *arg, struct err *err)
+int client_list(struct client *client, const struct list_call *list, struct err *err)
 {
 	struct pages pages = {
 		.client = client,
-		.call = { .operation = operation, .method = "GET", 
-			  .deadline_ms = deadline_ms ? deadline_ms : client_deadline(client) },
-		.path = path,
-		.list_key = list_key,
-		.paging = paging,
+		.list = list,
+		.call = { .operation = list->operation, .method = "GET",
+			  .deadline_ms = list->deadline_ms ? list->deadline_ms : client_deadline(client) },
 	};
 	int r = 1;
 
 	for (unsigned i = 0; r == 1 && i < CLIENT_PAGES_MAX; i++)
-		r = fetch_page(&pages, page, arg, err);
+		r = fetch_page(&pages, err);
 	if (r == 1)
-		r = err_set(err, EIO, "the list of %s has more than %d pages", operation, CLIENT_PAGES_MAX);
+		r = err_set(err, EIO, "the list of %s has more than %d pages", list->operation, CLIENT_PAGES_MAX);
 	free(pages.mark);
 	return r;
 }

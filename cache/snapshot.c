@@ -70,8 +70,6 @@ struct snapshot *snapshot_new(const struct snapshot_fields *f)
 	s->updated_ns = f->updated_ns;
 	s->fetched_ms = f->fetched_ms;
 	s->hash = hash64(body->data, body->len);
-	atomic_init(&s->size_settable, -1);
-	atomic_init(&s->size_status, -1);
 	s->body = steal_ptr(body);
 	return s;
 }

@@ -31,13 +31,6 @@ struct snapshot {
 	int64_t created_ns, updated_ns; /* since 1970; 0: the API gives none */
 	int64_t fetched_ms;    /* CLOCK_MONOTONIC, when the request of the answer was sent */
 	uint64_t hash;         /* hash64 of the body: equal means the same content */
-	/*
-	 * Sizes of the rendered views, filled in by the first who renders (-1: not known). Atomic; every writer
-	 * writes the same value for the same context, context being another snapshot's content where references
-	 * are shown: sizes_epoch says of which.
-	 */
-	_Atomic int64_t size_settable, size_status;
-	_Atomic uint32_t sizes_epoch;
 	/* Guarded by the store's lock: */
 	struct body *body;     /* owned; compact JSON as the API gave it; NULL: dropped */
 	struct snapshot *lru_prev, *lru_next; /* list of snapshots with a body */

@@ -4,7 +4,7 @@
 #include <json-c/json.h>
 
 #include "api/base/clock.h"
-#include "api/doc.h"
+#include "fs/listing.h"
 
 /* What every row that is passed to the store begins with would be a header of its own; the key's letter tells instead. */
 enum { KEY_LIST = 'L', KEY_ITEM = 'I', KEY_LEAF = 'D', KEY_PART = 'P' };
@@ -59,147 +59,7 @@ bool source_belongs(const struct kind *kind, const char *parent, const struct sn
 	return snapshot->parent_id && !strcmp(parent, snapshot->parent_id);
 }
 
-/* ---- snapshots ---- */
-
-static int64_t get_time(struct json_object *object, const char *key)
-{
-	const char *text = json_get_string(object, key);
-	int64_t ns;
-
-	return text && clock_parse_rfc3339(text, &ns) == 0 ? ns : 0;
-}
-
-static int64_t get_version(struct json_object *object)
-{
-	struct json_object *version;
-
-	if (!json_object_object_get_ex(object, "version", &version) || !json_object_is_type(version, json_type_int))
-		return -1;
-	return json_object_get_int64(version);
-}
-
-/* A name that the API does not keep: what the mount remembers, else the id. */
-static void remembered_name(struct mount *mount, const struct kind *kind, const char *parent, const char *id, struct buf *name)
-{
-	if (state_get(mount->state, "names", parent ? parent : kind->dir, id, name) < 0 || !name->len) {
-		buf_clear(name);
-		buf_adds(name, id);
-	}
-}
-
-static void shown_name(struct mount *mount, const struct kind *kind, const char *parent, struct json_object *object,
-		       const char *id, struct buf *name)
-{
-	const char *text = NULL;
-
-	if ((kind->flags & KIND_LABEL_NAME) && !parent)
-		text = doc_name_label(object);
-	else if (kind->name_key)
-		text = json_get_string(object, kind->name_key);
-	if (text && *text)
-		buf_adds(name, text);
-	else if ((kind->flags & KIND_LOCAL_NAME) || ((kind->flags & KIND_LABEL_NAME) && !parent))
-		remembered_name(mount, kind, parent, id, name);
-	else
-		buf_adds(name, id);
-}
-
-struct snapshot *source_make(struct mount *mount, const struct kind *kind, const char *parent, struct json_object *object,
-			     int64_t sent_ms)
-{
-	cleanup_buf_ struct buf name = BUF_INIT;
-	const char *id = kind_id(kind, object), *updated = kind->flags & KIND_WHOLE ? "last_update" : "updated_at";
-	const char *owner = kind->parent_key ? json_get_string(object, kind->parent_key) : parent;
-	struct snapshot_fields f = { .id = id, .parent_id = owner && *owner ? owner : NULL, .fetched_ms = sent_ms };
-
-	if (!id || !*id)
-		return NULL;
-	shown_name(mount, kind, f.parent_id, object, id, &name);
-	f.name = name.data;
-	f.version = get_version(object);
-	f.created_ns = get_time(object, "created_at");
-	f.updated_ns = get_time(object, updated);
-	if (!f.updated_ns)
-		f.updated_ns = get_time(object, "last_updated_at");
-	if (kind->hooks && kind->hooks->traits)
-		f.traits = kind->hooks->traits(object);
-	f.body = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &f.body_len);
-	return f.name && f.body ? snapshot_new(&f) : NULL;
-}
-
 /* ---- lists ---- */
-
-struct listing {
-	struct mount *mount;
-	const struct kind *kind;
-	const char *parent;
-	struct list *old;             /* what was known; equal snapshots are taken over */
-	struct snapshot **snapshots;  /* owned references */
-	size_t count, cap;
-	int64_t sent_ms;
-};
-
-static int listing_add(struct listing *l, struct snapshot *snapshot)
-{
-	if (l->count == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 64;
-		struct snapshot **p = reallocarray(l->snapshots, cap, sizeof(*p));
-
-		if (!p) {
-			snapshot_unref(snapshot);
-			return -ENOMEM;
-		}
-		l->snapshots = p;
-		l->cap = cap;
-	}
-	l->snapshots[l->count++] = snapshot;
-	return 0;
-}
-
-static void listing_clear(struct listing *l)
-{
-	for (size_t i = 0; i < l->count; i++)
-		snapshot_unref(l->snapshots[i]);
-	free(l->snapshots);
-	list_unref(l->old);
-}
-
-/* An unchanged resource keeps its snapshot, unless the body was dropped: this is the moment to have it again. */
-static bool still_good(struct snapshot *old, const struct snapshot *fresh)
-{
-	cleanup_(body_unrefp) struct body *body = NULL;
-
-	if (old->hash != fresh->hash || strcmp(old->name, fresh->name))
-		return false;
-	body = snapshot_body(old);
-	return body;
-}
-
-static int listing_page(void *arg, struct json_object *items)
-{
-	struct listing *l = arg;
-	size_t n = json_object_array_length(items);
-
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *item = json_object_array_get_idx(items, i);
-		struct snapshot *s = source_make(l->mount, l->kind, l->parent, item, l->sent_ms);
-		const struct list_item *old;
-		int r;
-
-		/* An item without an identity cannot be shown under any name. */
-		if (!s)
-			continue;
-		old = l->old ? list_by_id(l->old, s->id) : NULL;
-		if (old && still_good(old->snapshot, s)) {
-			snapshot_unref(s);
-			s = snapshot_ref(old->snapshot);
-		}
-		r = listing_add(l, s);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
 
 static struct list *known_list(struct mount *mount, const void *row, const char *key)
 {
@@ -279,11 +139,20 @@ static int fetch_list(struct mount *mount, const struct kind *kind, const char *
 	struct listing l = { .mount = mount, .kind = kind, .parent = parent, .sent_ms = clock_now_ms() };
 	struct by_id by = { &l, err };
 	char operation[48];
+	struct list_call call = {
+		.operation = operation,
+		.path = key + 2,
+		.list_key = kind->list_key,
+		.paging = paging_of(kind),
+		.page = listing_page,
+		.settle = listing_settle,
+		.arg = &l,
+	};
 	int r;
 
 	l.old = known_list(mount, kind, key);
 	snprintf(operation, sizeof(operation), "list %s", kind->dir);
-	r = client_list(mount->client, operation, key + 2, kind->list_key, paging_of(kind), 0, listing_page, &l, err);
+	r = client_list(mount->client, &call, err);
 	if (r == -ENOENT && (kind->flags & KIND_LIST_UNCONFIRMED)) {
 		err_clear(err);
 		r = state_each(mount->state, "names", parent ? parent : kind->dir, get_remembered, &by);

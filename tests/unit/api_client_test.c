@@ -744,6 +744,14 @@ static int refuse_items(void *arg, struct json_object *items)
 	return -E2BIG;
 }
 
+static int list_all(struct fixture *f, const char *path, const char *list_key, enum paging paging,
+		    int (*page)(void *arg, struct json_object *items), size_t *n)
+{
+	struct list_call list = { "list", path, list_key, paging, 0, page, NULL, n };
+
+	return client_list(f->client, &list, &f->err);
+}
+
 static void lists_follow_the_token(void **state)
 {
 	struct fixture f;
@@ -751,15 +759,15 @@ static void lists_follow_the_token(void **state)
 	(void)state;
 
 	begin(&f, answer_pages, 0, 5000);
-	assert_int_equal(client_list(f.client, "list", "/a", "items", PAGING_TOKEN, 0, count_items, &n, &f.err), 0);
+	assert_int_equal(list_all(&f, "/a", "items", PAGING_TOKEN, count_items, &n), 0);
 	assert_int_equal(n, 8);
 	assert_string_equal(f.server->requests[0].path, PREFIX "/a?per_page=1000");
 	assert_string_equal(f.server->requests[1].path, PREFIX "/a?per_page=1000&page_token=t%2F1");
-	assert_int_equal(client_list(f.client, "list", "/a?x=1", "items", PAGING_NONE, 0, count_items, &n, &f.err), 0);
+	assert_int_equal(list_all(&f, "/a?x=1", "items", PAGING_NONE, count_items, &n), 0);
 	assert_string_equal(f.server->requests[4].path, PREFIX "/a?x=1");
-	assert_int_equal(client_list(f.client, "list", "/a", "items", PAGING_TOKEN, 0, refuse_items, NULL, &f.err), -E2BIG);
+	assert_int_equal(list_all(&f, "/a", "items", PAGING_TOKEN, refuse_items, NULL), -E2BIG);
 	/* The result is an object, and not the list that was asked for. */
-	assert_int_equal(client_list(f.client, "list", "/a", NULL, PAGING_NONE, 0, count_items, &n, &f.err), -EIO);
+	assert_int_equal(list_all(&f, "/a", NULL, PAGING_NONE, count_items, &n), -EIO);
 	end(&f);
 }
 
@@ -777,7 +785,7 @@ static void a_list_that_leads_to_itself_ends(void **state)
 	(void)state;
 
 	begin(&f, answer_endless, 0, 5000);
-	assert_int_equal(client_list(f.client, "list", "/a", NULL, PAGING_TOKEN, 0, count_items, &n, &f.err), -EIO);
+	assert_int_equal(list_all(&f, "/a", NULL, PAGING_TOKEN, count_items, &n), -EIO);
 	assert_int_equal(server_count(f.server), 2);
 	end(&f);
 }
@@ -803,7 +811,7 @@ static void lists_go_on_after_the_last(void **state)
 	buf_adds(&page, "]}");
 	big_page = page.data;
 	begin(&f, answer_last, 0, 5000);
-	assert_int_equal(client_list(f.client, "list", "/r", NULL, PAGING_LAST, 0, count_items, &n, &f.err), 0);
+	assert_int_equal(list_all(&f, "/r", NULL, PAGING_LAST, count_items, &n), 0);
 	assert_int_equal(n, CLIENT_PAGE_SIZE + 1);
 	assert_string_equal(f.server->requests[1].path, PREFIX "/r?limit=1000&last=r999");
 	end(&f);

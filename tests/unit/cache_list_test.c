@@ -61,7 +61,6 @@ static void test_snapshot(void **state)
 	assert_string_equal(s->id, "id");
 	assert_string_equal(s->name, "id");
 	assert_string_equal(s->parent_id, "parent");
-	assert_int_equal(s->size_settable, -1);
 	f.name = "other";
 	f.parent_id = NULL;
 	other = snapshot_new(&f);
