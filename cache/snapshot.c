@@ -3,38 +3,6 @@
 #include "api/base/rand.h"
 #include "cache/store_private.h"
 
-struct body *body_new(const char *data, size_t len)
-{
-	struct body *body;
-
-	if (len >= UINT32_MAX)
-		return NULL;
-	body = malloc(sizeof(*body) + len + 1);
-	if (!body)
-		return NULL;
-	atomic_init(&body->refs, 1);
-	body->len = (uint32_t)len;
-	body->holders = 0;
-	if (len)
-		memcpy(body->data, data, len);
-	body->data[len] = '\0';
-	return body;
-}
-
-struct body *body_ref(struct body *body)
-{
-	if (body)
-		atomic_fetch_add_explicit(&body->refs, 1, memory_order_relaxed);
-	return body;
-}
-
-struct body *body_unref(struct body *body)
-{
-	if (body && atomic_fetch_sub_explicit(&body->refs, 1, memory_order_acq_rel) == 1)
-		free(body);
-	return NULL;
-}
-
 static char *put_string(char **at, const char *s)
 {
 	size_t n = strlen(s) + 1;
@@ -52,7 +20,7 @@ struct snapshot *snapshot_new(const struct snapshot_fields *f)
 	bool own_name = strcmp(name, f->id) != 0;
 	size_t size = sizeof(struct snapshot) + strlen(f->id) + 1 + (own_name ? strlen(name) + 1 : 0) +
 		      (f->parent_id ? strlen(f->parent_id) + 1 : 0);
-	cleanup_(body_unrefp) struct body *body = body_new(f->body, f->body ? f->body_len : 0);
+	cleanup_(body_unrefp) struct body *body = body_new_like(f->body, f->body ? f->body_len : 0, f->like);
 	struct snapshot *s = body ? calloc(1, size) : NULL;
 	char *at;
 
@@ -69,7 +37,7 @@ struct snapshot *snapshot_new(const struct snapshot_fields *f)
 	s->created_ns = f->created_ns;
 	s->updated_ns = f->updated_ns;
 	s->fetched_ms = f->fetched_ms;
-	s->hash = hash64(body->data, body->len);
+	s->hash = hash64(f->body ? f->body : "", f->body ? f->body_len : 0);
 	s->body = steal_ptr(body);
 	return s;
 }
@@ -92,5 +60,14 @@ struct snapshot *snapshot_unref(struct snapshot *s)
 
 struct body *snapshot_body(struct snapshot *s)
 {
-	return memory_body(s);
+	cleanup_(body_unrefp) struct body *body = memory_body(s);
+
+	return body_plain(body);
+}
+
+bool snapshot_touch(struct snapshot *s)
+{
+	cleanup_(body_unrefp) struct body *body = memory_body(s);
+
+	return body;
 }

@@ -4,22 +4,7 @@
  */
 #pragma once
 
-#include "api/base/cleanup.h"
-
-/* Bytes with a reference count. */
-struct body {
-	_Atomic unsigned refs;
-	uint32_t len; /* bytes; a NUL follows that len does not count */
-	unsigned holders; /* snapshots of a store that share it; guarded by the store's lock */
-	char data[];
-};
-
-/* A copy of len bytes; NULL without memory. */
-struct body *body_new(const char *data, size_t len);
-struct body *body_ref(struct body *body);
-/* NULL is fine. Returns NULL. */
-struct body *body_unref(struct body *body);
-DEFINE_CLEANUP(struct body *, body_unref)
+#include "cache/body.h"
 
 struct snapshot {
 	_Atomic unsigned refs;
@@ -32,7 +17,7 @@ struct snapshot {
 	int64_t fetched_ms;    /* CLOCK_MONOTONIC, when the request of the answer was sent */
 	uint64_t hash;         /* hash64 of the body: equal means the same content */
 	/* Guarded by the store's lock: */
-	struct body *body;     /* owned; compact JSON as the API gave it; NULL: dropped */
+	struct body *body;     /* owned; compact JSON as the API gave it, plain or not; NULL: dropped */
 	struct snapshot *lru_prev, *lru_next; /* list of snapshots with a body */
 	struct store *store;   /* the store in whose list it stands; NULL: none yet */
 };
@@ -43,6 +28,7 @@ struct snapshot_fields {
 	unsigned traits;
 	const char *body;
 	size_t body_len;
+	struct body *like; /* what the body is probably like; plain; NULL: nothing known */
 };
 
 /* Copies everything. NULL without memory. */
@@ -51,5 +37,7 @@ struct snapshot *snapshot_ref(struct snapshot *s);
 /* NULL is fine. Returns NULL. Takes the store's lock when the last reference goes: hold neither it nor it. */
 struct snapshot *snapshot_unref(struct snapshot *s);
 DEFINE_CLEANUP(struct snapshot *, snapshot_unref)
-/* A reference to its body and a move to the recent end, or NULL where it was dropped. */
+/* Its body, plain, and a move to the recent end; NULL where it was dropped, or without memory. The caller's reference. */
 struct body *snapshot_body(struct snapshot *s);
+/* Whether there is a body, and a move to the recent end. */
+bool snapshot_touch(struct snapshot *s);

@@ -13,11 +13,6 @@ static struct store *store_of(const struct snapshot *s)
 
 /* ---- bodies and snapshots ---- */
 
-static size_t body_bytes(const struct body *body)
-{
-	return sizeof(*body) + body->len + 1 + MALLOC_OVERHEAD;
-}
-
 size_t memory_snapshot_bytes(const struct snapshot *s)
 {
 	return sizeof(*s) + strlen(s->id) + 1 + (s->name != s->id ? strlen(s->name) + 1 : 0) +

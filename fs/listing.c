@@ -126,11 +126,12 @@ static int pack(struct buf *to, const struct snapshot_fields *f)
 }
 
 /* *at moves on to the next item. */
-static struct snapshot *unpack(const struct buf *from, size_t *at, int64_t sent_ms)
+static struct snapshot *unpack(const struct listing *l, size_t *at)
 {
 	struct packed_item item;
+	const struct buf *from = &l->packed;
 	const char *text = from->data + *at + sizeof(item);
-	struct snapshot_fields f = { .fetched_ms = sent_ms };
+	struct snapshot_fields f = { .fetched_ms = l->sent_ms, .like = l->like };
 
 	memcpy(&item, from->data + *at, sizeof(item));
 	f.version = item.version;
@@ -170,18 +171,14 @@ void listing_clear(struct listing *l)
 		snapshot_unref(l->snapshots[i]);
 	free(l->snapshots);
 	list_unref(l->old);
+	body_unref(l->like);
 	buf_free(&l->packed);
 }
 
 /* An unchanged resource keeps its snapshot, unless the body was dropped: this is the moment to have it again. */
 static bool still_good(struct snapshot *old, const struct snapshot *fresh)
 {
-	cleanup_(body_unrefp) struct body *body = NULL;
-
-	if (old->hash != fresh->hash || strcmp(old->name, fresh->name))
-		return false;
-	body = snapshot_body(old);
-	return body;
+	return old->hash == fresh->hash && !strcmp(old->name, fresh->name) && snapshot_touch(old);
 }
 
 int listing_page(void *arg, struct json_object *items)
@@ -211,7 +208,7 @@ int listing_settle(void *arg)
 	size_t at = 0;
 
 	while (at < l->packed.len) {
-		struct snapshot *s = unpack(&l->packed, &at, l->sent_ms);
+		struct snapshot *s = unpack(l, &at);
 		const struct list_item *old;
 		int r;
 
@@ -222,10 +219,13 @@ int listing_settle(void *arg)
 			snapshot_unref(s);
 			s = snapshot_ref(old->snapshot);
 		}
+		if (!l->like)
+			l->like = snapshot_body(s);
 		r = listing_add(l, s);
 		if (r < 0)
 			return r;
 	}
+	l->like = body_unref(l->like);
 	buf_free(&l->packed);
 	return 0;
 }

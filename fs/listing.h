@@ -25,6 +25,7 @@ struct listing {
 	/* The listing's own; zeroed at first: */
 	struct snapshot **snapshots;  /* owned references */
 	size_t count, cap;
+	struct body *like;            /* owned reference: a document of the page; the others are kept as the difference */
 	struct buf packed;            /* the page under way: struct packed_item, each followed by its texts */
 };
 

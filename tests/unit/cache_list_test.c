@@ -327,9 +327,62 @@ static void test_speed(void **state)
 	free(s);
 }
 
+static void a_body_like_another_reads_back(void **state)
+{
+	char base_text[3000], text[3000];
+	struct body *base, *packed, *plain, *other, *none;
+	struct snapshot_fields f = { .id = "id", .body = text, .body_len = sizeof(text) };
+	struct snapshot *s;
+	uint64_t seed = 1;
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(text); i++) {
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		base_text[i] = text[i] = (char)(seed >> 56);
+	}
+	base = body_new(base_text, sizeof(base_text));
+	text[7] ^= 1;
+	text[2999] ^= 1;
+	packed = body_new_like(text, sizeof(text), base);
+	assert_ptr_equal(packed->base, base);
+	assert_true(body_bytes(packed) < 300);
+	assert_int_equal(packed->len, sizeof(text));
+	plain = body_plain(packed);
+	assert_int_equal(plain->len, sizeof(text));
+	assert_memory_equal(plain->data, text, sizeof(text));
+	assert_int_equal(plain->data[plain->len], 0);
+	/* What saves nothing is kept as it is, and a plain one is its own. */
+	for (size_t i = 0; i < sizeof(text); i++) {
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		base_text[i] = (char)(seed >> 56);
+	}
+	other = body_new_like(base_text, sizeof(base_text), base);
+	assert_null(other->base);
+	assert_memory_equal(other->data, base_text, sizeof(base_text));
+	none = body_new_like("", 0, base);
+	assert_null(none->base);
+	assert_int_equal(none->len, 0);
+	body_unref(body_plain(none));
+	/* The base lives as long as what needs it. */
+	f.like = base;
+	s = snapshot_new(&f);
+	base = body_unref(base);
+	packed = body_unref(packed);
+	plain = body_unref(plain);
+	assert_non_null(s->body->base);
+	assert_true(snapshot_touch(s));
+	plain = snapshot_body(s);
+	assert_memory_equal(plain->data, text, sizeof(text));
+	snapshot_unref(s);
+	body_unref(plain);
+	body_unref(other);
+	body_unref(none);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_body_like_another_reads_back),
 		cmocka_unit_test(test_snapshot),     cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_names),	     cmocka_unit_test(test_repeated_id),
 		cmocka_unit_test(test_alike_ids),    cmocka_unit_test(test_long_names),
