@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <string.h>
 
 /* The first row that matches counts, in each table. */
 
@@ -125,4 +126,9 @@ int errors_lookup(int status, const char *word, int code, const char *text, bool
 		return writing ? statuses[i].writing : statuses[i].reading;
 	}
 	return status >= 400 && status < 500 ? EINVAL : EIO;
+}
+
+int errors_busy(int result, const struct err *err)
+{
+	return result == -EINVAL && err->http_status == 400 && strcmp(err->code, "VALIDATE_INPUT") ? -EBUSY : result;
 }

@@ -6,6 +6,7 @@
 
 #include "api/base/clock.h"
 #include "api/base/rand.h"
+#include "api/errors.h"
 #include "fs/context.h"
 #include "fs/credentials_table.h"
 #include "fs/source.h"
@@ -385,9 +386,7 @@ int commit_action(struct commit *c)
 	result = send_action(c, a, &answer);
 	if (result == 0 && a->deletes)
 		replace(c, answer.result);
-	/* A verb has no document that could be wrong: what is refused cannot be done now. */
-	if (result == -EINVAL && c->r->err.http_status == 400 && strcmp(c->r->err.code, "VALIDATE_INPUT"))
-		result = -EBUSY;
+	result = errors_busy(result, &c->r->err);
 	answer_clear(&answer);
 	/* A lost answer too may have changed everything below: the account is asked again. */
 	if (result == 0 || c->r->err.outcome_unknown) {

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "api/base/clock.h"
+#include "api/errors.h"
 #include "fs/failures.h"
 #include "fs/kept.h"
 #include "fs/notify.h"
@@ -138,10 +139,7 @@ static int send_delete(struct mount *mount, const struct identity *what, struct 
 	/* Somebody else was faster. */
 	if (r == -ENOENT)
 		r = 0;
-	/* The API has no word for what is in use: a refused delete of what exists can be nothing else. */
-	if (r == -EINVAL && err->http_status == 400)
-		r = -EBUSY;
-	return r;
+	return errors_busy(r, err);
 }
 
 static void note_missed(struct timers *t, struct entry *dir, const struct err *err)
