@@ -23,15 +23,13 @@ static void diff_clear(struct diff *x)
 }
 #define cleanup_diff_ cleanup_(diff_clear)
 
-static int load(struct diff *x, const struct field *fields, struct json_object *shaped, struct json_object *doc,
-		struct err *err)
+/* x->raw is the document, a copy of its own. */
+static int load(struct diff *x, const struct field *fields, struct json_object *shaped, struct err *err)
 {
 	const struct doc_context *ctx = x->comparing.ctx;
-	int r = doc_copy(doc, &x->raw);
+	int r = doc_resolve(fields, x->raw, ctx, err);
 
 	x->fields = fields;
-	if (r == 0)
-		r = doc_resolve(fields, x->raw, ctx, err);
 	if (r == 0)
 		r = doc_normal(fields, x->raw, ctx, false, &x->d);
 	if (r == 0)
@@ -45,17 +43,17 @@ static int load(struct diff *x, const struct field *fields, struct json_object *
 static int load_kind(struct diff *x, const struct kind *kind, struct json_object *object, struct json_object *doc,
 		     struct err *err)
 {
-	cleanup_json_ struct json_object *shaped = NULL, *plain = NULL;
+	cleanup_json_ struct json_object *shaped = NULL;
 	int r = doc_shape(kind, object, &shaped);
 
 	x->comparing.lenient = kind->flags & KIND_NEW_ONLY;
 	if (r == 0)
-		r = doc_copy(doc, &plain);
+		r = doc_copy(doc, &x->raw);
 	if (r == 0 && (kind->flags & KIND_LABEL_NAME))
-		r = doc_set_name_label(plain, NULL);
+		r = doc_set_name_label(x->raw, NULL);
 	if (r < 0)
 		return err_set(err, ENOMEM, "out of memory");
-	return load(x, kind->fields, shaped, plain, err);
+	return load(x, kind->fields, shaped, err);
 }
 
 /* ---- fields that cannot change ---- */
@@ -316,8 +314,11 @@ int doc_part_diff(const struct part *part, struct json_object *object, struct js
 {
 	cleanup_diff_ struct diff x = { .comparing = { .ctx = ctx } };
 	struct json_object *whole;
-	int r = load(&x, part->fields, part->key ? doc_member(object, part->key) : object, doc, err);
+	int r = doc_copy(doc, &x.raw);
 
+	if (r < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	r = load(&x, part->fields, part->key ? doc_member(object, part->key) : object, err);
 	if (r < 0)
 		return r;
 	r = make_patch(&x);
