@@ -27,14 +27,6 @@ struct slot {
 
 static struct slot slots[METRICS_MAX];
 
-int64_t metrics_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 static struct slot *find_slot(const char *op)
 {
 	size_t first = ((uintptr_t)op >> 3) % METRICS_MAX;
@@ -53,7 +45,7 @@ static struct slot *find_slot(const char *op)
 
 void metrics_add(const char *op, int64_t began_ns)
 {
-	int64_t took = metrics_now_ns() - began_ns;
+	int64_t took = clock_now_ns() - began_ns;
 	struct slot *slot = find_slot(op);
 
 	if (!slot)

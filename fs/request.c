@@ -22,7 +22,7 @@ struct request *request_new(fuse_req_t fuse, const char *op, request_fn run, boo
 	r->op = op;
 	r->changes = changes;
 	r->ctx = *fuse_req_ctx(fuse);
-	r->began_ns = metrics_now_ns();
+	r->began_ns = clock_now_ns();
 	return r;
 }
 

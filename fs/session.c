@@ -137,21 +137,6 @@ int session_mount(struct fuse_session *session, const char *path, dev_t *ret_dev
 	return 0;
 }
 
-int session_loop(struct fuse_session *session)
-{
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	int r;
-
-	if (!config)
-		return -ENOMEM;
-	fuse_loop_cfg_set_clone_fd(config, 0);
-	fuse_loop_cfg_set_max_threads(config, SESSION_THREADS);
-	fuse_loop_cfg_set_idle_threads(config, SESSION_THREADS);
-	r = fuse_session_loop_mt(session, config);
-	fuse_loop_cfg_destroy(config);
-	return r;
-}
-
 void session_abort(struct fuse_session *session)
 {
 	int ends[2];

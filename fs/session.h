@@ -6,17 +6,12 @@
 #include "api/base/err.h"
 #include "fs/options.h"
 
-/* Threads that read requests; they never wait for the network. */
-#define SESSION_THREADS 4
-
 /* What libfuse has to say goes to the log. */
 void session_log_start(bool debug);
 /* -EINVAL with text. */
 int session_new(const struct options *options, void *userdata, struct fuse_session **ret, struct err *err);
 /* Mounts, with the reason of libfuse or fusermount3 as the text of a failure. *ret_device: the mount's, or 0. */
 int session_mount(struct fuse_session *session, const char *path, dev_t *ret_device, struct err *err);
-/* Serves requests until the mount is gone or the session was told to exit. 0 or -errno. */
-int session_loop(struct fuse_session *session);
 /* Ends the connection: whoever waits for an answer gets an error. After the loop. */
 void session_abort(struct fuse_session *session);
 /* After session_abort, and after the last request was answered. NULL is fine. */

@@ -6,6 +6,7 @@
 #include "api/base/clock.h"
 #include "api/base/log.h"
 #include "fs/lifecycle.h"
+#include "fs/loop.h"
 #include "fs/mountpoint.h"
 #include "fs/notify.h"
 
@@ -24,18 +25,12 @@ struct signals {
 	bool closing;           /* an orderly end was begun */
 	bool leaving;           /* the thread is to end */
 	struct mount *mount;    /* borrowed, as all below; in PHASE_UP only */
-	struct fuse_session *session;
+	struct loop *loop;
 	const char *path;
 	dev_t device;
-	pthread_t loop, closer;
+	pthread_t closer;
 	pthread_t thread;       /* fixed once it runs */
 };
-
-/* libfuse's loop looks whether it is to end when a signal interrupts it. */
-static void prod(int number)
-{
-	(void)number;
-}
 
 /* Nobody is told that a change failed which was made: the writers get their answers, and then their close. */
 static void finish_writers(struct signals *s)
@@ -64,14 +59,7 @@ static void *close_mount(void *arg)
 	mountpoint_detach(s->path, s->device);
 	linger(s);
 	finish_writers(s);
-	fuse_session_exit(s->session);
-	pthread_mutex_lock(&s->lock);
-	/* The signal may come just before libfuse goes to sleep. */
-	while (s->phase != PHASE_OVER) {
-		pthread_kill(s->loop, SIGUSR1);
-		clock_cond_wait(&s->changed, &s->lock, clock_after_ms(20));
-	}
-	pthread_mutex_unlock(&s->lock);
+	loop_stop(s->loop);
 	return NULL;
 }
 
@@ -167,13 +155,8 @@ static void prepare(void)
 	sigaction(SIGHUP, &act, NULL);
 	act.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &act, NULL);
-	act.sa_handler = prod;
-	sigaction(SIGUSR1, &act, NULL);
 	wanted(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 int signals_start(struct signals **ret)
@@ -203,14 +186,13 @@ void signals_hold(struct signals *s)
 	s->phase = PHASE_MOUNTING;
 }
 
-void signals_serve(struct signals *s, struct mount *mount, struct fuse_session *session, const char *path, dev_t device)
+void signals_serve(struct signals *s, struct mount *mount, struct loop *loop, const char *path, dev_t device)
 {
 	scoped_lock(&s->lock);
 	s->mount = mount;
-	s->session = session;
+	s->loop = loop;
 	s->path = path;
 	s->device = device;
-	s->loop = pthread_self();
 	s->phase = PHASE_UP;
 	if (s->ends)
 		begin_close(s);
@@ -229,7 +211,7 @@ void signals_loop_ended(struct signals *s)
 		pthread_join(s->closer, NULL);
 	pthread_mutex_lock(&s->lock);
 	s->mount = NULL;
-	s->session = NULL;
+	s->loop = NULL;
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -5,20 +5,18 @@
  */
 #pragma once
 
-#include <fuse_lowlevel.h>
-
 #include "api/base/cleanup.h"
 
 struct mount;
+struct loop;
 struct signals;
 
 /* Blocks the signals in the calling thread (and those it starts), ignores SIGPIPE and starts the thread. 0 or -errno. */
 int signals_start(struct signals **ret);
 /* From now on SIGTERM does not end the process: it is remembered. */
 void signals_hold(struct signals *s);
-/* The mount is up; device and path (borrowed for the life of s) are what it is known by. The calling thread is the one that
-   will run the loop. */
-void signals_serve(struct signals *s, struct mount *mount, struct fuse_session *session, const char *path, dev_t device);
+/* The mount is up; device and path are what it is known by; all are borrowed until signals_loop_ended. */
+void signals_serve(struct signals *s, struct mount *mount, struct loop *loop, const char *path, dev_t device);
 /* The loop ended: waits for an orderly end that is under way. The mount and session are not touched any more. */
 void signals_loop_ended(struct signals *s);
 struct signals *signals_free(struct signals *s);

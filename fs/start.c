@@ -11,6 +11,7 @@
 #include "api/base/rand.h"
 #include "api/credentials.h"
 #include "fs/lifecycle.h"
+#include "fs/loop.h"
 #include "fs/mountpoint.h"
 #include "fs/session.h"
 #include "fs/signals.h"
@@ -158,7 +159,9 @@ static int make_session(struct start *s, struct err *err)
 	r = session_mount(s->session, path, &s->device, err);
 	if (r < 0)
 		return r;
-	r = mount_start(s->mount, s->session);
+	r = loop_new(s->session, &s->loop);
+	if (r == 0)
+		r = mount_start(s->mount, s->session);
 	return r < 0 ? err_set(err, -r, "starting to serve %s: %s", path, strerrordesc_np(-r)) : 0;
 }
 
@@ -184,9 +187,9 @@ int start_serve(struct start *s)
 {
 	int r;
 
-	signals_serve(s->signals, s->mount, s->session, s->options.mountpoint, s->device);
+	signals_serve(s->signals, s->mount, s->loop, s->options.mountpoint, s->device);
 	log_info("mounted account %s on %s", s->options.account_id, s->options.mountpoint);
-	r = session_loop(s->session);
+	r = loop_run(s->loop);
 	signals_loop_ended(s->signals);
 	if (r < 0)
 		log_error("serving %s ended: %s", s->options.mountpoint, strerrordesc_np(-r));
@@ -205,6 +208,7 @@ void start_end(struct start *s)
 	s->mount = mount_free(s->mount);
 	if (mounted)
 		session_abort(s->session);
+	s->loop = loop_free(s->loop);
 	s->session = session_free(s->session);
 	if (mounted)
 		log_info("ended");

@@ -6,6 +6,7 @@
 
 struct mount;
 struct signals;
+struct loop;
 struct fuse_session;
 
 enum exit_status {
@@ -22,6 +23,7 @@ struct start {
 	struct signals *signals;
 	struct mount *mount;
 	struct fuse_session *session;
+	struct loop *loop;
 	dev_t device;                 /* 0: not mounted */
 };
 

@@ -10,6 +10,8 @@
 #define CLOCK_NEVER INT64_MAX
 
 int64_t clock_now_ms(void);
+/* For measuring what takes less than a millisecond. */
+int64_t clock_now_ns(void);
 int64_t clock_wall_ns(void);
 /* now + ms, without overflow. */
 int64_t clock_after_ms(int64_t ms);
