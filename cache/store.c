@@ -290,6 +290,26 @@ int store_get(struct store *store, const struct store_get *get, struct store_val
 	return r;
 }
 
+void store_prefetch(struct store *store, const void *row, const char *key, int64_t ttl_ms)
+{
+	const struct store_get get = { .key = key, .row = row, .ttl_ms = ttl_ms };
+	const struct asker a = { .store = store, .get = &get };
+	struct flight *flight = NULL;
+	int64_t now = clock_now_ms();
+	struct entry *entry;
+
+	pthread_mutex_lock(&store->lock);
+	entry = entry_make(store, key, row);
+	if (entry && !entry->flight && !is_fresh(&a, entry, now) && !is_failure_remembered(&a, entry, now)) {
+		entry_touch(store, entry);
+		flight = flight_new(store, entry);
+		store->stats.misses += flight != NULL;
+	}
+	pthread_mutex_unlock(&store->lock);
+	if (flight)
+		flight_launch(flight);
+}
+
 /* ---- dropping ---- */
 
 static bool begins_with(const struct entry *entry, const char *prefix)

@@ -72,6 +72,10 @@ struct store_info {
 int store_get(struct store *store, const struct store_get *get, struct store_value *ret, struct store_info *ret_info,
 	      struct err *err);
 
+/* Starts a fetch where the value is not fresh (ttl_ms) and none is under way; waits for nothing. What fails is remembered as
+   for store_get. */
+void store_prefetch(struct store *store, const void *row, const char *key, int64_t ttl_ms);
+
 /*
  * The mount's own change to a list's item, visible at once: adds the snapshot or puts it in the place of its id. It is
  * laid over every fetch that began before this call, and over later ones for hold_ms as long as they do not show the id, or

@@ -19,6 +19,7 @@ struct timers;
 struct secrets_table;
 struct credentials_table;
 struct events_table;
+struct crawl;
 
 struct mount {
 	const struct options *options;
@@ -36,6 +37,7 @@ struct mount {
 	struct timers *timers;
 	struct credentials_table *credentials;
 	struct events_table *events;
+	struct crawl *crawl;
 	char *base_url;               /* owned */
 	int64_t start_ns;             /* when it was mounted: the time of what has no other */
 };

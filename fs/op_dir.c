@@ -6,6 +6,7 @@
 
 #include "api/base/clock.h"
 #include "api/base/name.h"
+#include "fs/crawl.h"
 #include "fs/handle.h"
 #include "fs/hash.h"
 #include "fs/ops.h"
@@ -158,6 +159,19 @@ static int build(struct request *r, struct handle *h)
 
 /* ---- operations ---- */
 
+static void notice_crawl(struct request *r, const struct identity *what)
+{
+	struct crawl *crawl = r->mount->crawl;
+
+	/* Once for each call of the kernel. */
+	if (r->worker)
+		return;
+	if (what->place == PLACE_ROOT)
+		crawl_at_root(crawl, r->ctx.pid);
+	else if (what->place == PLACE_COLLECTION && !what->parent_id && crawl_at_collection(crawl, r->ctx.pid, what->kind))
+		crawl_fetch_rest(r->mount);
+}
+
 int op_opendir(struct request *r)
 {
 	cleanup_subject_ struct subject s = { 0 };
@@ -166,8 +180,10 @@ int op_opendir(struct request *r)
 	struct handle *h;
 	int result = subject_init(r, r->ino, &s);
 
-	if (result == 0)
+	if (result == 0) {
+		notice_crawl(r, &s.what);
 		result = walk_serial(r, &s.what, &serial, &info);
+	}
 	if (result < 0)
 		return result;
 	h = handle_new(r, s.entry, &s.what, r->ino);

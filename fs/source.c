@@ -248,6 +248,15 @@ static int get_list(struct request *r, const struct kind *kind, const char *pare
 	return result;
 }
 
+void source_prefetch(struct mount *mount, const struct kind *kind)
+{
+	const struct kind *row = source_list_kind(kind);
+	cleanup_free_ char *key = NULL;
+
+	if (source_list_key(row, NULL, &key) == 0)
+		store_prefetch(mount->store, row, key, source_ttl(mount, row));
+}
+
 int source_list(struct request *r, const struct kind *kind, const char *parent, struct list **ret, struct store_info *ret_info)
 {
 	return get_list(r, kind, parent, -1, ret, ret_info);

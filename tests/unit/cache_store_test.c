@@ -437,6 +437,45 @@ static void test_changed(void **state)
 	eventually(changes() == 5);
 }
 
+static void test_prefetch(void **state)
+{
+	struct ask a = { .ttl_ms = FOREVER };
+	pthread_t thread;
+	unsigned before;
+
+	(void)state;
+	STORE(.stale_ttl_ms = FOREVER, .failure_ttl_ms = FOREVER);
+	set_closed(true);
+	store_prefetch(service.store, &row_a, "/k", FOREVER);
+	wait_inside(1);
+	/* It is under way: neither a reader nor another prefetch begins one more. */
+	store_prefetch(service.store, &row_a, "/k", FOREVER);
+	thread = start(&a);
+	eventually(stats_now().joined == 1);
+	set_closed(false);
+	pthread_join(thread, NULL);
+	assert_string_equal(text_of(&a), "a1 b1");
+	forget(&a);
+	/* Known: nothing to do, until it is too old. */
+	store_prefetch(service.store, &row_a, "/k", FOREVER);
+	assert_answer("a1 b1", .ttl_ms = FOREVER, .cached_only = true);
+	assert_int_equal(calls(), 1);
+	put_thing("a", 2, "{\"a\":2}");
+	nap(20);
+	before = changes();
+	store_prefetch(service.store, &row_a, "/k", 10);
+	eventually(changes() == before + 1);
+	assert_answer("a2 b1", .ttl_ms = FOREVER, .cached_only = true);
+	/* A failure that is remembered is not asked for again. */
+	set_fail(-EIO);
+	store_drop(service.store, "/k");
+	assert_answer("EIO", .ttl_ms = FOREVER);
+	assert_int_equal(calls(), 3);
+	store_prefetch(service.store, &row_a, "/k", FOREVER);
+	assert_answer("EIO", .ttl_ms = FOREVER);
+	assert_int_equal(calls(), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -456,6 +495,7 @@ int main(void)
 		test(test_drop_prefix),
 		test(test_expire),
 		test(test_changed),
+		test(test_prefetch),
 	};
 
 	if (base_init() < 0)
