@@ -3,7 +3,12 @@
 # deadline: 420 s
 load lib
 
-# watch.py: changes an application at the API again and again and looks at its file; says how often it was late or torn.
+# The time to live of 50 ms, and two ticks of the kernel, which keeps its own times in ticks. A look that begins later than
+# this after the change must see it, on a loaded machine too.
+WITHIN=0.06
+
+# watch HOW TIMES WITHIN : changes an application at the API again and again and looks at its file; says how often it was
+# late, torn or went back.
 watch() {
   python3 - "$URL/accounts/$ACCOUNT/containers" "$TOKEN" "$APPS" "$(app_id app-00001)" "$@" <<'PYTHON'
 import http.client, json, os, subprocess, sys, time, urllib.parse
@@ -61,6 +66,7 @@ for i in range(1, times + 1):
             backwards += 1
             print("after", last, "and before", value, "it was", seen)
         if began - done > within:
+            print('late', began - done)
             late += 1
             break
         time.sleep(0.002)
@@ -76,14 +82,14 @@ PYTHON
   seed '{"applications":5}'
   mount_cfcfs -o "cache_ttl=0.05,status_ttl=0.05,negative_ttl=0.05,rps=10000,burst=100000"
   # The time to live, and a machine that has other work to do.
-  watch read 1000 1.0
+  watch read 1000 "$WITHIN"
 }
 
-@test "200 changes in a row, seen by cat" {
+@test "1,000 changes in a row, seen by cat" {
   start_emulator
   seed '{"applications":5}'
   mount_cfcfs -o "cache_ttl=0.05,status_ttl=0.05,negative_ttl=0.05,rps=10000,burst=100000"
-  watch cat 200 1.0
+  watch cat 1000 "$WITHIN"
 }
 
 @test "a change is seen within the time to live by ls -l, stat and cat, with the kernel's caches warm" {
