@@ -238,14 +238,28 @@ static int make_patch(struct diff *x)
 	return r < 0 ? r : send_sizes(x);
 }
 
+static bool has_unknown(const struct diff *x)
+{
+	json_object_object_foreach(x->d, key, value) {
+		(void)value;
+		if (!field_find(x->fields, key))
+			return true;
+	}
+	return false;
+}
+
 /* Fields that only validation's absence lets pass: those that the account has too are taken out. */
 static int unknown_same(struct diff *x, struct json_object *object)
 {
 	size_t count = 0;
-	cleanup_free_ const char **same = calloc((size_t)json_object_object_length(x->d) + 1, sizeof(*same));
+	cleanup_free_ const char **same = NULL;
 	cleanup_json_ struct json_object *all = NULL;
-	int r = same ? doc_normal(x->fields, object, x->comparing.ctx, false, &all) : -ENOMEM;
+	int r;
 
+	if (!has_unknown(x))
+		return 0;
+	same = calloc((size_t)json_object_object_length(x->d) + 1, sizeof(*same));
+	r = same ? doc_normal(x->fields, object, x->comparing.ctx, false, &all) : -ENOMEM;
 	if (r < 0)
 		return r;
 	json_object_object_foreach(x->d, key, value) {

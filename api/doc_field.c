@@ -28,7 +28,13 @@ const struct field *field_find(const struct field *fields, const char *name)
 int doc_shape(const struct kind *kind, struct json_object *object, struct json_object **ret)
 {
 	cleanup_json_ struct json_object *copy = NULL;
-	int r = doc_copy(object, &copy);
+	int r;
+
+	if (!(kind->hooks && kind->hooks->from_api) && !(kind->flags & KIND_LABEL_NAME)) {
+		*ret = json_object_get(object);
+		return 0;
+	}
+	r = doc_copy(object, &copy);
 
 	if (r == 0 && kind->hooks && kind->hooks->from_api)
 		r = kind->hooks->from_api(copy);

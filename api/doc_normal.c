@@ -13,14 +13,31 @@ static int normal_value(const struct normaliser *n, const struct field *f, struc
 
 /* ---- arrays ---- */
 
-static int compare_text(const void *a, const void *b)
-{
-	struct json_object *x = *(struct json_object *const *)a, *y = *(struct json_object *const *)b;
-	cleanup_buf_ struct buf tx = BUF_INIT, ty = BUF_INIT;
+struct set_item {
+	struct json_object *v; /* borrowed from the array */
+	size_t start;          /* of its text */
+	const char *text;
+};
 
-	if (doc_write(x, true, &tx) < 0 || doc_write(y, true, &ty) < 0)
-		return 0;
-	return strcmp(tx.data, ty.data);
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(((const struct set_item *)a)->text, ((const struct set_item *)b)->text);
+}
+
+/* Each item's text once: to compare takes many looks at it. No text has a NUL inside. */
+static int write_items(struct json_object *array, struct set_item *items, size_t n, struct buf *texts)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		items[i] = (struct set_item){ .v = json_object_array_get_idx(array, i), .start = texts->len };
+		r = doc_write(items[i].v, true, texts);
+		if (r == 0)
+			r = buf_addc(texts, '\0');
+	}
+	for (size_t i = 0; i < n && r == 0; i++)
+		items[i].text = texts->data + items[i].start;
+	return r;
 }
 
 /* A set: sorted, each item once. */
@@ -28,17 +45,16 @@ static int sort_set(struct json_object **array)
 {
 	size_t n = json_object_array_length(*array);
 	cleanup_json_ struct json_object *out = json_object_new_array();
-	struct json_object *last = NULL;
-	int r = out ? 0 : -ENOMEM;
+	cleanup_free_ struct set_item *items = calloc(n + 1, sizeof(*items));
+	cleanup_buf_ struct buf texts = BUF_INIT;
+	int r = out && items ? write_items(*array, items, n, &texts) : -ENOMEM;
 
-	json_object_array_sort(*array, compare_text);
+	if (r < 0)
+		return -ENOMEM;
+	qsort(items, n, sizeof(*items), compare_texts);
 	for (size_t i = 0; i < n && r == 0; i++) {
-		struct json_object *item = json_object_array_get_idx(*array, i);
-
-		if (last && doc_same_text(last, item))
-			continue;
-		last = item;
-		r = doc_append(out, json_object_get(item));
+		if (i == 0 || strcmp(items[i - 1].text, items[i].text) != 0)
+			r = doc_append(out, json_object_get(items[i].v));
 	}
 	if (r < 0)
 		return r;
@@ -62,7 +78,7 @@ static int normal_array(const struct normaliser *n, const struct field *f, struc
 		else if (json_object_is_type(item, json_type_array))
 			r = normal_array(n, NULL, item, &normal);
 		else
-			r = doc_copy(item, &normal);
+			normal = json_object_get(item);
 		if (r == 0)
 			r = doc_append(out, normal);
 	}
@@ -92,10 +108,10 @@ static bool is_default(const struct field *f, struct json_object *v)
 	return strcmp(text.data, f->default_json) == 0;
 }
 
-/* *ret: NULL where the value means nothing. */
+/* *ret: NULL where the value means nothing. A plain value is shared, not copied. */
 static int normal_value(const struct normaliser *n, const struct field *f, struct json_object *v, struct json_object **ret)
 {
-	int r;
+	int r = 0;
 
 	if (json_object_is_type(v, json_type_object))
 		r = normal_object(n, f ? f->fields : NULL, v, false, ret);
@@ -104,7 +120,7 @@ static int normal_value(const struct normaliser *n, const struct field *f, struc
 	else if (f && (f->flags & FIELD_IMAGE) && json_object_is_type(v, json_type_string))
 		r = normal_image(n, v, ret);
 	else
-		r = doc_copy(v, ret);
+		*ret = json_object_get(v);
 	if (r < 0)
 		return r;
 	if (doc_is_empty(*ret) || is_default(f, *ret)) {
@@ -150,14 +166,45 @@ static int add_unknown(const struct normaliser *n, const struct field *fields, s
 	return r;
 }
 
+static bool has_old_spelling(const struct field *fields, struct json_object *v)
+{
+	for (const struct field *f = fields; f && f->name; f++) {
+		if (f->modern && doc_member(v, f->name))
+			return true;
+	}
+	return false;
+}
+
+/* v itself where nothing in it has a deprecated spelling; else another object with the same members. */
+static int modern_object(const struct field *fields, struct json_object *v, struct json_object **ret)
+{
+	cleanup_json_ struct json_object *out = NULL;
+	int r = 0;
+
+	if (!has_old_spelling(fields, v)) {
+		*ret = json_object_get(v);
+		return 0;
+	}
+	out = json_object_new_object();
+	if (!out)
+		return -ENOMEM;
+	json_object_object_foreach(v, key, value) {
+		if (r == 0 && value)
+			r = doc_set(out, key, json_object_get(value));
+	}
+	if (r == 0)
+		r = doc_modernise(fields, out);
+	if (r == 0)
+		*ret = steal_ptr(out);
+	return r;
+}
+
 static int normal_object(const struct normaliser *n, const struct field *fields, struct json_object *v, bool top,
 			 struct json_object **ret)
 {
 	cleanup_json_ struct json_object *out = json_object_new_object(), *modern = NULL;
-	int r = out ? doc_copy(v, &modern) : -ENOMEM;
+	int r = out ? modern_object(fields, v, &modern) : -ENOMEM;
 
-	if (r == 0)
-		r = doc_modernise(fields, modern);
 	for (const struct field *f = fields; r == 0 && f && f->name; f++) {
 		if (field_settable(f))
 			r = add_member(n, f, f->name, doc_member(modern, f->name), out);

@@ -6,7 +6,8 @@
 /*
  * The normal form of a document, or of the API's object in the shape of the file: only what can be set and is ever
  * answered, modern spellings, images long, sets sorted, nothing that is empty or a default; keys in a fixed order. account:
- * it is the API's, so a top-level field that the contract does not know is no setting. *ret is an object, maybe empty.
+ * it is the API's, so a top-level field that the contract does not know is no setting. *ret is an object of its own, maybe
+ * empty, whose plain values are shared with v.
  */
 int doc_normal(const struct field *fields, struct json_object *v, const struct doc_context *ctx, bool account,
 	       struct json_object **ret);

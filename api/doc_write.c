@@ -69,8 +69,13 @@ static void write_string(struct writer *w, const char *s, size_t len)
 
 	adds(w, "\"");
 	while (i < len) {
-		size_t n = character(p + i, len - i);
+		size_t n;
 
+		if (p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\') {
+			i++;
+			continue;
+		}
+		n = character(p + i, len - i);
 		if (n && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\') {
 			i += n;
 			continue;
