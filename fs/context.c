@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <json-c/json.h>
 
+#include "fs/defaults.h"
 #include "fs/source.h"
 
 /* The account's defaults hardly ever change; a write should not wait for them. */
@@ -63,37 +64,17 @@ static int load_keys(struct request *r, struct context *c)
 	return 0;
 }
 
-static void read_defaults(struct doc_context *doc, struct json_object *account)
-{
-	struct json_object *defaults, *v;
-
-	if (!json_object_object_get_ex(account, "defaults", &defaults))
-		return;
-	if (json_object_object_get_ex(defaults, "vcpus", &v))
-		doc->default_vcpu = json_object_get_double(v);
-	if (json_object_object_get_ex(defaults, "memory_mib", &v))
-		doc->default_memory_mib = json_object_get_int64(v);
-	if (json_object_object_get_ex(defaults, "disk_mb", &v))
-		doc->default_disk_mb = json_object_get_int64(v);
-}
-
 static int load_defaults(struct request *r, struct context *c)
 {
 	cleanup_(snapshot_unrefp) struct snapshot *snapshot = NULL;
-	cleanup_(body_unrefp) struct body *body = NULL;
 	const struct part *part = defaults_part();
-	struct json_object *account;
 	struct store_info info;
 	int result = part ? source_part(r, part, DEFAULTS_TTL_MS, &snapshot, &info) : -ENOENT;
 
 	/* An account without defaults compares without them. */
 	if (result < 0)
 		return result == -ENOENT ? 0 : result;
-	body = snapshot_body(snapshot);
-	account = body ? json_tokener_parse(body->data) : NULL;
-	if (account)
-		read_defaults(&c->doc, account);
-	json_object_put(account);
+	defaults_read(r->mount->defaults, snapshot, &c->doc);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "api/base/name.h"
 #include "fs/crawl.h"
 #include "fs/credentials_table.h"
+#include "fs/defaults.h"
 #include "fs/events.h"
 #include "fs/failures.h"
 #include "fs/kept.h"
@@ -96,13 +97,14 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->failures = failures_new();
 	m->notifier = notifier_new();
 	m->credentials = credentials_table_new();
+	m->defaults = defaults_new();
 	m->events = events_new();
 	m->crawl = crawl_new();
 	m->readers = pool_new("cfcfs-read", MOUNT_READERS_MAX, MOUNT_STACK_BYTES);
 	m->writers = pool_new("cfcfs-write", MOUNT_WRITERS_MAX, MOUNT_STACK_BYTES);
 	m->fetchers = pool_new("cfcfs-fetch", MOUNT_FETCHERS_MAX, MOUNT_STACK_BYTES);
-	if (m->base_url && m->tree && m->timers && m->kept && m->failures && m->notifier && m->credentials && m->events &&
-	    m->crawl && m->readers && m->writers && m->fetchers)
+	if (m->base_url && m->tree && m->timers && m->kept && m->failures && m->notifier && m->credentials && m->defaults &&
+	    m->events && m->crawl && m->readers && m->writers && m->fetchers)
 		r = make_state(m);
 	if (r == 0)
 		r = make_store(m);
@@ -263,6 +265,7 @@ struct mount *mount_free(struct mount *m)
 	kept_free(m->kept);
 	failures_free(m->failures);
 	credentials_table_free(m->credentials);
+	defaults_free(m->defaults);
 	events_free(m->events);
 	crawl_free(m->crawl);
 	free(m->base_url);

@@ -18,6 +18,7 @@ struct notifier;
 struct timers;
 struct secrets_table;
 struct credentials_table;
+struct defaults;
 struct events_table;
 struct crawl;
 
@@ -36,6 +37,7 @@ struct mount {
 	struct notifier *notifier;
 	struct timers *timers;
 	struct credentials_table *credentials;
+	struct defaults *defaults;    /* of the account */
 	struct events_table *events;
 	struct crawl *crawl;
 	char *base_url;               /* owned */
