@@ -5,7 +5,7 @@
 
 static void unlink_overlay(struct store *store, struct overlay *overlay)
 {
-	DL_DELETE(overlay->entry->overlays, overlay);
+	HASH_DEL(overlay->entry->overlays, overlay);
 	DL_DELETE2(store->overlays, overlay, all_prev, all_next);
 	store->overlay_count--;
 	store->stats.bytes -= sizeof(*overlay) + strlen(overlay->text) + 1 + MALLOC_OVERHEAD;
@@ -32,27 +32,30 @@ static struct overlay *overlay_new(struct snapshot *snapshot, const char *text, 
 	return overlay;
 }
 
-static void add_overlay(struct store *store, struct entry *entry, struct overlay *overlay, struct trash *trash)
+/* -ENOMEM: nothing was done. */
+static int add_overlay(struct store *store, struct entry *entry, struct overlay *overlay, struct trash *trash)
 {
-	struct overlay *old, *next;
+	size_t n = strlen(overlay->id);
+	struct overlay *old;
 
-	overlay->listed = overlay->snapshot && entry->held && entry->held->value.list && list_by_id(entry->held->value.list, overlay->id);
-	DL_FOREACH_SAFE(entry->overlays, old, next) {
-		if (!strcmp(old->id, overlay->id)) {
-			/* The list has it from that write, and from a service's answer only where it had it before. */
-			overlay->listed = overlay->snapshot && old->listed;
-			overlay_drop(store, old, trash);
-			break;
-		}
-	}
+	HASH_FIND(hh, entry->overlays, overlay->id, n, old);
+	HASH_ADD_KEYPTR(hh, entry->overlays, overlay->id, n, overlay);
+	if (!overlay->hh.tbl)
+		return -ENOMEM;
 	overlay->entry = entry;
+	overlay->listed = overlay->snapshot && entry->held && entry->held->value.list && list_by_id(entry->held->value.list, overlay->id);
+	if (old) {
+		/* The list has it from that write, and from a service's answer only where it had it before. */
+		overlay->listed = overlay->snapshot && old->listed;
+		overlay_drop(store, old, trash);
+	}
 	overlay->tick = ++store->tick;
-	DL_APPEND(entry->overlays, overlay);
 	DL_APPEND2(store->overlays, overlay, all_prev, all_next);
 	store->overlay_count++;
 	store->stats.bytes += sizeof(*overlay) + strlen(overlay->text) + 1 + MALLOC_OVERHEAD;
 	while (store->overlay_count > STORE_OVERLAYS_MAX)
 		overlay_drop(store, store->overlays, trash);
+	return 0;
 }
 
 /* ---- over a fetch ---- */
@@ -76,7 +79,7 @@ static size_t prune(struct store *store, struct entry *entry, const struct list 
 	struct overlay *overlay, *next;
 	size_t left = 0;
 
-	DL_FOREACH_SAFE(entry->overlays, overlay, next) {
+	HASH_ITER(hh, entry->overlays, overlay, next) {
 		if (overlay->tick < start && (overlay->until_ms <= now || is_shown(overlay, list)))
 			overlay_drop(store, overlay, trash);
 		else
@@ -90,7 +93,7 @@ static struct list *list_for(const struct entry *entry)
 {
 	const struct overlay *overlay;
 
-	DL_FOREACH(entry->overlays, overlay) {
+	for (overlay = entry->overlays; overlay; overlay = overlay->hh.next) {
 		if (overlay->snapshot)
 			return list_new(NULL, 0, overlay->text);
 	}
@@ -112,7 +115,7 @@ int overlay_apply(struct store *store, struct entry *entry, struct list *list, u
 	changes = calloc(left, sizeof(*changes));
 	if (!changes)
 		return -ENOMEM;
-	DL_FOREACH(entry->overlays, overlay)
+	for (overlay = entry->overlays; overlay; overlay = overlay->hh.next)
 		changes[n++] = (struct list_change){ .snapshot = overlay->snapshot, .id = overlay->id };
 	*ret = list_apply(base, changes, n);
 	return *ret ? 0 : -ENOMEM;
@@ -158,7 +161,7 @@ static int write_list(struct store *store, const void *row, const char *key, str
 		return -ENOMEM;
 	pthread_mutex_lock(&store->lock);
 	entry = entry_make(store, key, row);
-	if (!entry) {
+	if (!entry || add_overlay(store, entry, overlay, &trash) < 0) {
 		pthread_mutex_unlock(&store->lock);
 		snapshot_unref(overlay->snapshot);
 		free(overlay);
@@ -170,7 +173,6 @@ static int write_list(struct store *store, const void *row, const char *key, str
 			entry_forgive(entry);
 	}
 	row = entry->row;
-	add_overlay(store, entry, overlay, &trash);
 	changed = change_value(store, entry, overlay, &trash);
 	entry_touch(store, entry);
 	memory_evict(store, &trash);

@@ -37,13 +37,14 @@ struct held {
 
 /* An own write. */
 struct overlay {
+	UT_hash_handle hh;         /* of the entry's, by id; in the order of writes */
 	struct entry *entry;
 	struct snapshot *snapshot; /* owned reference; NULL: a removal */
 	const char *id;            /* the snapshot's, or text */
 	uint64_t tick;             /* of the write */
 	int64_t until_ms;          /* end of its hold */
 	bool listed;               /* a list has shown the id before: one that began later and lacks it shows a removal */
-	struct overlay *prev, *next;         /* of the entry, oldest first */
+	struct overlay *next;      /* in a trash */
 	struct overlay *all_prev, *all_next; /* of the store, oldest first */
 	char text[];               /* the suffix of an upsert, the id of a removal */
 };
@@ -77,7 +78,7 @@ struct entry {
 	const void *row;           /* borrowed, for the life of the store */
 	struct held *held;         /* owned; NULL: nothing known */
 	struct flight *flight;     /* the one that the next readers join; a reference is the task's */
-	struct overlay *overlays;  /* owned; oldest first */
+	struct overlay *overlays;  /* owned; hash by id, oldest first */
 	uint64_t generation;       /* of the content */
 	uint64_t content;          /* digest of the content last known, also after it went; 0: never known */
 	uint64_t put_tick;         /* fetches that began before are too old for a document */

@@ -130,6 +130,40 @@ static void test_many_writes(void **state)
 	forget(&a);
 }
 
+/* Of several writes of one id the last one counts, whatever was written between them. */
+static void test_many_rewrites(void **state)
+{
+	enum { N = 1500, ROUNDS = 3 };
+	struct ask a = { .ttl_ms = FOREVER };
+	char id[20];
+
+	(void)state;
+	STORE(.max_bytes = 64 << 20);
+	for (int round = 1; round <= ROUNDS; round++) {
+		for (int i = 0; i < N; i++) {
+			snprintf(id, sizeof(id), "n%05d", round % 2 ? i : N - 1 - i);
+			if (i % 3 == round % 3)
+				hide(id, FOREVER);
+			else
+				upsert(id, round, FOREVER);
+		}
+	}
+	ask(&a);
+	/* In the last round i is the number again, and every third of them went; a and b are the service's. */
+	assert_int_equal(list_count(a.value.list), N - N / 3 + 2);
+	for (int i = 0; i < N; i++) {
+		const struct list_item *item;
+
+		snprintf(id, sizeof(id), "n%05d", i);
+		item = list_by_id(a.value.list, id);
+		if (i % 3 == ROUNDS % 3)
+			assert_null(item);
+		else
+			assert_int_equal(item->snapshot->version, ROUNDS);
+	}
+	forget(&a);
+}
+
 /* ---- own writes of documents ---- */
 
 static void test_put(void **state)
@@ -277,6 +311,7 @@ int main(void)
 		test(test_write_again),
 		test(test_write_into_missing),
 		test(test_many_writes),
+		test(test_many_rewrites),
 		test(test_put),
 		test(test_put_during_miss),
 		test(test_crowd),
