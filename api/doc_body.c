@@ -7,6 +7,24 @@
 
 /* ---- create ---- */
 
+static bool has_null(struct json_object *v)
+{
+	if (json_object_is_type(v, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(v); i++) {
+			if (has_null(json_object_array_get_idx(v, i)))
+				return true;
+		}
+	}
+	if (json_object_is_type(v, json_type_object)) {
+		json_object_object_foreach(v, key, value) {
+			(void)key;
+			if (!value || has_null(value))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* null means nothing to a create. */
 static void strip_null(struct json_object *v)
 {
@@ -58,12 +76,16 @@ static int add_members(struct json_object *from, struct json_object *body)
 int doc_create_body(const struct kind *kind, struct json_object *doc, const char *identity,
 		    const struct doc_context *ctx, struct json_object **ret, struct err *err)
 {
-	cleanup_json_ struct json_object *body = json_object_new_object(), *raw = NULL;
-	int r = body ? doc_copy(doc, &raw) : -ENOMEM;
+	cleanup_json_ struct json_object *body = json_object_new_object(), *plain = NULL, *raw = NULL;
+	int r = body ? 0 : -ENOMEM;
 
+	if (r == 0 && has_null(doc)) {
+		r = doc_copy(doc, &plain);
+		if (r == 0)
+			strip_null(plain);
+	}
 	if (r == 0) {
-		strip_null(raw);
-		r = doc_resolve(kind->fields, raw, ctx, err);
+		r = doc_resolved(kind->fields, plain ? plain : doc, ctx, &raw, err);
 		if (r == -EINVAL)
 			return r;
 	}

@@ -1,8 +1,36 @@
 /* Whether two normal forms mean the same. */
 #include "api/doc_normal.h"
 
-/* Whether it shows without writing them out. What differs may still have one text: 2 and 2.0. */
-static bool is_same_value(struct json_object *a, struct json_object *b)
+static bool has_alike_items(struct json_object *a, struct json_object *b)
+{
+	size_t n = json_object_array_length(a);
+
+	if (n != json_object_array_length(b))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (!doc_alike(json_object_array_get_idx(a, i), json_object_array_get_idx(b, i)))
+			return false;
+	}
+	return true;
+}
+
+/* The same members in the same order. */
+static bool has_alike_members(struct json_object *a, struct json_object *b)
+{
+	struct json_object_iterator i = json_object_iter_begin(a), k = json_object_iter_begin(b);
+	struct json_object_iterator end = json_object_iter_end(a);
+
+	if (json_object_object_length(a) != json_object_object_length(b))
+		return false;
+	for (; !json_object_iter_equal(&i, &end); json_object_iter_next(&i), json_object_iter_next(&k)) {
+		if (strcmp(json_object_iter_peek_name(&i), json_object_iter_peek_name(&k)) != 0 ||
+		    !doc_alike(json_object_iter_peek_value(&i), json_object_iter_peek_value(&k)))
+			return false;
+	}
+	return true;
+}
+
+bool doc_alike(struct json_object *a, struct json_object *b)
 {
 	enum json_type type = json_object_get_type(a);
 
@@ -10,6 +38,10 @@ static bool is_same_value(struct json_object *a, struct json_object *b)
 		return true;
 	if (type != json_object_get_type(b))
 		return false;
+	if (type == json_type_object)
+		return has_alike_members(a, b);
+	if (type == json_type_array)
+		return has_alike_items(a, b);
 	if (type == json_type_boolean)
 		return json_object_get_boolean(a) == json_object_get_boolean(b);
 	/* What is larger than int64_t reads as its largest. */
@@ -19,27 +51,12 @@ static bool is_same_value(struct json_object *a, struct json_object *b)
 	       memcmp(json_object_get_string(a), json_object_get_string(b), (size_t)json_object_get_string_len(a)) == 0;
 }
 
-static bool has_same_items(struct json_object *a, struct json_object *b)
-{
-	size_t n = json_object_array_length(a);
-
-	if (n != json_object_array_length(b))
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (!doc_same_text(json_object_array_get_idx(a, i), json_object_array_get_idx(b, i)))
-			return false;
-	}
-	return true;
-}
-
 bool doc_same_text(struct json_object *a, struct json_object *b)
 {
 	cleanup_buf_ struct buf ta = BUF_INIT, tb = BUF_INIT;
 
-	if (is_same_value(a, b))
+	if (doc_alike(a, b))
 		return true;
-	if (json_object_is_type(a, json_type_array) && json_object_is_type(b, json_type_array))
-		return has_same_items(a, b);
 	if (doc_write(a, true, &ta) < 0 || doc_write(b, true, &tb) < 0)
 		return false;
 	return ta.len == tb.len && memcmp(ta.data, tb.data, ta.len) == 0;

@@ -4,12 +4,14 @@
 #include <errno.h>
 
 #include "api/doc_normal.h"
+#include "api/doc_path.h"
 
 struct diff {
 	struct comparing comparing;
 	const struct field *fields;
-	struct json_object *raw;      /* the document as written, references resolved */
-	struct json_object *a, *d, *s; /* normal: the account's, the document's, the service's defaults */
+	struct json_object *raw;      /* the document as written, references resolved; to read alone */
+	struct json_object *a, *d, *s; /* normal: the account's, the document's, the service's defaults; a and d without
+					  what is alike */
 	struct json_object *patch;
 };
 
@@ -23,17 +25,21 @@ static void diff_clear(struct diff *x)
 }
 #define cleanup_diff_ cleanup_(diff_clear)
 
-/* x->raw is the document, a copy of its own. */
-static int load(struct diff *x, const struct field *fields, struct json_object *shaped, struct err *err)
+static int load(struct diff *x, const struct field *fields, struct json_object *shaped, struct json_object *doc,
+		struct err *err)
 {
 	const struct doc_context *ctx = x->comparing.ctx;
-	int r = doc_resolve(fields, x->raw, ctx, err);
+	cleanup_json_ struct json_object *a = NULL, *d = NULL;
+	int r = doc_resolved(fields, doc, ctx, &x->raw, err);
 
 	x->fields = fields;
+	if (r == 0 && !x->comparing.lenient && json_object_is_type(shaped, json_type_object) &&
+	    json_object_is_type(x->raw, json_type_object))
+		r = doc_unlike(fields, shaped, x->raw, &a, &d);
 	if (r == 0)
-		r = doc_normal(fields, x->raw, ctx, false, &x->d);
+		r = doc_normal(fields, d ? d : x->raw, ctx, false, &x->d);
 	if (r == 0)
-		r = doc_normal(fields, shaped, ctx, true, &x->a);
+		r = doc_normal(fields, a ? a : shaped, ctx, true, &x->a);
 	if (r == 0)
 		r = doc_normal(fields, ctx->service_defaults, ctx, true, &x->s);
 	return r == -ENOMEM ? err_set(err, ENOMEM, "out of memory") : r;
@@ -43,25 +49,27 @@ static int load(struct diff *x, const struct field *fields, struct json_object *
 static int load_kind(struct diff *x, const struct kind *kind, struct json_object *object, struct json_object *doc,
 		     struct err *err)
 {
-	cleanup_json_ struct json_object *shaped = NULL;
+	cleanup_json_ struct json_object *shaped = NULL, *plain = NULL;
 	int r = doc_shape(kind, object, &shaped);
 
 	x->comparing.lenient = kind->flags & KIND_NEW_ONLY;
-	if (r == 0)
-		r = doc_copy(doc, &x->raw);
-	if (r == 0 && (kind->flags & KIND_LABEL_NAME))
-		r = doc_set_name_label(x->raw, NULL);
+	if (r == 0 && (kind->flags & KIND_LABEL_NAME)) {
+		r = doc_copy(doc, &plain);
+		if (r == 0)
+			r = doc_set_name_label(plain, NULL);
+	}
 	if (r < 0)
 		return err_set(err, ENOMEM, "out of memory");
-	return load(x, kind->fields, shaped, err);
+	return load(x, kind->fields, shaped, plain ? plain : doc, err);
 }
 
 /* ---- fields that cannot change ---- */
 
-static int refuse_change(const struct field *f, const char *path, struct json_object *a, struct err *err)
+static int refuse_change(const struct field *f, const struct doc_path *at, struct json_object *a, struct err *err)
 {
-	char text[NUMBER_TEXT_SIZE];
+	char text[NUMBER_TEXT_SIZE], path[PATH_TEXT_SIZE];
 
+	doc_path_text(at, path);
 	if (!a && f->default_json)
 		return err_set(err, EINVAL, "%s: can be set at creation only, and must stay %s", path, f->default_json);
 	if (!a)
@@ -75,21 +83,20 @@ static int refuse_change(const struct field *f, const char *path, struct json_ob
 }
 
 static int check_fixed(const struct diff *x, const struct field *fields, struct json_object *a, struct json_object *d,
-		       struct json_object *s, const char *path, struct err *err)
+		       struct json_object *s, const struct doc_path *up, struct err *err)
 {
 	int r = 0;
 
 	for (const struct field *f = fields; r == 0 && f->name; f++) {
 		struct json_object *av = doc_member(a, f->name), *dv = doc_member(d, f->name), *sv = doc_member(s, f->name);
-		char sub[160];
+		struct doc_path path = { up, f->name, 0 };
 
 		if (!field_settable(f) || (!av && !dv))
 			continue;
-		snprintf(sub, sizeof(sub), "%s%s%s", path, *path ? "." : "", f->name);
 		if ((f->flags & FIELD_CREATE_ONLY) && !doc_member_same(&x->comparing, f, av, dv, sv))
-			r = refuse_change(f, sub, av, err);
+			r = refuse_change(f, &path, av, err);
 		else if (f->type == FIELD_OBJECT && f->fields && !(f->flags & FIELD_CREATE_ONLY))
-			r = check_fixed(x, f->fields, av, dv, sv, sub, err);
+			r = check_fixed(x, f->fields, av, dv, sv, &path, err);
 	}
 	return r;
 }
@@ -296,7 +303,7 @@ int doc_diff(const struct kind *kind, struct json_object *object, struct json_ob
 
 	if (r < 0)
 		return r;
-	r = check_fixed(&x, kind->fields, x.a, x.d, x.s, "", err);
+	r = check_fixed(&x, kind->fields, x.a, x.d, x.s, NULL, err);
 	if (r < 0)
 		return r;
 	r = unknown_same(&x, object);
@@ -328,11 +335,8 @@ int doc_part_diff(const struct part *part, struct json_object *object, struct js
 {
 	cleanup_diff_ struct diff x = { .comparing = { .ctx = ctx } };
 	struct json_object *whole;
-	int r = doc_copy(doc, &x.raw);
+	int r = load(&x, part->fields, part->key ? doc_member(object, part->key) : object, doc, err);
 
-	if (r < 0)
-		return err_set(err, ENOMEM, "out of memory");
-	r = load(&x, part->fields, part->key ? doc_member(object, part->key) : object, err);
 	if (r < 0)
 		return r;
 	r = make_patch(&x);

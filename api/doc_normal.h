@@ -12,6 +12,14 @@
 int doc_normal(const struct field *fields, struct json_object *v, const struct doc_context *ctx, bool account,
 	       struct json_object **ret);
 
+/*
+ * Two objects in the shape of the file, before they are made normal: both without the members that can be set and stand in both
+ * alike, here and inside. Those are no difference whatever becomes of them, and most of what is compared is of that kind. To read
+ * alone: what is left is shared with a and d. Not where what the document lacks is no difference (comparing.lenient).
+ */
+int doc_unlike(const struct field *fields, struct json_object *a, struct json_object *d, struct json_object **ret_a,
+	       struct json_object **ret_d);
+
 struct comparing {
 	const struct doc_context *ctx;
 	bool lenient; /* what the document lacks is never a difference (resources that cannot change) */
@@ -26,5 +34,7 @@ bool doc_object_same(const struct comparing *c, const struct field *fields, stru
 		     struct json_object *s);
 /* Whether one dimension's number in the account is what the document, which lacks it, stands for. */
 bool doc_size_is_default(const struct comparing *c, enum size_dimension dim, const struct doc_size *a, const struct doc_size *s);
+/* Whether two values are the same at first sight, and so have one text. What differs may have one too: 2 and 2.0. */
+bool doc_alike(struct json_object *a, struct json_object *b);
 /* Whether two values have one text. */
 bool doc_same_text(struct json_object *a, struct json_object *b);

@@ -122,7 +122,36 @@ static int resolve(const struct field *fields, struct json_object *doc, const st
 	return r;
 }
 
-int doc_resolve(const struct field *fields, struct json_object *doc, const struct doc_context *ctx, struct err *err)
+static bool has_ids(const struct field *fields, struct json_object *doc)
 {
-	return resolve(fields, doc, ctx, NULL, err);
+	for (const struct field *f = fields; f && f->name; f++) {
+		bool inside = f->type == FIELD_OBJECT && f->fields;
+		struct json_object *v;
+
+		if (!field_settable(f) || !(inside || (f->flags & FIELD_KEY_IDS)))
+			continue;
+		v = doc_member(doc, f->name);
+		if (v && ((f->flags & FIELD_KEY_IDS) || has_ids(f->fields, v)))
+			return true;
+	}
+	return false;
+}
+
+int doc_resolved(const struct field *fields, struct json_object *doc, const struct doc_context *ctx, struct json_object **ret,
+		 struct err *err)
+{
+	cleanup_json_ struct json_object *copy = NULL;
+	int r;
+
+	if (!has_ids(fields, doc)) {
+		*ret = json_object_get(doc);
+		return 0;
+	}
+	r = doc_copy(doc, &copy);
+	if (r < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	r = resolve(fields, copy, ctx, NULL, err);
+	if (r == 0)
+		*ret = steal_ptr(copy);
+	return r;
 }

@@ -63,7 +63,9 @@ struct doc_size doc_size_defaults(const struct doc_context *ctx);
 
 #define KEY_REFERENCE_DIR "ssh-keys/"
 
-/* In place, everywhere in the document: names of SSH keys become ids. -EINVAL with the path for an unknown one. */
-int doc_resolve(const struct field *fields, struct json_object *doc, const struct doc_context *ctx, struct err *err);
+/* The document with ids for the names of SSH keys, everywhere in it. -EINVAL with the path for an unknown one. To read alone: it
+   is the document itself where it has no references. */
+int doc_resolved(const struct field *fields, struct json_object *doc, const struct doc_context *ctx, struct json_object **ret,
+		 struct err *err);
 /* What the file shows for an array of ids; a new array, or NULL without memory. */
 struct json_object *doc_key_references(struct json_object *ids, const struct doc_context *ctx);

@@ -54,7 +54,7 @@ struct outcome {
 static struct outcome diff(const char *name, const char *object, const char *doc, const struct doc_context *given)
 {
 	const struct kind *kind = kind_find(name);
-	struct json_object *o = parse(object), *d = parse(doc);
+	struct json_object *o = parse(object), *d = parse(doc), *o_before = NULL, *d_before = NULL;
 	struct outcome out = { .err = ERR_INIT };
 	struct doc_context ctx = *given;
 	int64_t version;
@@ -63,7 +63,13 @@ static struct outcome diff(const char *name, const char *object, const char *doc
 	out.result = doc_check(kind, d, "web", false, &ctx, &version, &out.err);
 	if (out.result < 0)
 		fail_msg("%s: %s", doc, out.err.text);
+	json_object_deep_copy(o, &o_before, NULL);
+	json_object_deep_copy(d, &d_before, NULL);
 	out.result = doc_diff(kind, o, d, "web", &ctx, &out.patch, &out.err);
+	if (!json_object_equal(o, o_before) || !json_object_equal(d, d_before))
+		fail_msg("%s and %s: one was changed by the comparison", object, doc);
+	json_object_put(o_before);
+	json_object_put(d_before);
 	if (out.result == 0 && !(kind->flags & KIND_LABEL_NAME) && doc_same(kind, o, d, "web", &ctx) != (out.patch == NULL))
 		fail_msg("%s and %s: doc_same and doc_diff disagree", object, doc);
 	json_object_put(o);
@@ -428,8 +434,12 @@ static void creates(void **state)
 	for (size_t i = 0; i < array_len(cases); i++) {
 		struct json_object *d = parse(cases[i][1]), *body = NULL, *want = cases[i][2] ? parse(cases[i][2]) : NULL;
 		struct err err = ERR_INIT;
+		struct json_object *before = parse(cases[i][1]);
 		int r = doc_create_body(kind_find(cases[i][0]), d, "web", &ctx, &body, &err);
 
+		if (!json_object_equal(d, before))
+			fail_msg("%s was changed", cases[i][1]);
+		json_object_put(before);
 		if (want && (r < 0 || !json_object_equal(want, body)))
 			fail_msg("%s sends %s, %s", cases[i][1], body ? json_object_to_json_string(body) : "nothing", err.text);
 		if (!want && (r != -EINVAL || !strstr(err.text, cases[i][3])))

@@ -85,6 +85,8 @@ static void same(const char *a, const char *b, bool wanted)
 	if (doc_same_text(x, y) != wanted || doc_same_text(y, x) != wanted)
 		fail_msg("%s and %s must be %s", a, b, wanted ? "the same" : "different");
 	assert_true(doc_same_text(x, x));
+	if (doc_alike(x, y) && !wanted)
+		fail_msg("%s and %s are not alike", a, b);
 	json_object_put(x);
 	json_object_put(y);
 }
@@ -111,8 +113,83 @@ static void test_texts(void **state)
 	same("[]", "{}", false);
 	same("{'a':[1]}", "{'a':[1]}", true);
 	same("{'a':[1]}", "{'a':[2]}", false);
+	same("{'a':1,'b':2}", "{'a':1.0,'b':2}", true);
+	same("{'a':1,'b':2}", "{'a':1}", false);
+	same("{'a':1,'b':2}", "{'b':2,'a':1}", false);
+	same("{'\xff':1}", "{'\xfe':1}", true);
 	assert_true(doc_same_text(NULL, NULL));
 }
+
+/* ---- what two documents do not have alike ---- */
+
+static const struct field size_fields[] = {
+	{ .name = "instance_type", .type = FIELD_STRING },
+	{ .name = "vcpu", .type = FIELD_NUMBER },
+	{ .name = "image", .type = FIELD_STRING, .flags = FIELD_IMAGE },
+	{ .name = "dns", .type = FIELD_OBJECT, .fields = env_fields },
+	{ .name = NULL },
+};
+static const struct field top_fields[] = {
+	{ .name = "id", .type = FIELD_STRING, .flags = FIELD_STATUS },
+	{ .name = "n", .type = FIELD_INT },
+	{ .name = "sizes", .type = FIELD_OBJECT, .fields = size_fields },
+	{ .name = "once", .type = FIELD_OBJECT, .flags = FIELD_CREATE_ONLY, .fields = env_fields },
+	{ .name = "filled", .type = FIELD_OBJECT, .flags = FIELD_FILLED, .fields = env_fields },
+	{ .name = "env", .type = FIELD_ARRAY, .flags = FIELD_SET, .fields = env_fields },
+	{ .name = "memory_mib", .type = FIELD_INT },
+	{ .name = "memory", .type = FIELD_STRING, .modern = "memory_mib" },
+	{ .name = NULL },
+};
+
+static void unlike(const char *a, const char *d, const char *wanted_a, const char *wanted_d)
+{
+	struct json_object *x = parse(a), *y = parse(d), *left_x = NULL, *left_y = NULL;
+	struct json_object *want_x = parse(wanted_a), *want_y = parse(wanted_d), *before_x = parse(a), *before_y = parse(d);
+
+	assert_int_equal(doc_unlike(top_fields, x, y, &left_x, &left_y), 0);
+	if (!json_object_equal(left_x, want_x) || !json_object_equal(left_y, want_y))
+		fail_msg("%s and %s leave %s and %s", a, d, json_object_to_json_string(left_x), json_object_to_json_string(left_y));
+	json_object_put(left_x);
+	json_object_put(left_y);
+	assert_true(json_object_equal(x, before_x) && json_object_equal(y, before_y));
+	json_object_put(x);
+	json_object_put(y);
+	json_object_put(want_x);
+	json_object_put(want_y);
+	json_object_put(before_x);
+	json_object_put(before_y);
+}
+
+static void test_unlike(void **state)
+{
+	(void)state;
+	unlike("{'n':1}", "{'n':1}", "{}", "{}");
+	unlike("{'n':1}", "{'n':1.0}", "{'n':1}", "{'n':1.0}");
+	unlike("{'n':1,'id':'i'}", "{'n':2}", "{'n':1,'id':'i'}", "{'n':2}");
+	unlike("{'n':null}", "{'n':null}", "{}", "{}");
+	unlike("{'n':null}", "{'n':1}", "{}", "{'n':1}");
+	unlike("{'env':[{'name':'a'}]}", "{'env':[{'name':'a'}]}", "{}", "{}");
+	unlike("{'env':[{'name':'a'}]}", "{'env':[{'name':'b'}]}", "{'env':[{'name':'a'}]}", "{'env':[{'name':'b'}]}");
+	/* Unknown and read-only fields are not for here. */
+	unlike("{'x':1,'id':'i'}", "{'x':1,'id':'i'}", "{'x':1,'id':'i'}", "{'x':1,'id':'i'}");
+	/* Two spellings of one number stay together, */
+	unlike("{'memory_mib':256,'memory':'256MiB'}", "{'memory_mib':256}", "{'memory_mib':256,'memory':'256MiB'}",
+	       "{'memory_mib':256}");
+	/* and so does a size. */
+	unlike("{'sizes':{'instance_type':'lite','vcpu':1,'image':'a'}}", "{'sizes':{'instance_type':'lite','image':'a'}}",
+	       "{'sizes':{'instance_type':'lite','vcpu':1}}", "{'sizes':{'instance_type':'lite'}}");
+	/* Inside too, but not where an empty object would mean something else. */
+	unlike("{'sizes':{'image':'a','dns':{'name':'x','value':'1'}}}", "{'sizes':{'image':'a','dns':{'name':'x'}}}",
+	       "{'sizes':{'dns':{'value':'1'}}}", "{'sizes':{'dns':{}}}");
+	unlike("{'once':{'name':'a','value':'1'}}", "{'once':{'name':'a'}}", "{'once':{'name':'a','value':'1'}}",
+	       "{'once':{'name':'a'}}");
+	unlike("{'filled':{'name':'a','value':'1'}}", "{'filled':{'name':'a'}}", "{'filled':{'name':'a','value':'1'}}",
+	       "{'filled':{'name':'a'}}");
+	unlike("{'sizes':{'image':'a'}}", "{'sizes':{'image':'a'}}", "{'sizes':{}}", "{'sizes':{}}");
+	unlike("{'sizes':'x'}", "{'sizes':{}}", "{'sizes':'x'}", "{'sizes':{}}");
+}
+
+/* ---- writing ---- */
 
 static void test_characters(void **state)
 {
@@ -131,6 +208,7 @@ int main(void)
 		cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_spellings),
 		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_unlike),
 		cmocka_unit_test(test_characters),
 	};
 
