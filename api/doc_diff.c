@@ -10,8 +10,8 @@ struct diff {
 	struct comparing comparing;
 	const struct field *fields;
 	struct json_object *raw;      /* the document as written, references resolved; to read alone */
-	struct json_object *a, *d, *s; /* normal: the account's, the document's, the service's defaults; a and d without
-					  what is alike */
+	/* Normal: the account's, the document's, the service's defaults; a and d without what stands in both alike. */
+	struct json_object *a, *d, *s;
 	struct json_object *patch;
 };
 
