@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the tests share: an emulator and a mount of its own for each test, and looks at what reached the API.
 # Every test file starts with:  load lib
-# and may have a line "# deadline: N s" for the whole file.
+# and may have lines for the whole file: "# deadline: N s"; "# alone", where nothing else may run beside it.
 
 bats_require_minimum_version 1.5.0
 
@@ -15,6 +15,7 @@ CFCFS=${CFCFS_BIN:-$BUILD/fs/cfcfs}
 EMULATOR=${CFCFS_EMULATOR_BIN:-$BUILD/emulator/cfcfs-emulator}
 SYS=$BUILD/tests/sys
 HAMMER=$BUILD/tests/hammer
+TIMED=$BUILD/tests/timed
 SIGNALS=$BUILD/tests/signals
 export LC_ALL=C.UTF-8
 unset CLOUDFLARE_ACCOUNT_ID CLOUDFLARE_API_TOKEN CLOUDFLARE_API_KEY CLOUDFLARE_EMAIL CLOUDFLARE_API_BASE_URL \

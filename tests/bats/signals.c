@@ -1,13 +1,15 @@
 /*
- * A process that reads while signals come: signals NAME FILE sends itself the signal every 100 ms (SIGINT after
- * 300 ms, once) with a handler that does nothing, and opens and reads the file meanwhile. Prints on stderr how many signals
- * came, and the errno's name where the read failed; exit status 0 where it did not. signals many N FILE reads it with N
- * threads at once.
+ * A process that reads while signals come: signals NAME FILE sends itself the signal every 100 ms (SIGINT
+ * after 300 ms, once) with a handler that does nothing, and opens and reads the file meanwhile. Prints on
+ * stderr how many signals came, and the errno's name where the read failed; exit status 0 where it did not.
+ * signals many N FILE reads with N threads at once, each a name of its own: @ in FILE is replaced by the
+ * thread's number.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +30,8 @@ static int number_of(const char *name)
 	static const struct {
 		const char *name;
 		int number;
-	} rows[] = { { "INT", SIGINT },   { "ALRM", SIGALRM }, { "WINCH", SIGWINCH },
-		     { "URG", SIGURG }, { "USR1", SIGUSR1 } };
+	} rows[] = {
+	    {"INT", SIGINT}, {"ALRM", SIGALRM}, {"WINCH", SIGWINCH}, {"URG", SIGURG}, {"USR1", SIGUSR1}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (!strcmp(rows[i].name, name))
@@ -40,7 +42,7 @@ static int number_of(const char *name)
 
 static void pause_ms(long ms)
 {
-	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+	struct timespec time = {ms / 1000, ms % 1000 * 1000000};
 
 	nanosleep(&time, NULL);
 }
@@ -61,25 +63,37 @@ static int read_all(const char *path)
 	return (int)n;
 }
 
-static void *reader(void *path)
+static const char *pattern;
+
+/* Equal names would be one look-up for the kernel. */
+static void *reader(void *number)
 {
-	read_all(path);
+	const char *at = strchr(pattern, '@');
+	char path[4096];
+
+	if (at)
+		snprintf(path, sizeof(path), "%.*s%ld%s", (int)(at - pattern), pattern,
+			 (long)(intptr_t)number, at + 1);
+	read_all(at ? path : pattern);
 	return NULL;
 }
 
-static int many(int threads, char *path)
+static int many(int threads, const char *path)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
 
+	pattern = path;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, 256 << 10);
-	for (int i = 0; i < threads; i++) {
-		if (pthread_create(&thread, &attributes, reader, path)) {
+	for (int i = 1; i < threads; i++) {
+		if (pthread_create(&thread, &attributes, reader, (void *)(intptr_t)i)) {
 			fprintf(stderr, "signals: only %d threads\n", i);
 			break;
 		}
 	}
+	/* The process itself is one of them: it is there as long as it waits. */
+	reader(NULL);
 	pthread_exit(NULL);
 }
 
@@ -100,7 +114,7 @@ static _Noreturn void send_signals(pid_t to, int number)
 
 int main(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = count };
+	struct sigaction action = {.sa_handler = count};
 	pid_t self = getpid(), sender;
 	int number, result;
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # 32 processes read, write and delete at random, with cfcfs built by the sanitizers: no report, and in the end the tree
 # is what the account holds.
+# alone
 # deadline: 420 s
 load lib
 

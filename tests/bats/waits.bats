@@ -1,0 +1,116 @@
+#!/usr/bin/env bats
+# Waits on an endpoint that does not answer end by their deadline or a signal, and by nothing else. How soon is measured in
+# hang.bats.
+# deadline: 300 s
+load lib
+
+# The reader's own process: its exit is what it told its parent.
+spawn() { "$@" >/dev/null 2>>"$T/readers.err" 3>&- & SPAWNED=$!; }
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+stalled() { requests "select(.path | test(\"$1\"))" | grep -q .; }
+ended() { gone "$1"; }
+
+@test "200 readers of a stalled endpoint end by their deadline, and not before" {
+  start_emulator
+  seed '{"applications":20}'
+  mount_cfcfs -o "timeout=12,cache_ttl=300,status_ttl=300,retries=0,rps=1000,burst=1000"
+  ls "$APPS" >/dev/null
+  fault '{"method":"GET","path":"/applications/*/rollouts","stall":true}'
+  local i pids=() began took
+  began=$(now_ms)
+  for i in {1..200}; do
+    spawn ls "$APPS/app-$(printf %05d $((i % 20 + 1)))/rollouts"
+    pids+=("$SPAWNED")
+  done
+  wait "${pids[0]}" && fail "a reader of a stalled endpoint succeeded"
+  took=$(($(now_ms) - began))
+  ((took >= 9000)) || fail "the first reader ended after $took ms, before the deadline"
+  wait "${pids[@]}" || true
+  took=$(($(now_ms) - began))
+  ((took <= 12000 + 5000)) || fail "the readers took $took ms; the deadline is 12 s"
+}
+
+@test "a caught SIGINT makes the call fail with EINTR" {
+  start_emulator
+  seed '{"applications":5}'
+  mount_cfcfs -o "timeout=30,retries=0"
+  fault '{"method":"GET","path":"/applications","stall":true}'
+  spawn "$SIGNALS" INT "$APPS/app-00001.json"
+  wait "$SPAWNED" || true
+  assert_match "$(cat "$T/readers.err")" 'EINTR'
+}
+
+@test "SIGALRM, SIGWINCH, SIGURG, SIGUSR1 do not end a wait" {
+  start_emulator
+  seed '{"applications":5}'
+  mount_cfcfs -o "timeout=30,cache_ttl=0.2,stale_ttl=0"
+  ls "$APPS" >/dev/null
+  fault '{"method":"GET","path":"/applications","latency_ms":2500}'
+  local signal
+  for signal in ALRM WINCH URG USR1; do
+    : >"$T/readers.err"
+    sleep 0.3
+    spawn "$SIGNALS" "$signal" "$APPS/app-00001.json"
+    wait "$SPAWNED" || fail "SIG$signal: $(cat "$T/readers.err")"
+    assert_match "$(cat "$T/readers.err")" "[1-9][0-9]* signals"
+  done
+}
+
+@test "a change in flight is never cut off: the process that is killed waits, and the change happens once" {
+  start_emulator
+  seed '{"applications":5}'
+  mount_cfcfs -o "timeout=30,rollout=none"
+  web_json "$T/web.json"
+  cat "$APPS/app-00001.json" >/dev/null
+  fault '{"method":"POST","path":"/applications","latency_ms":2000,"times":1}'
+  clear_requests
+  local signal n=0 writer
+  for signal in INT TERM KILL; do
+    n=$((n + 1))
+    clear_faults
+    clear_requests
+    fault '{"method":"POST","path":"/applications","latency_ms":2000}'
+    spawn cp "$T/web.json" "$APPS/web$n.json"
+    writer=$SPAWNED
+    wait_until 10 "the create to be sent" posted
+    kill -"$signal" "$writer"
+    wait "$writer" || true
+    clear_faults
+    assert_calls 1 POST /applications
+    assert_equal "$(app_names | grep -c "^web$n\$")" 1
+    assert_same_json "$T/web.json" "$APPS/web$n.json"
+  done
+}
+posted() { [ "$(count_calls POST /applications)" = 1 ]; }
+
+@test "a signal while a write waits for the budget: EINTR, and nothing was sent" {
+  start_emulator
+  mount_cfcfs -o "timeout=60,rps=0.02,burst=2,rollout=none"
+  web_json "$T/web.json"
+  local i
+  ls "$APPS" >/dev/null
+  for i in 1 2 3; do timeout -s INT 1 cp "$T/web.json" "$APPS/use$i.json" 2>/dev/null || true; done
+  clear_requests
+  run timeout -s INT 1 cp "$T/web.json" "$APPS/late.json"
+  [ "$status" != 0 ]
+  sleep 1
+  assert_writes 0
+  assert_equal "$(app_names | grep -c late)" 0
+}
+
+@test "unmounting while requests wait does not hang" {
+  start_emulator
+  seed '{"applications":5}'
+  mount_cfcfs -o "timeout=20,retries=0"
+  fault '{"stall":true}'
+  spawn ls "$APPS"
+  local reader=$SPAWNED began took
+  sleep 0.5
+  began=$(now_ms)
+  kill -TERM "$MOUNT_PID"
+  wait_until 30 "the process to end" gone "$MOUNT_PID"
+  took=$(($(now_ms) - began))
+  ((took <= 25000)) || fail "it took $took ms to end"
+  wait_until 5 "the reader to end" ended "$reader"
+  assert_equal "$(mounts_under "$T")" ''
+}
