@@ -1,18 +1,17 @@
 /*
- * Hot loops over a directory of files, timed: hot DIR ROUNDS OP [ARGUMENT]. Prints the median of the rounds in nanoseconds for
- * one operation (for one entry, where the operation is a listing). Operations:
- *   stat           lstat of each file
- *   missing        lstat of one name that is not there, again and again
- *   newmissing     lstat of names that are not there, each once
- *   open           open, read to the end, close of each file
- *   list           the names of the directory
- *   listlstat      the names, and lstat of each
- *   getxattr NAME  of each file
- *   put SOURCE     writes SOURCE's content to new scratch files and renames each to a document
+ * Hot loops over a directory of files, timed: hot [-c] [-m METRICS] DIR ROUNDS OP [ARGUMENT]. Prints the
+ * median of the rounds in nanoseconds for one operation (for one entry, where the operation is a listing).
+ * With -m, cfcfs's own count of the kernel's requests in these rounds: a line "calls N", and one "OPERATION
+ * N" for each operation that there was. -c: cold, without a first time that is not measured. Operations: stat
+ * lstat of each file missing        lstat of one name that is not there, again and again newmissing     lstat
+ * of names that are not there, each once open           open, read to the end, close of each file list the
+ * names of the directory listlstat      the names, and lstat of each getxattr NAME  of each file put SOURCE
+ * writes SOURCE's content to a new scratch file and renames it to a document, one a round
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +22,12 @@
 #include <unistd.h>
 
 #define ROUNDS_MAX   1000
-#define BATCH        2000
-#define PUTS         20
+#define BATCH	     2000
+#define KINDS_MAX    64
+#define METRICS_MAX  (1 << 16)
+#define SETTLE_MS    20 /* for what the kernel sends and does not wait for: the end of an open file */
+#define STEADY_LOOKS 3
+#define LOOKS_MAX    100
 
 static int dir;
 static const char *dir_path, *argument;
@@ -116,9 +119,8 @@ static size_t turn(const char *op, unsigned round)
 	if (!strcmp(op, "listlstat"))
 		return list(1, 0);
 	if (!strcmp(op, "put")) {
-		for (int i = 0; i < PUTS; i++)
-			put((unsigned long)getpid() * 100000 + serial++);
-		return PUTS;
+		put((unsigned long)getpid() * 100000 + serial++);
+		return 1;
 	}
 	for (size_t i = 0; i < BATCH; i++) {
 		const char *file = names[at++ % names_count];
@@ -134,11 +136,108 @@ static size_t turn(const char *op, unsigned round)
 			fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW);
 		} else if (!strcmp(op, "getxattr")) {
 			snprintf(name, sizeof(name), "/proc/self/fd/%d/%s", dir, file);
-			if (lgetxattr(name, argument, value, sizeof(value)) < 0 && errno != ENODATA && errno != EOPNOTSUPP)
+			if (lgetxattr(name, argument, value, sizeof(value)) < 0 && errno != ENODATA &&
+			    errno != EOPNOTSUPP)
 				die(file);
 		}
 	}
 	return BATCH;
+}
+
+/* The kernel's requests so far, by operation. */
+struct requests {
+	struct {
+		char op[32];
+		long count;
+	} kinds[KINDS_MAX];
+	size_t kinds_count;
+};
+
+/*
+ * Of the one file that metrics_fd was opened as, and past the page cache, so that each look takes the same:
+ * an open, a read, a release. By its name each would be a look-up of a version that may be old before it is
+ * opened.
+ */
+static void read_requests(int metrics_fd, struct requests *ret)
+{
+	static _Alignas(4096) char text[METRICS_MAX];
+	static const char prefix[] = "cfcfs_fuse_operation_seconds_count{operation=\"";
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", metrics_fd);
+	fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		die("metrics");
+	close(fd);
+	text[n] = '\0';
+	ret->kinds_count = 0;
+	for (char *at = text; (at = strstr(at, prefix)) && ret->kinds_count < KINDS_MAX; ret->kinds_count++) {
+		at += sizeof(prefix) - 1;
+		sscanf(at, "%31[^\"]\"} %ld", ret->kinds[ret->kinds_count].op,
+		       &ret->kinds[ret->kinds_count].count);
+	}
+}
+
+static long count_of(const struct requests *requests, const char *op)
+{
+	for (size_t i = 0; i < requests->kinds_count; i++) {
+		if (!strcmp(requests->kinds[i].op, op))
+			return requests->kinds[i].count;
+	}
+	return 0;
+}
+
+static bool same_step(const struct requests *a, const struct requests *b, const struct requests *c)
+{
+	for (size_t i = 0; i < c->kinds_count; i++) {
+		const char *op = c->kinds[i].op;
+
+		if (c->kinds[i].count - count_of(b, op) != count_of(b, op) - count_of(a, op))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Looks until each of the last ones added the same, which is what a look takes: a request is counted after
+ * its answer, and so may be missing in the next look. Returns how many looks it took; *ret_step is one look
+ * before *ret_last.
+ */
+static long look_until_steady(int metrics_fd, struct requests *ret_step, struct requests *ret_last)
+{
+	static struct requests looks[LOOKS_MAX];
+
+	for (int i = 0, same = 0; i < LOOKS_MAX; i++) {
+		struct timespec settle = {0, SETTLE_MS * 1000000L};
+
+		nanosleep(&settle, NULL);
+		read_requests(metrics_fd, &looks[i]);
+		same = i >= 2 && same_step(&looks[i - 2], &looks[i - 1], &looks[i]) ? same + 1 : 0;
+		if (same == STEADY_LOOKS) {
+			*ret_step = looks[i - 1];
+			*ret_last = looks[i];
+			return i + 1;
+		}
+	}
+	fputs("hot: somebody else uses the file system\n", stderr);
+	exit(1);
+}
+
+/* What there was beside the looks. */
+static void print_requests(const struct requests *step, const struct requests *before,
+			   const struct requests *after, long looks)
+{
+	for (size_t i = 0; i < after->kinds_count; i++) {
+		const char *op = after->kinds[i].op;
+		long look = count_of(before, op) - count_of(step, op);
+		long count = after->kinds[i].count - count_of(before, op) - looks * look;
+
+		if (count)
+			printf("%s %ld\n", op, count);
+	}
 }
 
 static int by_value(const void *a, const void *b)
@@ -148,13 +247,74 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void measure(const char *op, unsigned rounds, const char *metrics)
+{
+	static struct requests step, before, after, unused;
+	static double times[ROUNDS_MAX];
+	int metrics_fd = metrics ? open(metrics, O_PATH | O_CLOEXEC) : -1;
+	size_t calls = 0;
+
+	if (metrics && metrics_fd < 0)
+		die(metrics);
+	if (metrics)
+		look_until_steady(metrics_fd, &step, &before);
+	for (unsigned i = 0; i < rounds; i++) {
+		int64_t began = now_ns();
+		size_t n = turn(op, i);
+
+		times[i] = (double)(now_ns() - began) / (double)n;
+		calls += n;
+	}
+	qsort(times, rounds, sizeof(*times), by_value);
+	printf("%.0f\n", times[rounds / 2]);
+	if (metrics) {
+		long looks = look_until_steady(metrics_fd, &unused, &after);
+
+		printf("calls %zu\n", calls);
+		print_requests(&step, &before, &after, looks);
+	}
+}
+
+static void read_source(void)
+{
+	FILE *f = fopen(argument, "r");
+
+	if (!f)
+		die(argument);
+	content_len = fread(content, 1, sizeof(content), f);
+	fclose(f);
+}
+
+/* The first times are the kernel's: all files at least once. */
+static void warm(const char *op)
+{
+	size_t turns = strncmp(op, "list", 4) ? names_count / BATCH + 1 : 2;
+
+	if (!strcmp(op, "newmissing"))
+		return;
+	while (turns--)
+		turn(op, ROUNDS_MAX);
+}
+
 int main(int argc, char **argv)
 {
-	static double times[ROUNDS_MAX];
-	unsigned rounds = argc > 3 ? (unsigned)atoi(argv[2]) : 0;
+	const char *metrics = NULL;
+	unsigned rounds;
+	int cold = 0;
 
-	if (argc < 4 || rounds < 1 || rounds > ROUNDS_MAX) {
-		fputs("usage: hot DIR ROUNDS stat|missing|newmissing|open|list|listlstat|getxattr NAME|put SOURCE\n", stderr);
+	if (argc > 1 && !strcmp(argv[1], "-c")) {
+		cold = 1;
+		argv++, argc--;
+	}
+	if (argc > 2 && !strcmp(argv[1], "-m")) {
+		metrics = argv[2];
+		argv += 2, argc -= 2;
+	}
+	rounds = argc > 3 ? (unsigned)atoi(argv[2]) : 0;
+	if (rounds < 1 || rounds > ROUNDS_MAX) {
+		fputs("usage: hot [-c] [-m METRICS] DIR ROUNDS OP [ARGUMENT]; the operations are in its "
+		      "source\n",
+		      stderr);
 		return 2;
 	}
 	dir_path = argv[1];
@@ -163,30 +323,16 @@ int main(int argc, char **argv)
 	if (dir < 0)
 		die(dir_path);
 	if (!strcmp(argv[3], "put")) {
-		FILE *f = fopen(argument, "r");
-
-		if (!f)
-			die(argument);
-		content_len = fread(content, 1, sizeof(content), f);
-		fclose(f);
-	} else if (list(1, 1), !names_count) {
-		fputs("hot: an empty directory\n", stderr);
-		return 1;
+		read_source();
+	} else {
+		list(1, 1);
+		if (!names_count) {
+			fputs("hot: an empty directory\n", stderr);
+			return 1;
+		}
+		if (!cold)
+			warm(argv[3]);
 	}
-	if (strcmp(argv[3], "put") && strcmp(argv[3], "newmissing")) {
-		/* The first times are the kernel's: all files at least once. */
-		size_t warm = strncmp(argv[3], "list", 4) ? names_count / BATCH + 1 : 2;
-
-		while (warm--)
-			turn(argv[3], ROUNDS_MAX);
-	}
-	for (unsigned i = 0; i < rounds; i++) {
-		int64_t began = now_ns();
-		size_t n = turn(argv[3], i);
-
-		times[i] = (double)(now_ns() - began) / (double)n;
-	}
-	qsort(times, rounds, sizeof(*times), by_value);
-	printf("%.0f\n", times[rounds / 2]);
+	measure(argv[3], rounds, metrics);
 	return 0;
 }
