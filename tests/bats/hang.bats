@@ -15,8 +15,8 @@ at_once() {
   took=$(timeout -s KILL 60 "$TIMED" "$@" 2>&1) || fail "failed: $*: $took"
   read -r median longest <<<"$took"
   echo "$median $longest us: ${*:1:4}"
-  ((median <= PROMISED_US)) || fail "the median of $1 is $median us: $*"
-  ((longest <= LONGEST_US)) || fail "the longest of $1 took $longest us: $*"
+  ((median <= PROMISED_US)) || fail "the median is $median us: $*"
+  ((longest <= LONGEST_US)) || fail "the longest took $longest us: $*"
 }
 
 # The emulator first, so that nobody waits for what is stalled.
