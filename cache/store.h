@@ -31,7 +31,7 @@ struct store_options {
 	void *fetch_arg;
 	struct pool *pool;        /* borrowed; runs the fetches. Not the pool whose threads call store_get: those that wait
 	                             could take all threads that the fetches need */
-	size_t max_bytes;         /* bodies, names and lists together */
+	size_t max_bytes;         /* bodies, names and lists together; the list that was used last may be past it alone */
 	int64_t stale_ttl_ms;     /* how long past its time to live a value may be served when a fetch fails */
 	int64_t negative_ttl_ms;  /* how long an ENOENT is remembered */
 	int64_t failure_ttl_ms;   /* how long any other failure is remembered: until then stale values are served, or the

@@ -287,15 +287,24 @@ struct entry *entry_make(struct store *store, const char *key, const void *row)
 	return entry;
 }
 
+static bool holds_list(const struct entry *entry)
+{
+	return entry->held && entry->held->value.list;
+}
+
 void entry_touch(struct store *store, struct entry *entry)
 {
 	DL_DELETE(store->lru, entry);
 	DL_APPEND(store->lru, entry);
+	if (holds_list(entry))
+		store->recent_list = entry;
 }
 
 /* It has no value, no flight and no overlay. */
 void entry_free(struct store *store, struct entry *entry)
 {
+	if (store->recent_list == entry)
+		store->recent_list = NULL;
 	HASH_DEL(store->entries, entry);
 	DL_DELETE(store->lru, entry);
 	store->stats.bytes -= entry_bytes(entry);
@@ -322,12 +331,24 @@ void entry_fail(struct entry *entry, int result, uint64_t start, const struct er
 		*entry->failure_err = *err;
 }
 
+/* Beside the list that stays there is room for what was just fetched: it must still reach its reader. */
+static size_t bound(const struct store *store)
+{
+	const struct entry *entry = store->recent_list;
+	size_t max = store->options.max_bytes, least = max / STORE_ROOM_SHARE;
+
+	if (entry && holds_list(entry))
+		least += held_bytes(entry->held) + entry->held->value.list->snapshot_bytes;
+	return least > max ? least : max;
+}
+
 void memory_evict(struct store *store, struct trash *trash)
 {
-	size_t max = store->options.max_bytes, leaving = 0;
+	size_t max = bound(store), leaving = 0;
 	struct entry *entry, *next;
 
-	while (store->stats.bytes > max && store->bodies_tail) {
+	/* The newest one stays, however long. */
+	while (store->stats.bytes > max && store->bodies_tail != store->bodies_head) {
 		drop_body(store, store->bodies_tail);
 		store->stats.evicted_bodies++;
 	}
@@ -338,6 +359,9 @@ void memory_evict(struct store *store, struct trash *trash)
 		next = entry->next;
 		if (!crowded && store->stats.keys <= STORE_KEYS_MAX)
 			break;
+		/* Who goes through a list asks for it again with each name: it must not be fetched each time. */
+		if (entry == store->recent_list && holds_list(entry))
+			continue;
 		if (entry->held) {
 			if (entry->held->value.list)
 				leaving += entry->held->value.list->snapshot_bytes;

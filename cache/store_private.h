@@ -21,6 +21,8 @@
 #define STORE_OVERLAYS_MAX 4096
 /* Keys that are known, with a value or without; past it the least recently used go. */
 #define STORE_KEYS_MAX 262144
+/* This part of the memory is for all else, where the list that stays takes more than all of it. */
+#define STORE_ROOM_SHARE 8
 /* Snapshots that are taken in while the lock is held once. */
 #define STORE_ADOPT_BATCH 256
 /* What the allocator adds to a block, roughly. */
@@ -97,6 +99,7 @@ struct store {
 	pthread_mutex_t lock;      /* guards all below, and in every struct of this file */
 	struct entry *entries;     /* hash by key; owned */
 	struct entry *lru;         /* head: least recently used */
+	struct entry *recent_list; /* the entry with a list that was used last, which stays; or NULL */
 	struct overlay *overlays;  /* of all entries, oldest first */
 	size_t overlay_count;
 	uint64_t tick;             /* counts writes, expiries and fetches, so that any two have an order */
@@ -128,7 +131,7 @@ void memory_adopt_list(struct store *store, const struct list *list, const struc
 struct body *memory_body(struct snapshot *s);
 void memory_release(struct snapshot *s);
 void memory_carry_over(struct store *store, struct snapshot *s, struct snapshot *old);
-/* Down to the bound: bodies first, then whole values. The lock is held. */
+/* Down to the bound: bodies first, then whole values. The list that was used last stays. Lock held. */
 void memory_evict(struct store *store, struct trash *trash);
 void memory_free(struct store *store);
 

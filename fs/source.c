@@ -310,12 +310,35 @@ int source_part(struct request *r, const struct part *part, int64_t ttl_ms, stru
 	return result;
 }
 
+/* How often what was fetched may go again, for lack of memory, before its reader has it. */
+#define BODY_TRIES_MAX 8
+
+/* *ret stays NULL where the body is gone already. */
+static int fetch_body_once(struct request *r, const struct kind *row, const char *key, const char *id, struct body **ret)
+{
+	struct store_value value = { 0 };
+	struct store_info info;
+	int result = request_get(r, row, key, key[0] == KEY_ITEM ? source_ttl(r->mount, row) : 0, &value, &info);
+
+	if (result < 0)
+		return result;
+	if (value.list) {
+		const struct list_item *item = list_by_id(value.list, id);
+
+		value.snapshot = item ? snapshot_ref(item->snapshot) : NULL;
+		if (!item)
+			result = -ENOENT;
+	}
+	if (value.snapshot)
+		*ret = snapshot_body(value.snapshot);
+	store_value_clear(&value);
+	return result;
+}
+
 static int fetch_body(struct request *r, const struct kind *kind, const char *parent, const char *id, struct body **ret)
 {
 	const struct kind *row = source_list_kind(kind);
 	cleanup_free_ char *key = NULL;
-	struct store_value value = { 0 };
-	struct store_info info;
 	int result;
 
 	/* Where one cannot be asked for alone, the list brings it again. */
@@ -323,18 +346,12 @@ static int fetch_body(struct request *r, const struct kind *kind, const char *pa
 		result = source_item_key(row, parent, id, &key);
 	else
 		result = source_list_key(row, row->parent ? parent : NULL, &key);
-	if (result == 0)
-		result = request_get(r, row, key, key[0] == KEY_ITEM ? source_ttl(r->mount, row) : 0, &value, &info);
-	if (result < 0)
-		return result;
-	if (value.list) {
-		const struct list_item *item = list_by_id(value.list, id);
-
-		value.snapshot = item ? snapshot_ref(item->snapshot) : NULL;
+	for (int tries = 0; result == 0 && !*ret; tries++) {
+		if (tries == BODY_TRIES_MAX)
+			return err_set(&r->err, ENOMEM, "max_cache_size is too small for what is read at once");
+		result = fetch_body_once(r, row, key, id, ret);
 	}
-	*ret = value.snapshot ? snapshot_body(value.snapshot) : NULL;
-	store_value_clear(&value);
-	return *ret ? 0 : -ENOENT;
+	return result;
 }
 
 int source_object(struct request *r, const struct kind *kind, const char *parent, struct snapshot *snapshot,

@@ -106,9 +106,13 @@ static int render_document(const struct field *fields, const char *key, struct s
 {
 	cleanup_(body_unrefp) struct body *body = snapshot_body(snapshot);
 	cleanup_buf_ struct buf out = BUF_INIT;
-	struct json_object *object = body ? json_tokener_parse(body->data) : NULL, *part = object;
+	struct json_object *object, *part;
 	int result = 0;
 
+	/* It went for lack of memory, between its fetch and this: the next read fetches it again. */
+	if (!body)
+		return -ENOMEM;
+	object = part = json_tokener_parse(body->data);
 	if (key && object && !json_object_object_get_ex(object, key, &part))
 		part = NULL;
 	result = part ? doc_render_fields(fields, part, &out) : buf_adds(&out, "{}\n");

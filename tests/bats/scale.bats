@@ -50,3 +50,26 @@ list_calls() { requests 'select(.method == "GET" and .path == "/applications") |
   sync "$APPS"
   assert_equal "$(ls -f -A "$APPS" | grep -c '\.json$')" 9999
 }
+
+@test "10,000 applications in a mebibyte: listed by one call a page, and documents are asked for again, one by one" {
+  start_emulator
+  seed '{"applications":10000}'
+  mount_cfcfs -o cache_ttl=600,burst=100000,rps=10000,view=spec,max_cache_size=1
+  clear_requests
+  assert_equal "$(ls -f "$APPS" | grep -c '\.json$')" 10000
+  # Names are the last to go: who goes through them does not list again for each.
+  cat "$APPS"/app-0[0-9]*7.json >"$T/all"
+  assert_equal "$(jq -s length "$T/all")" 1000
+  jq -se 'all(.configuration.image | length > 0)' "$T/all"
+  assert_equal "$(ls -f "$APPS" | grep -c '\.json$')" 10000
+  list_calls >"$T/lists"
+  assert_equal "$(sort "$T/lists" | uniq -d)" '' "a page was asked for twice"
+  requests 'select(.path | startswith("/applications/")) | .path' >"$T/gets"
+  (($(wc -l <"$T/gets") > 0)) || fail "no document was dropped: the memory has no bound"
+  (($(wc -l <"$T/gets") <= 1000)) || fail "$(wc -l <"$T/gets") calls for 1000 documents"
+  # With many readers at once, each gets what it asked for.
+  refresh
+  ls -f "$APPS" >/dev/null
+  printf '%s\n' "$APPS"/app-0[0-9]*3.json | xargs -P 16 -n 25 cat >"$T/all"
+  assert_equal "$(jq -s length "$T/all")" 1000
+}
