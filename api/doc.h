@@ -62,8 +62,8 @@ struct doc_context {
 	const char *(*key_name)(void *arg, const char *id);
 	const char *(*key_id)(void *arg, const char *name);
 	void *keys;
-	/* Fields of this resource that were removed and that the answer still shows: the service's own defaults, as a
-	   partial object ({"configuration":{"command":["x"]}}), or NULL. */
+	/* Fields of this resource that were removed, or never said, and that the answer still shows: the service's own defaults,
+	   as a partial object ({"configuration":{"command":["x"]}}), an array's items at their places; or NULL. */
 	struct json_object *service_defaults;
 	/* The account's object that the document is for, or that it was copied from, or NULL: fields that the contract does
 	   not know and that stand in it, inside settable objects, may stand in the document too. Read by doc_check. */
@@ -121,8 +121,9 @@ int doc_diff(const struct kind *kind, struct json_object *object, struct json_ob
 bool doc_same(const struct kind *kind, struct json_object *object, struct json_object *doc, const char *identity,
 	      const struct doc_context *ctx);
 
-/* After a PATCH: the removed fields that the answer still shows, to be remembered as service_defaults; NULL: none. What
-   ctx->service_defaults remembers already is kept, as far as the patch left it and the answer shows it. */
+/* After a PATCH: the removed fields that the answer still shows, and what it filled into the items of an array that was sent, to be
+   remembered as service_defaults; NULL: none. What ctx->service_defaults remembers already is kept, as far as the patch left it
+   and the answer shows it. */
 struct json_object *doc_service_defaults(const struct kind *kind, struct json_object *patch, struct json_object *answer,
 					 const struct doc_context *ctx);
 

@@ -1,4 +1,4 @@
-/* What a create sends; what is remembered after a change; what calls for a rollout. */
+/* What a create sends; what calls for a rollout. */
 #include "api/doc.h"
 
 #include <errno.h>
@@ -101,75 +101,6 @@ int doc_create_body(const struct kind *kind, struct json_object *doc, const char
 		return err_set(err, -r, "out of memory");
 	*ret = steal_ptr(body);
 	return 0;
-}
-
-/* ---- the service's own defaults ---- */
-
-/* Of what the patch set to null, here and inside, what the answer still shows. */
-static int still_shown(const struct field *fields, struct json_object *patch, struct json_object *answer,
-		       struct json_object *out)
-{
-	int r = 0;
-
-	json_object_object_foreach(patch, key, value) {
-		const struct field *f = field_find_settable(fields, key);
-		struct json_object *shown = doc_member(answer, key), *sub = NULL;
-
-		if (r < 0 || !shown)
-			continue;
-		if (!value) {
-			r = doc_set(out, key, json_object_get(shown));
-		} else if (json_object_is_type(value, json_type_object) && json_object_is_type(shown, json_type_object)) {
-			sub = json_object_new_object();
-			r = sub ? still_shown(f ? f->fields : NULL, value, shown, sub) : -ENOMEM;
-			if (r == 0 && json_object_object_length(sub))
-				r = doc_set(out, key, json_object_get(sub));
-			json_object_put(sub);
-		}
-	}
-	return r;
-}
-
-/* Of what was remembered, what the patch did not touch and the answer still shows unchanged. */
-static int still_held(struct json_object *old, struct json_object *patch, struct json_object *answer, struct json_object *out)
-{
-	int r = 0;
-
-	json_object_object_foreach(old, key, value) {
-		struct json_object *shown = doc_member(answer, key), *sent = doc_member(patch, key), *sub = doc_member(out, key);
-
-		if (r < 0 || !shown || !value)
-			continue;
-		if (json_object_is_type(value, json_type_object) && json_object_is_type(shown, json_type_object)) {
-			if (!sub) {
-				sub = json_object_new_object();
-				r = doc_set(out, key, sub);
-			}
-			if (r == 0)
-				r = still_held(value, sent, shown, sub);
-			if (r == 0 && json_object_object_length(sub) == 0)
-				json_object_object_del(out, key);
-		} else if (!sent && !sub && doc_same_text(value, shown)) {
-			r = doc_set(out, key, json_object_get(value));
-		}
-	}
-	return r;
-}
-
-struct json_object *doc_service_defaults(const struct kind *kind, struct json_object *patch, struct json_object *answer,
-					 const struct doc_context *ctx)
-{
-	cleanup_json_ struct json_object *shaped = NULL, *normal = NULL, *out = json_object_new_object();
-	int r = out ? doc_shape(kind, answer, &shaped) : -ENOMEM;
-
-	if (r == 0)
-		r = doc_normal(kind->fields, shaped, ctx, true, &normal);
-	if (r == 0)
-		r = still_shown(kind->fields, patch, normal, out);
-	if (r == 0 && json_object_is_type(ctx->service_defaults, json_type_object))
-		r = still_held(ctx->service_defaults, patch, normal, out);
-	/* Without memory nothing is remembered: at worst a null is sent once more. */
-	return r == 0 && json_object_object_length(out) ? steal_ptr(out) : NULL;
 }
 
 /* ---- rollouts ---- */

@@ -94,11 +94,22 @@ static struct doc_size effective(const struct comparing *c, struct json_object *
 }
 
 static bool dimension_same(const struct comparing *c, enum size_dimension d, const struct doc_size *account,
-			   const struct doc_size *wanted, const struct doc_size *s)
+			   const struct doc_size *wanted, const struct doc_size *s, const char *type)
 {
 	if (wanted->known[d])
 		return account->known[d] && account->value[d] == wanted->value[d];
+	/* A type was chosen: without a default to compare it with, it is not taken for one. */
+	if (type && !c->lenient && !doc_size_defaults(c->ctx).known[d])
+		return false;
 	return doc_size_is_default(c, d, account, s);
+}
+
+struct doc_size doc_size_remembered(struct json_object *a, struct json_object *d, struct json_object *s)
+{
+	/* Beside a type the numbers are the type's, also where they were remembered once. */
+	bool typed = doc_member(a, "instance_type") || doc_member(d, "instance_type");
+
+	return doc_size_explicit(typed ? NULL : s);
 }
 
 bool doc_sizes_same(const struct comparing *c, const struct field *fields, struct json_object *a, struct json_object *d,
@@ -106,7 +117,7 @@ bool doc_sizes_same(const struct comparing *c, const struct field *fields, struc
 {
 	const char *have = json_get_string(a, "instance_type"), *want = json_get_string(d, "instance_type");
 	const char *filled = json_get_string(s, "instance_type");
-	struct doc_size account = effective(c, a), wanted = doc_size_explicit(d), defaults = doc_size_explicit(s);
+	struct doc_size account = effective(c, a), wanted = doc_size_explicit(d), defaults = doc_size_remembered(a, d, s);
 
 	if (have && want && doc_size_same_type(have, want))
 		return true;
@@ -117,7 +128,7 @@ bool doc_sizes_same(const struct comparing *c, const struct field *fields, struc
 	    !wanted.known[SIZE_MEMORY] && !wanted.known[SIZE_DISK])
 		return true;
 	for (enum size_dimension i = 0; i < SIZE_DIMENSIONS; i++) {
-		if (field_find_settable(fields, doc_size_key(i)) && !dimension_same(c, i, &account, &wanted, &defaults))
+		if (field_find_settable(fields, doc_size_key(i)) && !dimension_same(c, i, &account, &wanted, &defaults, have))
 			return false;
 	}
 	return true;
@@ -125,17 +136,21 @@ bool doc_sizes_same(const struct comparing *c, const struct field *fields, struc
 
 /* ---- members ---- */
 
-static bool arrays_same(const struct comparing *c, const struct field *f, struct json_object *a, struct json_object *d)
+static bool arrays_same(const struct comparing *c, const struct field *f, struct json_object *a, struct json_object *d,
+			struct json_object *s)
 {
 	size_t n = json_object_array_length(a);
+	/* What the service filled into the items is remembered by their places. */
+	bool filled = json_object_is_type(s, json_type_array) && json_object_array_length(s) == n;
 
 	if (n != json_object_array_length(d))
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *x = json_object_array_get_idx(a, i), *y = json_object_array_get_idx(d, i);
+		struct json_object *z = filled ? json_object_array_get_idx(s, i) : NULL;
 		bool objects = json_object_is_type(x, json_type_object) && json_object_is_type(y, json_type_object);
 
-		if (!(objects ? doc_object_same(c, f->fields, x, y, NULL) : doc_same_text(x, y)))
+		if (!(objects ? doc_object_same(c, f->fields, x, y, z) : doc_same_text(x, y)))
 			return false;
 	}
 	return true;
@@ -172,7 +187,7 @@ bool doc_member_same(const struct comparing *c, const struct field *f, struct js
 	if (f && f->fields && json_object_is_type(a, json_type_object) && json_object_is_type(d, json_type_object))
 		return doc_object_same(c, f->fields, a, d, s);
 	if (f && f->fields && json_object_is_type(a, json_type_array) && json_object_is_type(d, json_type_array))
-		return arrays_same(c, f, a, d);
+		return arrays_same(c, f, a, d, s);
 	return doc_same_text(a, d);
 }
 

@@ -107,7 +107,7 @@ static int check_fixed(const struct diff *x, const struct field *fields, struct 
 static bool size_removed(const struct diff *x, struct json_object *a, struct json_object *d, struct json_object *s,
 			 enum size_dimension dim)
 {
-	struct doc_size account = doc_size_explicit(a), defaults = doc_size_explicit(s), wanted = doc_size_explicit(d);
+	struct doc_size account = doc_size_explicit(a), defaults = doc_size_remembered(a, d, s), wanted = doc_size_explicit(d);
 
 	if (!account.known[dim] || wanted.known[dim] || doc_member(a, "instance_type"))
 		return false;
@@ -117,13 +117,26 @@ static bool size_removed(const struct diff *x, struct json_object *a, struct jso
 	return !doc_size_is_default(&x->comparing, dim, &account, &defaults);
 }
 
+/* Whether the account may have a type that it answers by its numbers alone. Where they are its defaults, it makes no difference. */
+static bool type_hidden(const struct diff *x, struct json_object *a)
+{
+	struct doc_size account = doc_size_explicit(a), defaults = doc_size_defaults(x->comparing.ctx);
+	bool usual = true;
+
+	for (enum size_dimension i = 0; i < SIZE_DIMENSIONS; i++)
+		usual = usual && defaults.known[i] && defaults.value[i] == account.value[i];
+	return !usual && doc_size_is_a_type(&account);
+}
+
 static bool type_removed(const struct diff *x, const struct field *fields, struct json_object *a, struct json_object *d,
 			 struct json_object *s)
 {
 	struct doc_size wanted = doc_size_explicit(d);
 
-	if (!doc_member(a, "instance_type") || doc_member(d, "instance_type"))
+	if (doc_member(d, "instance_type"))
 		return false;
+	if (!doc_member(a, "instance_type"))
+		return type_hidden(x, a) && !doc_sizes_same(&x->comparing, fields, a, d, s);
 	return wanted.known[SIZE_VCPU] || wanted.known[SIZE_MEMORY] || wanted.known[SIZE_DISK] ||
 	       !doc_sizes_same(&x->comparing, fields, a, d, s);
 }

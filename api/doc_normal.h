@@ -34,6 +34,8 @@ bool doc_object_same(const struct comparing *c, const struct field *fields, stru
 		     struct json_object *s);
 /* Whether one dimension's number in the account is what the document, which lacks it, stands for. */
 bool doc_size_is_default(const struct comparing *c, enum size_dimension dim, const struct doc_size *a, const struct doc_size *s);
+/* The numbers of a size that count as the service's own: what s remembers, unless the account or the document has a type. */
+struct doc_size doc_size_remembered(struct json_object *a, struct json_object *d, struct json_object *s);
 /* Whether two values are the same at first sight, and so have one text. What differs may have one too: 2 and 2.0. */
 bool doc_alike(struct json_object *a, struct json_object *b);
 /* Whether two values have one text. */

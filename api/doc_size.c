@@ -37,6 +37,18 @@ int doc_size_of_type(const char *type, struct doc_size *ret)
 	return -ENOENT;
 }
 
+bool doc_size_is_a_type(const struct doc_size *size)
+{
+	if (!size->known[SIZE_VCPU] || !size->known[SIZE_MEMORY] || !size->known[SIZE_DISK])
+		return false;
+	for (size_t i = 0; i < array_len(types); i++) {
+		if (size->value[SIZE_VCPU] == types[i].vcpu && size->value[SIZE_MEMORY] == types[i].memory_mib &&
+		    size->value[SIZE_DISK] == types[i].disk_mb)
+			return true;
+	}
+	return false;
+}
+
 /* ---- units ---- */
 
 struct unit {

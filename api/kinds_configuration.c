@@ -70,15 +70,15 @@ static const struct field fields_http[] = {
 
 const struct field fields_check[] = {
 	F_WORD("type", FIELD_REQUIRED, words_check_type),
-	F_STRING("name", FIELD_FILLED),
+	F_STRING("name", 0),
 	F_OBJECT("http", 0, fields_http),
-	F_FALSE("tls", 0),
-	F_COUNT("attempts_before_failure", FIELD_FILLED),
+	F_BOOL("tls", 0),
+	F_COUNT("attempts_before_failure", 0),
 	F_STRING("port", FIELD_REQUIRED | FIELD_NONEMPTY),
 	F_STRING("interval", FIELD_REQUIRED | FIELD_NONEMPTY),
 	F_STRING("timeout", FIELD_REQUIRED | FIELD_NONEMPTY),
 	F_WORD("kind", FIELD_REQUIRED, words_check_kind),
-	F_STRING("grace_period", FIELD_FILLED),
+	F_STRING("grace_period", 0),
 	F_END,
 };
 

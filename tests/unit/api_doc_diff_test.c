@@ -216,8 +216,13 @@ static void sizes_change(void **state)
 		PATCH(",'instance_type':'basic','vcpu':null,'memory_mib':null,'disk':null"));
 	changes(APP(LITE, ""), DOC(",'vcpu':1", ""), PATCH(",'vcpu':1,'instance_type':null"));
 	changes(APP(BASIC_NUMBERS, ""), DOC(",'memory':'1GiB','disk':{'size':'4GB'}", ""),
-		PATCH(",'memory':'1GiB','disk':{'size':'4GB'},'vcpu':null"));
-	changes(APP(BASIC_NUMBERS, ""), DOC("", ""), PATCH(",'vcpu':null,'memory_mib':null,'disk':null"));
+		PATCH(",'memory':'1GiB','disk':{'size':'4GB'},'vcpu':null,'instance_type':null"));
+	/* The numbers of a type may be all that the service shows of it. */
+	changes(APP(BASIC_NUMBERS, ""), DOC("", ""), PATCH(",'vcpu':null,'memory_mib':null,'disk':null,'instance_type':null"));
+	changes(APP(LITE_NUMBERS, ""), DOC(",'vcpu':2", ""), PATCH(",'vcpu':2"));
+	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}]" BASIC_NUMBERS "}",
+		"{'vcpu':2,'memory_mib':1024,'disk':{'size_mb':4000}}",
+		"{'vcpu':2,'memory_mib':1024,'disk':{'size_mb':4000},'instance_type':null}");
 	/* Where the account's defaults are not known, what nobody wrote is the service's. */
 	unknown.default_vcpu = 0;
 	unknown.default_memory_mib = unknown.default_disk_mb = 0;
@@ -353,11 +358,6 @@ static void deployments_keep_their_name(void **state)
 	assert_null(patch);
 	json_object_put(o);
 	json_object_put(d);
-	/* What the service fills into a check is no difference. */
-	patches("deployment",
-		"{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'checks':[{'type':'tcp','name':'tcp-80','tls':false,"
-		"'attempts_before_failure':3,'port':'80','interval':'5s','timeout':'1s','kind':'ready'}]}",
-		"{'checks':[{'type':'tcp','port':'80','interval':'5s','timeout':'1s','kind':'ready'}]}", NULL);
 }
 
 static void other_kinds(void **state)
