@@ -7,50 +7,6 @@
 
 /* ---- create ---- */
 
-static bool has_null(struct json_object *v)
-{
-	if (json_object_is_type(v, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(v); i++) {
-			if (has_null(json_object_array_get_idx(v, i)))
-				return true;
-		}
-	}
-	if (json_object_is_type(v, json_type_object)) {
-		json_object_object_foreach(v, key, value) {
-			(void)key;
-			if (!value || has_null(value))
-				return true;
-		}
-	}
-	return false;
-}
-
-/* null means nothing to a create. */
-static void strip_null(struct json_object *v)
-{
-	if (json_object_is_type(v, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(v); i++)
-			strip_null(json_object_array_get_idx(v, i));
-		return;
-	}
-	if (!json_object_is_type(v, json_type_object))
-		return;
-	for (struct json_object_iterator it = json_object_iter_begin(v), end = json_object_iter_end(v);
-	     !json_object_iter_equal(&it, &end); json_object_iter_next(&it))
-		strip_null(json_object_iter_peek_value(&it));
-	for (;;) {
-		const char *gone = NULL;
-
-		json_object_object_foreach(v, key, value) {
-			if (!value && !gone)
-				gone = key;
-		}
-		if (!gone)
-			return;
-		json_object_object_del(v, gone);
-	}
-}
-
 static int add_identity(const struct kind *kind, const char *identity, struct json_object *body)
 {
 	int r = 0;
@@ -77,15 +33,12 @@ int doc_create_body(const struct kind *kind, struct json_object *doc, const char
 		    const struct doc_context *ctx, struct json_object **ret, struct err *err)
 {
 	cleanup_json_ struct json_object *body = json_object_new_object(), *plain = NULL, *raw = NULL;
-	int r = body ? 0 : -ENOMEM;
+	int r = body ? doc_copy(doc, &plain) : -ENOMEM;
 
-	if (r == 0 && has_null(doc)) {
-		r = doc_copy(doc, &plain);
-		if (r == 0)
-			strip_null(plain);
-	}
+	if (r == 0)
+		r = doc_sendable_members(kind->fields, plain);
 	if (r == 0) {
-		r = doc_resolved(kind->fields, plain ? plain : doc, ctx, &raw, err);
+		r = doc_resolved(kind->fields, plain, ctx, &raw, err);
 		if (r == -EINVAL)
 			return r;
 	}

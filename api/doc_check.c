@@ -305,8 +305,9 @@ static int check_object(const struct checker *c, const struct field *fields, str
 {
 	int r = 0;
 
-	/* Inside, an empty object is as good as none; at the top, an update may leave out what a create must say. */
-	bool whole = up ? !doc_is_empty(v) : c->creating;
+	/* Inside, an empty object is as good as none, but not in an array, where it holds a place; at the top, an update may
+	   leave out what a create must say. */
+	bool whole = up ? !up->name || !doc_is_empty(v) : c->creating;
 
 	json_object_object_foreach(v, key, value) {
 		struct doc_path path = { up, key, 0 };

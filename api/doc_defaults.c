@@ -78,7 +78,8 @@ static int still_shown(const struct field *fields, struct json_object *patch, st
 		const struct field *f = field_find_settable(fields, key);
 		struct json_object *shown = doc_member(answer, key), *sub = NULL;
 
-		if (r < 0 || !shown || of_type(fields, key, sent, answer))
+		/* A null beside the value's other spelling removes nothing. */
+		if (r < 0 || !shown || (!value && doc_member(sent, key)) || of_type(fields, key, sent, answer))
 			continue;
 		if (!value) {
 			sub = json_object_get(shown);

@@ -6,21 +6,32 @@
 #include "api/doc_normal.h"
 #include "api/doc_path.h"
 
+/* One place in the documents; borrowed from them. */
+struct sides {
+	struct json_object *shown;     /* the account's, in its own spelling */
+	struct json_object *a, *d, *s; /* normal: the account's, the document's, the service's defaults */
+};
+
+static struct sides inside(const struct sides *up, const char *key)
+{
+	return (struct sides){ doc_member(up->shown, key), doc_member(up->a, key), doc_member(up->d, key), doc_member(up->s, key) };
+}
+
 struct diff {
 	struct comparing comparing;
 	const struct field *fields;
-	struct json_object *raw;      /* the document as written, references resolved; to read alone */
-	/* Normal: the account's, the document's, the service's defaults; a and d without what stands in both alike. */
-	struct json_object *a, *d, *s;
+	struct json_object *raw; /* the document as written, references resolved; to read alone */
+	struct sides top;        /* owned; a, d and shown without what stands in both documents alike */
 	struct json_object *patch;
 };
 
 static void diff_clear(struct diff *x)
 {
 	json_object_put(x->raw);
-	json_object_put(x->a);
-	json_object_put(x->d);
-	json_object_put(x->s);
+	json_object_put(x->top.shown);
+	json_object_put(x->top.a);
+	json_object_put(x->top.d);
+	json_object_put(x->top.s);
 	json_object_put(x->patch);
 }
 #define cleanup_diff_ cleanup_(diff_clear)
@@ -37,11 +48,13 @@ static int load(struct diff *x, const struct field *fields, struct json_object *
 	    json_object_is_type(x->raw, json_type_object))
 		r = doc_unlike(fields, shaped, x->raw, &a, &d);
 	if (r == 0)
-		r = doc_normal(fields, d ? d : x->raw, ctx, false, &x->d);
+		r = doc_normal(fields, d ? d : x->raw, ctx, false, &x->top.d);
 	if (r == 0)
-		r = doc_normal(fields, a ? a : shaped, ctx, true, &x->a);
+		r = doc_normal(fields, a ? a : shaped, ctx, true, &x->top.a);
 	if (r == 0)
-		r = doc_normal(fields, ctx->service_defaults, ctx, true, &x->s);
+		r = doc_normal(fields, ctx->service_defaults, ctx, true, &x->top.s);
+	if (r == 0)
+		x->top.shown = json_object_get(a ? a : shaped);
 	return r == -ENOMEM ? err_set(err, ENOMEM, "out of memory") : r;
 }
 
@@ -104,15 +117,15 @@ static int check_fixed(const struct diff *x, const struct field *fields, struct 
 /* ---- what was removed ---- */
 
 /* Whether the number stands in the account because someone wrote it, and the document lacks it. */
-static bool size_removed(const struct diff *x, struct json_object *a, struct json_object *d, struct json_object *s,
-			 enum size_dimension dim)
+static bool size_removed(const struct diff *x, const struct sides *at, enum size_dimension dim)
 {
-	struct doc_size account = doc_size_explicit(a), defaults = doc_size_remembered(a, d, s), wanted = doc_size_explicit(d);
+	struct doc_size account = doc_size_explicit(at->a), wanted = doc_size_explicit(at->d);
+	struct doc_size defaults = doc_size_remembered(at->a, at->d, at->s);
 
-	if (!account.known[dim] || wanted.known[dim] || doc_member(a, "instance_type"))
+	if (!account.known[dim] || wanted.known[dim] || doc_member(at->a, "instance_type"))
 		return false;
 	/* Beside a type no number may stay. */
-	if (doc_member(d, "instance_type"))
+	if (doc_member(at->d, "instance_type"))
 		return true;
 	return !doc_size_is_default(&x->comparing, dim, &account, &defaults);
 }
@@ -128,54 +141,75 @@ static bool type_hidden(const struct diff *x, struct json_object *a)
 	return !usual && doc_size_is_a_type(&account);
 }
 
-static bool type_removed(const struct diff *x, const struct field *fields, struct json_object *a, struct json_object *d,
-			 struct json_object *s)
+static bool sizes_same(const struct diff *x, const struct field *fields, const struct sides *at)
 {
-	struct doc_size wanted = doc_size_explicit(d);
-
-	if (doc_member(d, "instance_type"))
-		return false;
-	if (!doc_member(a, "instance_type"))
-		return type_hidden(x, a) && !doc_sizes_same(&x->comparing, fields, a, d, s);
-	return wanted.known[SIZE_VCPU] || wanted.known[SIZE_MEMORY] || wanted.known[SIZE_DISK] ||
-	       !doc_sizes_same(&x->comparing, fields, a, d, s);
+	return doc_sizes_same(&x->comparing, fields, at->a, at->d, at->s);
 }
 
-static int null_sizes(const struct diff *x, const struct field *fields, struct json_object *a, struct json_object *d,
-		      struct json_object *s, struct json_object *out)
+static bool type_removed(const struct diff *x, const struct field *fields, const struct sides *at)
+{
+	struct doc_size wanted = doc_size_explicit(at->d);
+
+	if (doc_member(at->d, "instance_type"))
+		return false;
+	if (!doc_member(at->a, "instance_type"))
+		return type_hidden(x, at->a) && !sizes_same(x, fields, at);
+	return wanted.known[SIZE_VCPU] || wanted.known[SIZE_MEMORY] || wanted.known[SIZE_DISK] || !sizes_same(x, fields, at);
+}
+
+static int null_sizes(const struct diff *x, const struct field *fields, const struct sides *at, struct json_object *out)
 {
 	int r = 0;
 
-	if (type_removed(x, fields, a, d, s))
+	if (type_removed(x, fields, at))
 		r = doc_set_null(out, "instance_type");
 	for (enum size_dimension i = 0; r == 0 && i < SIZE_DIMENSIONS; i++) {
-		if (field_find_settable(fields, doc_size_key(i)) && size_removed(x, a, d, s, i))
+		if (field_find_settable(fields, doc_size_key(i)) && size_removed(x, at, i))
 			r = doc_set_null(out, doc_size_key(i));
 	}
 	return r;
 }
 
-/* In place: null for what the account has inside the object and the document, out, lacks. */
-static int null_removed(const struct diff *x, const struct field *fields, struct json_object *a, struct json_object *d,
-			struct json_object *s, struct json_object *out)
+/* In place: where a value that has two spellings changes in one, null for the other that the account shows: it would stay, and the
+   two say different things. */
+static int null_twins(const struct field *fields, const struct sides *at, struct json_object *out)
 {
-	bool sizes = doc_size_table(fields);
-	int r = sizes ? null_sizes(x, fields, a, d, s, out) : 0;
+	int r = 0;
 
-	if (!json_object_is_type(a, json_type_object))
-		return r;
-	json_object_object_foreach(a, key, value) {
-		const struct field *f = field_find_settable(fields, key);
-		struct json_object *dv = doc_member(d, key), *sv = doc_member(s, key), *ov = doc_member(out, key);
+	for (const struct field *f = fields; r == 0 && f && f->name; f++) {
+		const char *gone;
 
-		if (r < 0 || (sizes && doc_size_field(key)))
+		if (!f->modern || !field_settable(f) || doc_has(out, f->name) == doc_has(out, f->modern))
 			continue;
-		if (!dv && !doc_member_same(&x->comparing, f, value, NULL, sv) && (doc_is_empty(ov)))
-			r = doc_set_null(out, key);
-		else if (json_object_is_type(value, json_type_object) && json_object_is_type(ov, json_type_object))
-			r = null_removed(x, f ? f->fields : NULL, value, dv, sv, ov);
+		gone = doc_has(out, f->name) ? f->modern : f->name;
+		if (doc_member(at->shown, gone) && !doc_same_text(doc_member(at->a, f->modern), doc_member(at->d, f->modern)))
+			r = doc_set_null(out, gone);
 	}
 	return r;
+}
+
+/* In place: null for what the account has inside the object and the document, out, lacks. */
+static int null_removed(const struct diff *x, const struct field *fields, const struct sides *at, struct json_object *out)
+{
+	bool sizes = doc_size_table(fields);
+	int r = sizes ? null_sizes(x, fields, at, out) : 0;
+
+	if (!json_object_is_type(at->a, json_type_object))
+		return r;
+	json_object_object_foreach(at->a, key, value) {
+		const struct field *f = field_find_settable(fields, key);
+		struct json_object *ov = doc_member(out, key);
+		struct sides sub = inside(at, key);
+		bool removed = !sub.d && doc_is_empty(ov) && !(sizes && doc_size_field(key));
+
+		if (r < 0)
+			break;
+		if (removed && !doc_member_same(&x->comparing, f, value, NULL, sub.s))
+			r = doc_set_null(out, key);
+		else if (json_object_is_type(value, json_type_object) && json_object_is_type(ov, json_type_object))
+			r = null_removed(x, f ? f->fields : NULL, &sub, ov);
+	}
+	return r < 0 ? r : null_twins(fields, at, out);
 }
 
 /* ---- the patch ---- */
@@ -194,45 +228,43 @@ static const char *written_key(const struct diff *x, const char *key)
 static int send_field(struct diff *x, const struct field *f, const char *key)
 {
 	const char *written = written_key(x, key);
-	struct json_object *v = doc_member(x->raw, written), *copy = NULL;
-	int r;
+	struct sides at = inside(&x->top, key);
+	cleanup_json_ struct json_object *copy = NULL;
+	int r = doc_copy(doc_member(x->raw, written), &copy);
 
-	if (doc_is_empty(v))
+	if (r == 0)
+		r = doc_sendable(f, &copy);
+	if (r == 0 && doc_is_empty(copy))
 		return doc_set_null(x->patch, key);
-	r = doc_copy(v, &copy);
 	if (r == 0 && json_object_is_type(copy, json_type_object))
-		r = null_removed(x, f ? f->fields : NULL, doc_member(x->a, key), doc_member(x->d, key),
-				 doc_member(x->s, key), copy);
-	if (r < 0) {
-		json_object_put(copy);
-		return r;
-	}
-	return doc_set(x->patch, written, copy);
+		r = null_removed(x, f ? f->fields : NULL, &at, copy);
+	return r < 0 ? r : doc_set(x->patch, written, steal_ptr(copy));
 }
 
 static bool field_same(const struct diff *x, const struct field *f, const char *key)
 {
-	return doc_member_same(&x->comparing, f, doc_member(x->a, key), doc_member(x->d, key), doc_member(x->s, key));
+	return doc_member_same(&x->comparing, f, doc_member(x->top.a, key), doc_member(x->top.d, key), doc_member(x->top.s, key));
 }
 
 /* The size of a document at its top: the type, or each number that differs, in the spelling that was written. */
 static int send_sizes(struct diff *x)
 {
-	bool retyped = type_removed(x, x->fields, x->a, x->d, x->s);
+	bool retyped = type_removed(x, x->fields, &x->top);
 	int r = 0;
 
-	if (!doc_size_table(x->fields) || doc_sizes_same(&x->comparing, x->fields, x->a, x->d, x->s))
+	if (!doc_size_table(x->fields) || sizes_same(x, x->fields, &x->top))
 		return 0;
 	for (const struct field *f = x->fields; r == 0 && f->name; f++) {
-		const char *modern = f->modern ? f->modern : f->name;
+		struct sides at = inside(&x->top, f->modern ? f->modern : f->name);
 
 		if (!field_settable(f) || !doc_size_field(f->name) || !doc_member(x->raw, f->name))
 			continue;
-		if (retyped || !doc_member(x->a, modern) ||
-		    !doc_same_text(doc_member(x->a, modern), doc_member(x->d, modern)))
+		if (retyped || !at.a || !doc_same_text(at.a, at.d))
 			r = send_field(x, f, f->name);
 	}
-	return r < 0 ? r : null_sizes(x, x->fields, x->a, x->d, x->s, x->patch);
+	if (r == 0)
+		r = null_sizes(x, x->fields, &x->top, x->patch);
+	return r < 0 ? r : null_twins(x->fields, &x->top, x->patch);
 }
 
 static int make_patch(struct diff *x)
@@ -250,7 +282,7 @@ static int make_patch(struct diff *x)
 			r = send_field(x, f, f->name);
 	}
 	/* Fields that the contract does not know, where validation lets them pass. */
-	json_object_object_foreach(x->d, key, value) {
+	json_object_object_foreach(x->top.d, key, value) {
 		(void)value;
 		if (r == 0 && !field_find(x->fields, key))
 			r = send_field(x, NULL, key);
@@ -260,7 +292,7 @@ static int make_patch(struct diff *x)
 
 static bool has_unknown(const struct diff *x)
 {
-	json_object_object_foreach(x->d, key, value) {
+	json_object_object_foreach(x->top.d, key, value) {
 		(void)value;
 		if (!field_find(x->fields, key))
 			return true;
@@ -278,16 +310,16 @@ static int unknown_same(struct diff *x, struct json_object *object)
 
 	if (!has_unknown(x))
 		return 0;
-	same = calloc((size_t)json_object_object_length(x->d) + 1, sizeof(*same));
+	same = calloc((size_t)json_object_object_length(x->top.d) + 1, sizeof(*same));
 	r = same ? doc_normal(x->fields, object, x->comparing.ctx, false, &all) : -ENOMEM;
 	if (r < 0)
 		return r;
-	json_object_object_foreach(x->d, key, value) {
+	json_object_object_foreach(x->top.d, key, value) {
 		if (!field_find(x->fields, key) && doc_same_text(value, doc_member(all, key)))
 			same[count++] = key;
 	}
 	while (count)
-		json_object_object_del(x->d, same[--count]);
+		json_object_object_del(x->top.d, same[--count]);
 	return 0;
 }
 
@@ -316,7 +348,7 @@ int doc_diff(const struct kind *kind, struct json_object *object, struct json_ob
 
 	if (r < 0)
 		return r;
-	r = check_fixed(&x, kind->fields, x.a, x.d, x.s, NULL, err);
+	r = check_fixed(&x, kind->fields, x.top.a, x.top.d, x.top.s, NULL, err);
 	if (r < 0)
 		return r;
 	r = unknown_same(&x, object);
@@ -340,7 +372,7 @@ bool doc_same(const struct kind *kind, struct json_object *object, struct json_o
 	(void)identity;
 	if (load_kind(&x, kind, object, doc, NULL) < 0 || unknown_same(&x, object) < 0)
 		return false;
-	return doc_object_same(&x.comparing, kind->fields, x.a, x.d, x.s);
+	return doc_object_same(&x.comparing, kind->fields, x.top.a, x.top.d, x.top.s);
 }
 
 int doc_part_diff(const struct part *part, struct json_object *object, struct json_object *doc,

@@ -92,3 +92,61 @@ writes() {
     stop_emulator
   done
 }
+
+@test "where memory or disk changes in one spelling, the other goes" {
+  local mode size
+  for mode in replace merge; do
+    start_emulator --patch $mode
+    mount_cfcfs -o rollout=none
+    doc "$T/d.json" '.vcpu = 1 | .memory = "1GiB" | .disk = {size: "4GB"}'
+    cp "$T/d.json" "$(DEP)"
+    web_json "$T/web.json" 'del(.configuration.instance_type) | .configuration += {vcpu: 1, memory: "1GiB", disk: {size: "4GB"}}'
+    cp "$T/web.json" "$APPS/web.json"
+    for size in '{memory_mib: 2048, disk: {size: "4GB"}}' '{memory: "3GiB", disk: {size_mb: 5000}}' '{memory: "2GiB", disk: {size: "6GB"}}' \
+      '{memory_mib: 4096}' '{disk: {size: "6GB"}}'; do
+      jq "del(.memory, .disk) + $size" "$T/d.json" >"$T/new.json"
+      writes 1 "$(DEP)" "$T/new.json"
+      jq ".configuration |= (del(.memory, .disk) + $size)" "$T/web.json" >"$T/new.json"
+      writes 1 "$APPS/web.json" "$T/new.json"
+    done
+    made | jq -e '.memory_mib == 256 and .memory == "256MiB" and .disk.size_mb == 6000 and .disk.size == "6GB"'
+    app web | jq -e '.configuration | .memory_mib == 256 and .disk.size_mb == 6000'
+    umount_cfcfs
+    stop_emulator
+  done
+}
+
+@test "what is empty is not sent, and an item that lacks a field is refused here" {
+  local kind
+  start
+  empty='.wrangler_ssh = {} | .provisioner = {} | .dns = {servers: []} | .checks = [] | .network = {mode: null}'
+  doc "$T/d.json" "$empty"
+  writes 1 "$(DEP)" "$T/d.json"
+  requests 'select(.method == "POST") | .body' | jq -r . | jq -e 'keys == ["image", "labels", "location"]'
+  web_json "$T/web.json" ".priorities = {} | .durable_objects = {} | .configuration |= ($empty)"
+  writes 1 "$APPS/web.json" "$T/web.json"
+  jq '.priorities.default = 3 | .configuration.command = ["a"]' "$T/web.json" >"$T/new.json"
+  writes 2 "$APPS/web.json" "$T/new.json"
+  jq '.configuration.command = ["b"]' "$T/web.json" >"$T/web2.json"
+  writes 2 "$APPS/web.json" "$T/web2.json"
+  api GET "/applications/$(app_id web)/rollouts" | jq -e '[.[].target_configuration | has("wrangler_ssh")] | any | not'
+  write "$APPS/web/rollouts/r.json" '{"description": "", "strategy": "rolling", "steps": [], "step_percentage": 50,
+    "target_configuration": {"image": "app:v3", "wrangler_ssh": {}}}'
+  for kind in environment_variables checks secrets labels authorized_keys; do
+    bad EINVAL "$APPS/web.json" "$(jq ".configuration.$kind = [{}]" "$T/web.json")" "configuration\\.$kind\\[0\\]\\.(name|type|public_key): is missing"
+  done
+}
+
+@test "a whole number of an integer field is sent as an integer, however it is written" {
+  start
+  start_recorder
+  umount_cfcfs
+  mount_cfcfs
+  web_json "$T/web.json" '.max_instances = "1e1"'
+  sed -i 's/"1e1"/1e1/' "$T/web.json"
+  cp "$T/web.json" "$APPS/web.json"
+  grep -Eaq '"max_instances": ?10[,}]' "$T/sent" || fail "sent: $(grep -a max_instances "$T/sent")"
+  sed -i 's/1e1/12.0/' "$T/web.json"
+  cp "$T/web.json" "$APPS/web.json"
+  grep -Eaq '"max_instances": ?12[,}]' "$T/sent" || fail "sent: $(grep -a max_instances "$T/sent")"
+}

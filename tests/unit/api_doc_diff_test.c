@@ -213,12 +213,13 @@ static void sizes_change(void **state)
 	changes(APP(LITE, ""), DOC(",'instance_type':'basic'", ""), PATCH(",'instance_type':'basic'"));
 	/* Beside a type no number may stay; instead of a type, the type not. */
 	changes(APP(LITE_NUMBERS, ""), DOC(",'instance_type':'basic'", ""),
-		PATCH(",'instance_type':'basic','vcpu':null,'memory_mib':null,'disk':null"));
+		PATCH(",'instance_type':'basic','vcpu':null,'memory':null,'memory_mib':null,'disk':null"));
 	changes(APP(LITE, ""), DOC(",'vcpu':1", ""), PATCH(",'vcpu':1,'instance_type':null"));
 	changes(APP(BASIC_NUMBERS, ""), DOC(",'memory':'1GiB','disk':{'size':'4GB'}", ""),
 		PATCH(",'memory':'1GiB','disk':{'size':'4GB'},'vcpu':null,'instance_type':null"));
 	/* The numbers of a type may be all that the service shows of it. */
-	changes(APP(BASIC_NUMBERS, ""), DOC("", ""), PATCH(",'vcpu':null,'memory_mib':null,'disk':null,'instance_type':null"));
+	changes(APP(BASIC_NUMBERS, ""), DOC("", ""),
+		PATCH(",'vcpu':null,'memory':null,'memory_mib':null,'disk':null,'instance_type':null"));
 	changes(APP(LITE_NUMBERS, ""), DOC(",'vcpu':2", ""), PATCH(",'vcpu':2"));
 	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}]" BASIC_NUMBERS "}",
 		"{'vcpu':2,'memory_mib':1024,'disk':{'size_mb':4000}}",
@@ -232,12 +233,94 @@ static void sizes_change(void **state)
 	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'vcpu':1,'memory_mib':1024,'memory':'1GiB'}",
 		"{'vcpu':2,'memory':'1GiB'}", "{'vcpu':2}");
 	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'vcpu':1,'memory_mib':1024,'memory':'1GiB'}",
-		"{'vcpu':1,'memory':'2GiB'}", "{'memory':'2GiB'}");
+		"{'vcpu':1,'memory':'2GiB'}", "{'memory':'2GiB','memory_mib':null}");
 	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'instance_type':'lite'" LITE_NUMBERS "}",
 		"{'instance_type':'basic'}", "{'instance_type':'basic'}");
 	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'instance_type':'basic'" BASIC_NUMBERS "}",
 		"{'vcpu':0.25,'memory_mib':512,'disk':{'size_mb':4000}}",
-		"{'vcpu':0.25,'memory_mib':512,'disk':{'size_mb':4000},'instance_type':null}");
+		"{'vcpu':0.25,'memory_mib':512,'memory':null,'disk':{'size_mb':4000},'instance_type':null}");
+}
+
+/* The other spelling would stay, and say something else. */
+static void both_spellings_change(void **state)
+{
+#define NAMED "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],"
+	static const char both[] = NAMED "'vcpu':1,'memory':'1GiB','memory_mib':1024,'disk':{'size':'4GB','size_mb':4000}}";
+	static const char old[] = NAMED "'vcpu':1,'memory':'1GiB','disk':{'size':'4GB'}}";
+	static const char modern[] = NAMED "'vcpu':1,'memory_mib':1024,'disk':{'size_mb':4000}}";
+	static const char *const cases[][3] = {
+		{ both, "{'vcpu':1,'memory_mib':2048,'disk':{'size_mb':4000}}", "{'memory_mib':2048,'memory':null}" },
+		{ both, "{'vcpu':1,'memory':'2GiB','disk':{'size_mb':4000}}", "{'memory':'2GiB','memory_mib':null}" },
+		{ both, "{'vcpu':1,'memory':'2GiB','memory_mib':2048,'disk':{'size_mb':4000}}", "{'memory':'2GiB','memory_mib':2048}" },
+		{ both, "{'vcpu':1,'disk':{'size':'4GB'}}", "{'memory_mib':null,'memory':null}" },
+		{ both, "{'vcpu':1,'memory':'1GiB','disk':{'size':'8GB'}}", "{'disk':{'size':'8GB','size_mb':null}}" },
+		{ both, "{'vcpu':1,'memory':'1GiB','disk':{'size_mb':8000}}", "{'disk':{'size_mb':8000,'size':null}}" },
+		{ both, "{'vcpu':1,'memory':'1GiB'}", "{'disk':null}" },
+		{ old, "{'vcpu':1,'memory_mib':2048,'disk':{'size':'4GB'}}", "{'memory_mib':2048,'memory':null}" },
+		{ old, "{'vcpu':1,'memory':'2GiB','disk':{'size_mb':8000}}", "{'memory':'2GiB','disk':{'size_mb':8000,'size':null}}" },
+		{ modern, "{'vcpu':1,'memory':'2GiB','disk':{'size':'8GB'}}",
+		  "{'memory':'2GiB','memory_mib':null,'disk':{'size':'8GB','size_mb':null}}" },
+		{ modern, "{'vcpu':1,'memory_mib':2048,'disk':{'size_mb':8000}}", "{'memory_mib':2048,'disk':{'size_mb':8000}}" },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < array_len(cases); i++)
+		patches("deployment", cases[i][0], cases[i][1], cases[i][2]);
+	changes(APP(BASIC_NUMBERS, ""), DOC(",'vcpu':0.25,'memory_mib':2048,'disk':{'size':'8GB'}", ""),
+		PATCH(",'vcpu':0.25,'memory_mib':2048,'disk':{'size':'8GB','size_mb':null},'memory':null,'instance_type':null"));
+	/* Another change leaves both alone. */
+	changes(APP(",'vcpu':1,'memory':'1GiB','memory_mib':1024", ""), DOC(",'vcpu':1,'memory_mib':1024,'command':['a']", ""),
+		PATCH(",'vcpu':1,'memory_mib':1024,'command':['a']"));
+}
+
+/* What means nothing is not sent: the service takes an empty object for one that lacks its fields. */
+static void empty_ones_stay_here(void **state)
+{
+	(void)state;
+	changes(APP("", ""), DOC(",'command':['a'],'wrangler_ssh':{},'checks':[],'dns':{'servers':[]},'provisioner':null", ""),
+		PATCH(",'command':['a']"));
+	changes(APP(",'dns':{'servers':['1'],'searches':['x']}", ""), DOC(",'dns':{'servers':[],'searches':['x']}", ""),
+		PATCH(",'dns':{'searches':['x'],'servers':null}"));
+	changes(APP(",'dns':{'servers':['1']}", ""), DOC(",'dns':{'servers':[]}", ""), PATCH(",'dns':null"));
+	changes(APP("", ",'constraints':{'tier':1}"), DOC("", ",'constraints':{'regions':[]},'priorities':{}"), "{'constraints':null}");
+	changes(APP("", ",'constraints':{'tier':1}"), DOC("", ",'constraints':{'tier':2,'regions':[]}"), "{'constraints':{'tier':2}}");
+	changes(APP("", ""), DOC(",'checks':[{'type':'tcp','port':'80','interval':'5s','timeout':'1s','kind':'ready','http':{},'name':null}]", ""),
+		PATCH(",'checks':[{'type':'tcp','port':'80','interval':'5s','timeout':'1s','kind':'ready'}]"));
+	/* What the contract does not know goes back as it came. */
+	changes(APP(",'new':{'x':[]}", ""), DOC(",'new':{'x':[]},'command':['a']", ""), PATCH(",'new':{'x':[]},'command':['a']"));
+}
+
+static void is_integer(struct json_object *v, int64_t wanted)
+{
+	assert_true(json_object_is_type(v, json_type_int));
+	assert_int_equal(json_object_get_int64(v), wanted);
+}
+
+/* However it was written. */
+static void whole_numbers_go_as_integers(void **state)
+{
+	struct doc_context ctx = context();
+	struct outcome out = diff("application", APP("", ""),
+				  "{'instances':1e1,'configuration':{'image':'app:v1','memory_mib':1e3,'vcpu':1.0,'disk':{'size_mb':4.0e3}}}", &ctx);
+	struct json_object *v, *configuration, *body = NULL, *d = parse("{'location':'l','image':'a','memory_mib':1e3}");
+	(void)state;
+
+	json_object_object_get_ex(out.patch, "instances", &v);
+	is_integer(v, 10);
+	json_object_object_get_ex(out.patch, "configuration", &configuration);
+	json_object_object_get_ex(configuration, "memory_mib", &v);
+	is_integer(v, 1000);
+	json_object_object_get_ex(configuration, "vcpu", &v);
+	assert_true(json_object_is_type(v, json_type_double));
+	json_object_object_get_ex(configuration, "disk", &v);
+	json_object_object_get_ex(v, "size_mb", &v);
+	is_integer(v, 4000);
+	json_object_put(out.patch);
+	assert_int_equal(doc_create_body(kind_find("deployment"), d, "web", &ctx, &body, NULL), 0);
+	json_object_object_get_ex(body, "memory_mib", &v);
+	is_integer(v, 1000);
+	json_object_put(body);
+	json_object_put(d);
 }
 
 static void a_changed_field_goes_whole(void **state)
@@ -418,6 +501,13 @@ static void creates(void **state)
 		  "{'name':'web','instances':1,'configuration':{'image':'app:v1','ssh_public_key_ids':['k1']},'scheduling_policy':'default'}", NULL },
 		{ "deployment", "{'image':'a','location':'l','labels':[{'name':'x','value':'y'}]}",
 		  "{'image':'a','location':'l','labels':[{'name':'x','value':'y'},{'name':'cfcfs.name','value':'web'}]}", NULL },
+		{ "deployment", "{'image':'a','location':'l','wrangler_ssh':{},'provisioner':{},'dns':{'servers':[]},'checks':[],'network':{'mode':null}}",
+		  "{'image':'a','location':'l','labels':[{'name':'cfcfs.name','value':'web'}]}", NULL },
+		{ "application", "{'instances':0,'priorities':{},'durable_objects':{},'configuration':{'image':'a','dns':{}}}",
+		  "{'name':'web','scheduling_policy':'default','instances':0,'configuration':{'image':'a'}}", NULL },
+		{ "rollout", "{'description':'d','strategy':'rolling','steps':[],'step_percentage':50,'target_configuration':{'dns':{}}}",
+		  "{'description':'d','strategy':'rolling','step_percentage':50,'target_configuration':{}}", NULL },
+		{ "job", "{'entrypoint':[],'command':['b'],'secrets':[]}", "{'entrypoint':[],'command':['b']}", NULL },
 		{ "job", "{'entrypoint':['a'],'command':['b'],'image':null}", "{'entrypoint':['a'],'command':['b']}", NULL },
 		{ "registry", "{'is_public':true}", "{'domain':'web','is_public':true}", NULL },
 		{ "registry protocol", "{'domains':[]}", "{'proto':'web','domains':[]}", NULL },
@@ -492,6 +582,9 @@ int main(void)
 		cmocka_unit_test(sets_have_no_order),
 		cmocka_unit_test(one_size_has_many_spellings),
 		cmocka_unit_test(sizes_change),
+		cmocka_unit_test(both_spellings_change),
+		cmocka_unit_test(empty_ones_stay_here),
+		cmocka_unit_test(whole_numbers_go_as_integers),
 		cmocka_unit_test(a_changed_field_goes_whole),
 		cmocka_unit_test(what_is_removed_is_null),
 		cmocka_unit_test(the_service_has_defaults_of_its_own),
