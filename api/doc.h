@@ -133,6 +133,9 @@ bool doc_needs_rollout(const struct kind *kind, struct json_object *object, stru
 /* The same, for the fields of one part of the account: the PATCH body ({key: {…}}) or NULL in *ret. */
 int doc_part_diff(const struct part *part, struct json_object *object, struct json_object *doc,
 		  const struct doc_context *ctx, struct json_object **ret, struct err *err);
+/* doc_service_defaults for a part: patch as doc_part_diff gives it, the answer whole. */
+struct json_object *doc_part_service_defaults(const struct part *part, struct json_object *patch, struct json_object *answer,
+					      const struct doc_context *ctx);
 int doc_part_check(const struct part *part, struct json_object *doc, const struct doc_context *ctx, struct err *err);
 /* Checks a credentials request ({"permissions":["pull"],"expiration_minutes":15}). */
 int doc_credentials_check(struct json_object *doc, bool managed, struct err *err);

@@ -167,3 +167,12 @@ struct json_object *doc_service_defaults(const struct kind *kind, struct json_ob
 
 	return doc_shape(kind, answer, &shaped) < 0 ? NULL : service_defaults(kind->fields, patch, shaped, ctx);
 }
+
+struct json_object *doc_part_service_defaults(const struct part *part, struct json_object *patch, struct json_object *answer,
+					      const struct doc_context *ctx)
+{
+	struct json_object *sent = part->key ? doc_member(patch, part->key) : patch;
+	struct json_object *shown = part->key ? doc_member(answer, part->key) : answer;
+
+	return sent && shown ? service_defaults(part->fields, sent, shown, ctx) : NULL;
+}

@@ -77,17 +77,23 @@ static void remember_name(struct writing *w, struct json_object *object)
 }
 
 /* Notes what the service filled in where the document says nothing: it is no difference, now or at the next write. */
-static void remember_defaults(struct writing *w, const char *id, struct json_object *patch, struct json_object *answer)
+static void keep_defaults(struct commit *c, const struct context *context, const char *id, struct json_object *defaults)
 {
-	const struct kind *kind = w->c->what.kind;
-	struct json_object *defaults = doc_service_defaults(kind, patch, answer, &w->context.doc);
+	struct state *state = c->r->mount->state;
 	const char *text;
 
 	if (defaults && id) {
 		text = json_object_to_json_string_ext(defaults, JSON_C_TO_STRING_PLAIN);
-		state_set(w->c->r->mount->state, "defaults", kind->dir, id, text, strlen(text));
+		state_set(state, "defaults", c->what.kind->dir, id, text, strlen(text));
+	} else if (id && context->doc.service_defaults) {
+		state_delete(state, "defaults", c->what.kind->dir, id);
 	}
 	json_object_put(defaults);
+}
+
+static void remember_defaults(struct writing *w, const char *id, struct json_object *patch, struct json_object *answer)
+{
+	keep_defaults(w->c, &w->context, id, doc_service_defaults(w->c->what.kind, patch, answer, &w->context.doc));
 }
 
 static int created(struct writing *w, struct json_object *object, int64_t sent_ms)
@@ -396,28 +402,28 @@ int commit_json(struct commit *c)
 	return result;
 }
 
-static int send_part(struct commit *c, struct json_object *doc, struct json_object *patch, const struct doc_context *context)
+static int send_part(struct commit *c, struct json_object *doc, struct json_object *patch, const struct doc_context *context,
+		     struct answer *ret)
 {
 	struct json_object *left = NULL;
-	struct answer answer = { 0 };
 	struct err lost;
-	int result = commit_call(c, "modify account", "PATCH", c->what.part->update, patch, &answer);
+	int result = commit_call(c, "modify account", "PATCH", c->what.part->update, patch, ret);
 
-	answer_clear(&answer);
 	if (result == 0 || !c->r->err.outcome_unknown)
 		return result;
 	/* The answer was lost: the account itself says what of it has not arrived. */
+	answer_clear(ret);
 	lost = c->r->err;
-	result = commit_call(c, "get account", "GET", c->what.part->path, NULL, &answer);
+	result = commit_call(c, "get account", "GET", c->what.part->path, NULL, ret);
 	if (result < 0) {
 		c->r->err = lost;
 		return err_set(&c->r->err, EIO, "outcome unknown: the answer to the change was lost, and the account cannot be asked");
 	}
-	result = doc_part_diff(c->what.part, answer.result, doc, context, &left, &c->r->err);
-	answer_clear(&answer);
-	if (result == 0 && left)
-		result = commit_call(c, "modify account", "PATCH", c->what.part->update, left, &answer);
-	answer_clear(&answer);
+	result = doc_part_diff(c->what.part, ret->result, doc, context, &left, &c->r->err);
+	if (result == 0 && left) {
+		answer_clear(ret);
+		result = commit_call(c, "modify account", "PATCH", c->what.part->update, left, ret);
+	}
 	json_object_put(left);
 	return result;
 }
@@ -438,7 +444,7 @@ int commit_part(struct commit *c)
 	object = json_object_get(answer.result);
 	answer_clear(&answer);
 	if (result == 0)
-		result = context_init(c->r, &context, false, false, c->what.kind, NULL);
+		result = context_init(c->r, &context, false, true, c->what.kind, c->what.part->name);
 	if (result == 0)
 		result = doc_parse(c->content->data ? c->content->data : "", c->content->len, &doc, &c->r->err);
 	if (result == 0)
@@ -451,7 +457,11 @@ int commit_part(struct commit *c)
 		c->snapshot_hash = snapshot->hash;
 	}
 	if (result == 0 && patch) {
-		result = send_part(c, doc, patch, &context.doc);
+		result = send_part(c, doc, patch, &context.doc, &answer);
+		if (result == 0)
+			keep_defaults(c, &context, c->what.part->name,
+				      doc_part_service_defaults(c->what.part, patch, answer.result, &context.doc));
+		answer_clear(&answer);
 		store_drop(c->r->mount->store, "P:");
 		/* Not known yet: whoever reads next compares the bytes with what the account says then. */
 		c->snapshot_hash = 0;

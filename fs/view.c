@@ -264,18 +264,20 @@ static int kept_same(struct request *r, const struct identity *what, struct view
 }
 
 /* The same for a part of a singleton: nothing that a write would send. */
-static bool part_same(const struct identity *what, struct view *view)
+static int part_same(struct request *r, const struct identity *what, struct view *view, bool *ret_same)
 {
 	cleanup_(body_unrefp) struct body *body = snapshot_body(view->snapshot);
+	cleanup_context_ struct context c = { 0 };
 	struct json_object *object = body ? json_tokener_parse(body->data) : NULL, *doc = NULL, *patch = NULL;
-	const struct doc_context none = { 0 };
-	bool same = object && doc_parse(view->kept.bytes->data, view->kept.bytes->len, &doc, NULL) == 0 &&
-		    doc_part_diff(what->part, object, doc, &none, &patch, NULL) == 0 && !patch;
+	int result = context_init(r, &c, false, true, what->kind, what->part->name);
 
+	if (result == 0)
+		*ret_same = object && doc_parse(view->kept.bytes->data, view->kept.bytes->len, &doc, NULL) == 0 &&
+			    doc_part_diff(what->part, object, doc, &c.doc, &patch, NULL) == 0 && !patch;
 	json_object_put(patch);
 	json_object_put(doc);
 	json_object_put(object);
-	return same;
+	return result;
 }
 
 static int check_kept(struct request *r, const struct identity *what, const char *key, struct view *view)
@@ -288,7 +290,7 @@ static int check_kept(struct request *r, const struct identity *what, const char
 	if (what->place == PLACE_RESOURCE)
 		result = kept_same(r, what, view, &same);
 	else if (what->place == PLACE_PART)
-		same = part_same(what, view);
+		result = part_same(r, what, view, &same);
 	if (result < 0)
 		return result;
 	kept_confirm(r->mount->kept, key, view->kept.serial, view->snapshot->hash, same);

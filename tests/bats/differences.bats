@@ -150,3 +150,19 @@ writes() {
   cp "$T/web.json" "$APPS/web.json"
   grep -Eaq '"max_instances": ?12[,}]' "$T/sent" || fail "sent: $(grep -a max_instances "$T/sent")"
 }
+
+@test "a removed default of the account that the service still shows is sent once" {
+  start
+  echo '{"vcpus": 0.0625, "disk_mb": 2000}' >"$T/a.json"
+  writes 1 "$MNT/account/defaults.json" "$T/a.json"
+  assert_equal "$(api GET /me | jq .defaults.memory_mib)" 256
+  umount_cfcfs
+  mount_cfcfs
+  writes 0 "$MNT/account/defaults.json" "$T/a.json"
+  # Once another tool sets it, it is a difference again.
+  api PATCH /me '{"defaults":{"memory_mib":512}}' >/dev/null
+  refresh
+  clear_requests
+  cp "$T/a.json" "$MNT/account/defaults.json"
+  assert_equal "$(sent PATCH /me)" '{"defaults":{"memory_mib":null}}'
+}

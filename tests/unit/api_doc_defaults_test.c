@@ -169,6 +169,27 @@ static void a_type_is_no_default_where_none_is_known(void **state)
 	must_be(patch_of(kind, "{'id':'d'," LABELS "," LITE_NUMBERS "}", "{}", NULL, false), NULL, "numbers alone");
 }
 
+static void of_the_account(void **state)
+{
+	const struct part *part = kind_find("account")->parts;
+	struct json_object *patch = parse("{'defaults':{'memory_mib':null}}"), *again = NULL, *row;
+	struct json_object *answer = parse("{'limits':{},'defaults':{'vcpus':0.0625,'memory_mib':256,'disk_mb':2000,'memory':'256MiB'}}");
+	struct json_object *doc = parse("{'vcpus':0.0625,'disk_mb':2000}");
+	struct doc_context ctx = { .account_id = "a" };
+	(void)state;
+
+	while (!part->update)
+		part++;
+	row = doc_part_service_defaults(part, patch, answer, &ctx);
+	ctx.service_defaults = row;
+	assert_int_equal(doc_part_diff(part, answer, doc, &ctx, &again, NULL), 0);
+	must_be(again, NULL, "what is remembered");
+	must_be(row, "{'memory_mib':256}", "the row");
+	json_object_put(patch);
+	json_object_put(answer);
+	json_object_put(doc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +197,7 @@ int main(void)
 		cmocka_unit_test(what_was_filled_into_a_check_is_remembered),
 		cmocka_unit_test(the_numbers_of_a_type_are_not_remembered),
 		cmocka_unit_test(a_type_is_no_default_where_none_is_known),
+		cmocka_unit_test(of_the_account),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
