@@ -127,8 +127,17 @@ bool doc_same(const struct kind *kind, struct json_object *object, struct json_o
 struct json_object *doc_service_defaults(const struct kind *kind, struct json_object *patch, struct json_object *answer,
 					 const struct doc_context *ctx);
 
-/* Whether the patch changes a configuration in more than authorized_keys and wrangler_ssh, against object. */
-bool doc_needs_rollout(const struct kind *kind, struct json_object *object, struct json_object *patch);
+/*
+ * Whether object is what the service made of the patch for doc: it means the same, but for what it has in the items of arrays that
+ * were sent and that the document does not say. What was to be removed must be gone.
+ */
+bool doc_arrived(const struct kind *kind, struct json_object *object, struct json_object *doc, const char *identity,
+		 struct json_object *patch, const struct doc_context *ctx);
+
+/* Whether the patch changes a configuration in more than authorized_keys and wrangler_ssh, against object. service_defaults as in
+   doc_context: what the patch lacks of them is no change. */
+bool doc_needs_rollout(const struct kind *kind, struct json_object *object, struct json_object *patch,
+		       struct json_object *service_defaults);
 
 /* The same, for the fields of one part of the account: the PATCH body ({key: {…}}) or NULL in *ret. */
 int doc_part_diff(const struct part *part, struct json_object *object, struct json_object *doc,

@@ -89,10 +89,11 @@ static bool configuration_changed(const struct field *f, struct json_object *a, 
 				  const struct doc_context *ctx)
 {
 	struct comparing c = { .ctx = ctx };
-	cleanup_json_ struct json_object *normal = NULL, *have = NULL;
+	cleanup_json_ struct json_object *normal = NULL, *have = NULL, *filled = NULL;
 	bool changed = false;
 
-	if (doc_normal(f->fields, patch, ctx, false, &normal) < 0 || doc_normal(f->fields, a, ctx, false, &have) < 0)
+	if (doc_normal(f->fields, patch, ctx, false, &normal) < 0 || doc_normal(f->fields, a, ctx, false, &have) < 0 ||
+	    doc_normal(f->fields, doc_member(ctx->service_defaults, f->name), ctx, true, &filled) < 0)
 		return true;
 	/* A whole configuration that goes is all null. */
 	if (!patch) {
@@ -111,14 +112,15 @@ static bool configuration_changed(const struct field *f, struct json_object *a, 
 		(void)value;
 		if (changed || is_soft(key) || doc_size_field(key))
 			continue;
-		changed = !doc_member_same(&c, g, doc_member(have, key), doc_member(normal, key), NULL);
+		changed = !doc_member_same(&c, g, doc_member(have, key), doc_member(normal, key), doc_member(filled, key));
 	}
 	return changed || sizes_changed(&c, f->fields, have, patch, normal);
 }
 
-bool doc_needs_rollout(const struct kind *kind, struct json_object *object, struct json_object *patch)
+bool doc_needs_rollout(const struct kind *kind, struct json_object *object, struct json_object *patch,
+		       struct json_object *service_defaults)
 {
-	struct doc_context ctx = { .account_id = json_get_string(object, "account_id") };
+	struct doc_context ctx = { .account_id = json_get_string(object, "account_id"), .service_defaults = service_defaults };
 	const struct field *f = field_find_settable(kind->fields, CONFIGURATION);
 
 	if (!(kind->flags & KIND_ROLLOUT_FOLLOWS) || !f || !doc_has(patch, CONFIGURATION))

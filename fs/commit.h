@@ -57,7 +57,8 @@ int commit_settle_create(struct commit *c, struct list *before, struct json_obje
 int commit_accept(struct commit *c, struct json_object *object, int64_t sent_ms);
 
 /* Rollouts that follow a changed configuration. */
-bool commit_rollout_wanted(struct commit *c, struct json_object *object, struct json_object *patch);
+bool commit_rollout_wanted(struct commit *c, struct json_object *object, struct json_object *patch,
+			   struct json_object *service_defaults);
 bool commit_rollout_owed(struct commit *c);
 /* Notes it as owed; what was owed before is in ret_earlier, for commit_rollout_restore when the change is refused. */
 void commit_rollout_owe(struct commit *c, struct buf *ret_earlier);

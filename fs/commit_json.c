@@ -199,7 +199,7 @@ static int create(struct writing *w)
 /* ---- update ---- */
 
 /* A PATCH without an answer: the account itself says whether it arrived. 1: it did. 0: it did not. */
-static int find_lost_patch(struct writing *w, struct json_object **ret)
+static int find_lost_patch(struct writing *w, struct json_object *patch, struct json_object **ret)
 {
 	struct commit *c = w->c;
 	struct answer answer = { 0 };
@@ -217,7 +217,10 @@ static int find_lost_patch(struct writing *w, struct json_object **ret)
 	}
 	if (json_object_object_get_ex(answer.result, "version", &version))
 		now = json_object_get_int64(version);
-	if (doc_same(c->what.kind, answer.result, w->doc, c->name, &w->context.doc)) {
+	/* One version further it is this change, or another that met it in the middle. */
+	if (doc_same(c->what.kind, answer.result, w->doc, c->name, &w->context.doc) ||
+	    (now == c->snapshot->version + 1 &&
+	     doc_arrived(c->what.kind, answer.result, w->doc, c->name, patch, &w->context.doc))) {
 		*ret = json_object_get(answer.result);
 		result = 1;
 	} else if (now == c->snapshot->version) {
@@ -251,7 +254,7 @@ static int send_patch(struct writing *w, struct json_object *patch, struct json_
 		if (!w->c->r->err.outcome_unknown || put)
 			return result;
 		lost = w->c->r->err;
-		found = find_lost_patch(w, ret);
+		found = find_lost_patch(w, patch, ret);
 		if (found != 0)
 			return found < 0 ? found : 0;
 	}
@@ -341,7 +344,8 @@ static int differ(struct writing *w, struct json_object **ret_patch, bool *ret_r
 	int result = doc_diff(c->what.kind, w->object, w->doc, c->name, &w->context.doc, ret_patch, &c->r->err);
 
 	if (result == 0)
-		*ret_rollout = (*ret_patch && commit_rollout_wanted(c, w->object, *ret_patch)) || commit_rollout_owed(c);
+		*ret_rollout = (*ret_patch && commit_rollout_wanted(c, w->object, *ret_patch, w->context.doc.service_defaults)) ||
+			       commit_rollout_owed(c);
 	return result;
 }
 

@@ -6,13 +6,14 @@
 
 #include "api/base/parse.h"
 
-bool commit_rollout_wanted(struct commit *c, struct json_object *object, struct json_object *patch)
+bool commit_rollout_wanted(struct commit *c, struct json_object *object, struct json_object *patch,
+			   struct json_object *service_defaults)
 {
 	const struct kind *kind = c->what.kind;
 
 	if (!(kind->flags & KIND_ROLLOUT_FOLLOWS) || c->r->mount->options->rollout == ROLLOUT_NONE)
 		return false;
-	return !(c->snapshot->traits & TRAIT_DURABLE) && doc_needs_rollout(kind, object, patch);
+	return !(c->snapshot->traits & TRAIT_DURABLE) && doc_needs_rollout(kind, object, patch, service_defaults);
 }
 
 /* What is owed is noted with the version before the change: only where the account is past it did the change arrive. */

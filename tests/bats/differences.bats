@@ -47,6 +47,15 @@ writes() {
   made | jq -e '.checks[0].attempts_before_failure == 3'
 }
 
+@test "a lost answer to a change of checks is settled, whatever the service filled in" {
+  start
+  doc "$T/plain.json"
+  cp "$T/plain.json" "$(DEP)"
+  fault '{"method":"PATCH","path":"/deployments/*","times":1,"close":"after"}'
+  doc "$T/checks.json" ".checks = [$check]"
+  writes 1 "$(DEP)" "$T/checks.json"
+}
+
 @test "each field of an application's check counts" {
   start
   web_json "$T/plain.json" ".configuration.checks = [$check]"

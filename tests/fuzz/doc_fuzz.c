@@ -168,7 +168,7 @@ static void against(const struct kind *kind, struct json_object *doc, const char
 		return;
 	if (doc_diff(kind, object, doc, "web", &context, &patch, NULL) == 0 && patch) {
 		settles(kind, object, doc, patch);
-		doc_needs_rollout(kind, object, patch);
+		doc_needs_rollout(kind, object, patch, NULL);
 		defaults = doc_service_defaults(kind, patch, object, &context);
 		json_object_put(defaults);
 	}

@@ -169,6 +169,47 @@ static void a_type_is_no_default_where_none_is_known(void **state)
 	must_be(patch_of(kind, "{'id':'d'," LABELS "," LITE_NUMBERS "}", "{}", NULL, false), NULL, "numbers alone");
 }
 
+/* A lost answer: what the service filled in is no other's change, what was not removed is. */
+static void what_arrived_is_told(void **state)
+{
+	static const struct {
+		const char *object, *doc, *patch;
+		bool arrived;
+	} cases[] = {
+		{ "{" LABELS ",'checks':[{" CHECK "," FILLED "}]}", "{'checks':[{" CHECK "}]}", "{'checks':[{" CHECK "}]}", true },
+		{ "{" LABELS ",'checks':[{" CHECK "," FILLED "}]}", "{'checks':[{" CHECK ",'tls':true}]}", "{'checks':[{" CHECK ",'tls':true}]}", false },
+		{ "{" LABELS ",'checks':[{" CHECK "," FILLED "}],'command':['a']}", "{'checks':[{" CHECK "}]}",
+		  "{'checks':[{" CHECK "}],'command':null}", false },
+		{ "{" LABELS ",'checks':[{" CHECK "," FILLED "}]}", "{'command':['a']}", "{'command':['a'],'checks':null}", false },
+	};
+	struct doc_context ctx = { .account_id = "a" };
+	(void)state;
+
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct json_object *o = parse(cases[i].object), *d = parse(cases[i].doc), *patch = parse(cases[i].patch);
+
+		if (doc_arrived(kind_find("deployment"), o, d, "web", patch, &ctx) != cases[i].arrived)
+			fail_msg("%s: must%s have arrived", cases[i].doc, cases[i].arrived ? "" : " not");
+		json_object_put(o);
+		json_object_put(d);
+		json_object_put(patch);
+	}
+}
+
+static void what_was_filled_in_needs_no_rollout(void **state)
+{
+	struct json_object *o = parse("{'configuration':{'image':'x','checks':[{" CHECK "," FILLED "}]}}");
+	struct json_object *patch = parse("{'configuration':{'image':'x','checks':[{" CHECK "}],'wrangler_ssh':{'enabled':true}}}");
+	struct json_object *row = parse("{'configuration':{'checks':[{" FILLED "}]}}");
+	(void)state;
+
+	assert_true(doc_needs_rollout(kind_find("application"), o, patch, NULL));
+	assert_false(doc_needs_rollout(kind_find("application"), o, patch, row));
+	json_object_put(o);
+	json_object_put(patch);
+	json_object_put(row);
+}
+
 static void of_the_account(void **state)
 {
 	const struct part *part = kind_find("account")->parts;
@@ -197,6 +238,8 @@ int main(void)
 		cmocka_unit_test(what_was_filled_into_a_check_is_remembered),
 		cmocka_unit_test(the_numbers_of_a_type_are_not_remembered),
 		cmocka_unit_test(a_type_is_no_default_where_none_is_known),
+		cmocka_unit_test(what_arrived_is_told),
+		cmocka_unit_test(what_was_filled_in_needs_no_rollout),
 		cmocka_unit_test(of_the_account),
 	};
 

@@ -567,7 +567,7 @@ static void rollouts_follow(void **state)
 	for (size_t i = 0; i < array_len(cases); i++) {
 		struct json_object *o = parse(cases[i].object), *patch = parse(cases[i].patch);
 
-		if (doc_needs_rollout(kind_find("application"), o, patch) != cases[i].needed)
+		if (doc_needs_rollout(kind_find("application"), o, patch, NULL) != cases[i].needed)
 			fail_msg("%s\n%s: must%s need a rollout", cases[i].object, cases[i].patch, cases[i].needed ? "" : " not");
 		json_object_put(o);
 		json_object_put(patch);
