@@ -98,26 +98,12 @@ static void check(const struct kind *kind, struct json_object *doc)
 	doc_has_secret(kind, doc);
 }
 
-/* Two spellings of one thing are one thing to the service. */
-static void drop_twin(struct json_object *object, const char *key)
-{
-	static const char *const twins[][2] = { { "memory", "memory_mib" }, { "size", "size_mb" } };
-
-	for (size_t i = 0; i < array_len(twins); i++) {
-		if (strcmp(key, twins[i][0]) == 0)
-			json_object_object_del(object, twins[i][1]);
-		else if (strcmp(key, twins[i][1]) == 0)
-			json_object_object_del(object, twins[i][0]);
-	}
-}
-
 /* As the service might: nested objects merged, or replaced. */
 static void apply(struct json_object *object, struct json_object *patch, bool merge)
 {
 	json_object_object_foreach(patch, key, value) {
 		struct json_object *old = doc_member(object, key), *copy = NULL;
 
-		drop_twin(object, key);
 		if (!value) {
 			json_object_object_del(object, key);
 		} else if (merge && json_object_is_type(old, json_type_object) && json_object_is_type(value, json_type_object)) {
@@ -155,6 +141,8 @@ static void settles(const struct kind *kind, struct json_object *object, struct 
 		MUST(doc_copy(object, &after) == 0);
 		apply(after, patch, merge);
 		MUST(doc_same(kind, after, doc, "web", &context));
+		/* And nothing in it says two things. */
+		MUST(sound(kind, after, object));
 		json_object_put(after);
 	}
 }
