@@ -65,6 +65,8 @@ struct doc_context {
 	/* Fields of this resource that were removed, or never said, and that the answer still shows: the service's own defaults,
 	   as a partial object ({"configuration":{"command":["x"]}}), an array's items at their places; or NULL. */
 	struct json_object *service_defaults;
+	/* Nothing is forgiven for lack of memory (FIELD_ANSWERED): for finding out what the service filled in. */
+	bool exact;
 	/* The account's object that the document is for, or that it was copied from, or NULL: fields that the contract does
 	   not know and that stand in it, inside settable objects, may stand in the document too. Read by doc_check. */
 	struct json_object *known;
@@ -142,6 +144,8 @@ bool doc_needs_rollout(const struct kind *kind, struct json_object *object, stru
 /* The same, for the fields of one part of the account: the PATCH body ({key: {…}}) or NULL in *ret. */
 int doc_part_diff(const struct part *part, struct json_object *object, struct json_object *doc,
 		  const struct doc_context *ctx, struct json_object **ret, struct err *err);
+/* Whether the document says something of which it must be remembered that it was said (FIELD_ANSWERED). */
+bool doc_has_answered(const struct field *fields, struct json_object *doc);
 /* doc_service_defaults for a part: patch as doc_part_diff gives it, the answer whole. */
 struct json_object *doc_part_service_defaults(const struct part *part, struct json_object *patch, struct json_object *answer,
 					      const struct doc_context *ctx);

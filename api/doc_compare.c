@@ -198,9 +198,11 @@ bool doc_object_same(const struct comparing *c, const struct field *fields, stru
 
 	if (a) {
 		json_object_object_foreach(a, key, value) {
-			if (same && !(sizes && doc_size_field(key)))
-				same = doc_member_same(c, field_find_settable(fields, key), value, doc_member(d, key),
-						       doc_member(s, key));
+			const struct field *f = field_find_settable(fields, key);
+			bool unsaid = !s && !c->ctx->exact && f && (f->flags & FIELD_ANSWERED) && !doc_member(d, key);
+
+			if (same && !unsaid && !(sizes && doc_size_field(key)))
+				same = doc_member_same(c, f, value, doc_member(d, key), doc_member(s, key));
 		}
 	}
 	if (d) {

@@ -38,12 +38,22 @@ static int filled_members(const struct field *fields, struct json_object *sent, 
 	return r;
 }
 
+/* Whether it must be remembered that such an item was written, though nothing was filled in. */
+static bool has_answered(const struct field *fields)
+{
+	for (const struct field *f = fields; f->name; f++) {
+		if (f->flags & FIELD_ANSWERED)
+			return true;
+	}
+	return false;
+}
+
 /* By their places; *ret is NULL where nothing was filled in, or where the places say nothing. */
 static int filled_items(const struct field *f, struct json_object *sent, struct json_object *shown, struct json_object **ret)
 {
 	size_t n = json_object_array_length(shown);
 	cleanup_json_ struct json_object *out = json_object_new_array();
-	bool any = false;
+	bool any = f && f->fields && has_answered(f->fields);
 	int r = out ? 0 : -ENOMEM;
 
 	if (!f || !f->fields || (f->flags & FIELD_SET) || !json_object_is_type(sent, json_type_array) ||
@@ -189,4 +199,19 @@ struct json_object *doc_part_service_defaults(const struct part *part, struct js
 	struct json_object *shown = part->key ? doc_member(answer, part->key) : answer;
 
 	return sent && shown ? service_defaults(part->fields, sent, shown, ctx) : NULL;
+}
+
+bool doc_has_answered(const struct field *fields, struct json_object *doc)
+{
+	bool any = false;
+
+	if (!json_object_is_type(doc, json_type_object))
+		return false;
+	json_object_object_foreach(doc, key, value) {
+		const struct field *f = field_find_settable(fields, key);
+
+		if (f && f->fields && !doc_is_empty(value))
+			any = any || (f->type == FIELD_ARRAY ? has_answered(f->fields) : doc_has_answered(f->fields, value));
+	}
+	return any;
 }

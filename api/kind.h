@@ -26,6 +26,8 @@ enum field_flag {
 	FIELD_DEPRECATED = 1 << 10, /* accepted and understood, shown in its modern spelling */
 	FIELD_FILLED = 1 << 11,     /* where one side lacks it, the service chose it or answers it in another form: equal */
 	FIELD_NONEMPTY = 1 << 12,   /* a string or an array that may not be empty */
+	FIELD_ANSWERED = 1 << 13,   /* the service answers it whatever it was given: as long as nobody remembers what was, a
+	                               document that does not say it means what the account has */
 };
 
 /* As max: no upper bound beside the lower one. */

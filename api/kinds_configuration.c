@@ -70,10 +70,10 @@ static const struct field fields_http[] = {
 
 const struct field fields_check[] = {
 	F_WORD("type", FIELD_REQUIRED, words_check_type),
-	F_STRING("name", 0),
+	F_STRING("name", FIELD_ANSWERED),
 	F_OBJECT("http", 0, fields_http),
-	F_BOOL("tls", 0),
-	F_COUNT("attempts_before_failure", 0),
+	F_BOOL("tls", FIELD_ANSWERED),
+	F_COUNT("attempts_before_failure", FIELD_ANSWERED),
 	F_STRING("port", FIELD_REQUIRED | FIELD_NONEMPTY),
 	F_STRING("interval", FIELD_REQUIRED | FIELD_NONEMPTY),
 	F_STRING("timeout", FIELD_REQUIRED | FIELD_NONEMPTY),

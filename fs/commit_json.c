@@ -96,15 +96,31 @@ static void remember_defaults(struct writing *w, const char *id, struct json_obj
 	keep_defaults(w->c, &w->context, id, doc_service_defaults(w->c->what.kind, patch, answer, &w->context.doc));
 }
 
+/* What the service filled in into a new resource, and what was said of it. */
+static void remember_new(struct writing *w, struct json_object *object)
+{
+	const struct kind *kind = w->c->what.kind;
+	struct json_object *rest = NULL, *said = NULL;
+	struct doc_context context = w->context.doc;
+
+	context.exact = true;
+	if (doc_has_answered(kind->fields, w->doc))
+		context.service_defaults = said = doc_service_defaults(kind, w->doc, object, &context);
+	if (doc_diff(kind, object, w->doc, w->c->name, &context, &rest, NULL) < 0)
+		rest = NULL;
+	if (rest)
+		keep_defaults(w->c, &w->context, kind_id(kind, object), doc_service_defaults(kind, rest, object, &context));
+	else if (said)
+		keep_defaults(w->c, &w->context, kind_id(kind, object), json_object_get(said));
+	json_object_put(rest);
+	json_object_put(said);
+}
+
 static int created(struct writing *w, struct json_object *object, int64_t sent_ms)
 {
-	struct json_object *rest = NULL;
-
 	remember_name(w, object);
-	if ((w->c->what.kind->verbs & KIND_UPDATE) &&
-	    doc_diff(w->c->what.kind, object, w->doc, w->c->name, &w->context.doc, &rest, NULL) == 0 && rest)
-		remember_defaults(w, kind_id(w->c->what.kind, object), rest, object);
-	json_object_put(rest);
+	if (w->c->what.kind->verbs & KIND_UPDATE)
+		remember_new(w, object);
 	return commit_accept(w->c, object, sent_ms);
 }
 

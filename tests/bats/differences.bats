@@ -40,6 +40,14 @@ writes() {
   umount_cfcfs
   mount_cfcfs
   writes 0 "$(DEP)" "$T/plain.json"
+  # A mount without that memory, as in a CI job: an unchanged repository sends nothing.
+  umount_cfcfs
+  rm -rf "$T/state"
+  mount_cfcfs
+  writes 0 "$(DEP)" "$T/plain.json"
+  jq '.checks[1].attempts_before_failure = 7' "$T/plain.json" >"$T/with.json"
+  writes 1 "$(DEP)" "$T/with.json"
+  writes 1 "$(DEP)" "$T/plain.json"
   # What another tool changed is put right.
   api PATCH "/deployments/$(made | jq -r .id)/v2" "$(made | jq -c '{checks: (.checks | .[0].attempts_before_failure = 9)}')" >/dev/null
   refresh

@@ -80,7 +80,7 @@ static void remembers(const char *kind, const char *patch, const char *answer, c
 
 static const char *const check_fields[] = { "'name':'n'", "'tls':false", "'tls':true", "'attempts_before_failure':5", "'grace_period':'10s'" };
 
-/* Nothing in a check is left out of the comparison, on either side. */
+/* What was written of a check and what it was filled with is known: nothing is left out of the comparison, on either side. */
 static void a_field_of_a_check_counts(void **state)
 {
 	char with[300], without[300], object[400], bare[400], patch[400];
@@ -95,13 +95,30 @@ static void a_field_of_a_check_counts(void **state)
 		sends("deployment", object, patch, NULL, NULL);
 		sends("deployment", bare, patch, NULL, patch);
 		snprintf(patch, sizeof(patch), "{%s}", without);
-		sends("deployment", object, patch, NULL, patch);
+		sends("deployment", object, patch, "{'checks':[{}]}", patch);
 		snprintf(object, sizeof(object), "{'configuration':{%s}}", with);
 		snprintf(bare, sizeof(bare), "{'configuration':{%s}}", without);
 		sends("application", object, object, NULL, NULL);
 		sends("application", bare, object, NULL, object);
-		sends("application", object, bare, NULL, bare);
+		sends("application", object, bare, "{'configuration':{'checks':[{}]}}", bare);
 	}
+}
+
+/* It is not known: what the service answers anyway is none of the document's, but what it says counts. */
+static void what_is_always_answered_is_forgiven_without_memory(void **state)
+{
+	static const char filled[] = "{'id':'d'," LABELS ",'checks':[{" CHECK "," FILLED "}]}";
+	static const char more[] = "{'id':'d'," LABELS ",'checks':[{" CHECK "," FILLED ",'grace_period':'1s'}]}";
+	static const char doc[] = "{'checks':[{" CHECK "}]}";
+
+	(void)state;
+	sends("deployment", filled, doc, NULL, NULL);
+	sends("deployment", more, doc, NULL, doc);
+	sends("deployment", filled, "{'checks':[{" CHECK ",'attempts_before_failure':4}]}", NULL,
+	      "{'checks':[{" CHECK ",'attempts_before_failure':4}]}");
+	sends("deployment", filled, "{'checks':[{" CHECK ",'tls':true}]}", NULL, "{'checks':[{" CHECK ",'tls':true}]}");
+	/* That it was written is remembered, whether something was filled in or not. */
+	remembers("deployment", "{'checks':[{" CHECK "," FILLED "}]}", filled, NULL, "{'checks':[{}]}");
 }
 
 static void what_was_filled_into_a_check_is_remembered(void **state)
@@ -200,11 +217,17 @@ static void what_was_filled_in_needs_no_rollout(void **state)
 {
 	struct json_object *o = parse("{'configuration':{'image':'x','checks':[{" CHECK "," FILLED "}]}}");
 	struct json_object *patch = parse("{'configuration':{'image':'x','checks':[{" CHECK "}],'wrangler_ssh':{'enabled':true}}}");
+	struct json_object *other = parse("{'configuration':{'image':'x','checks':[{" CHECK ",'attempts_before_failure':9}]}}");
 	struct json_object *row = parse("{'configuration':{'checks':[{" FILLED "}]}}");
+	struct json_object *said = parse("{'configuration':{'checks':[{}]}}");
 	(void)state;
 
-	assert_true(doc_needs_rollout(kind_find("application"), o, patch, NULL));
+	assert_false(doc_needs_rollout(kind_find("application"), o, patch, NULL));
 	assert_false(doc_needs_rollout(kind_find("application"), o, patch, row));
+	assert_true(doc_needs_rollout(kind_find("application"), o, patch, said));
+	assert_true(doc_needs_rollout(kind_find("application"), o, other, NULL));
+	json_object_put(other);
+	json_object_put(said);
 	json_object_put(o);
 	json_object_put(patch);
 	json_object_put(row);
@@ -235,6 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_field_of_a_check_counts),
+		cmocka_unit_test(what_is_always_answered_is_forgiven_without_memory),
 		cmocka_unit_test(what_was_filled_into_a_check_is_remembered),
 		cmocka_unit_test(the_numbers_of_a_type_are_not_remembered),
 		cmocka_unit_test(a_type_is_no_default_where_none_is_known),
