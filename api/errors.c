@@ -36,6 +36,8 @@ static const struct {
 	{ "*STEP*", EBUSY, "the rollout's current step is not finished" },
 };
 
+#define BEING_DELETED "*being deleted*"
+
 /* Sentences of which no word is known; lower and upper case are the same. */
 static const struct {
 	const char *text;
@@ -52,7 +54,7 @@ static const struct {
 	{ "*step*in progress*", EBUSY },
 	{ "*is referenced*", EBUSY },
 	{ "*still in use*", EBUSY },
-	{ "*being deleted*", EEXIST },
+	{ BEING_DELETED, EEXIST },
 };
 
 static const struct {
@@ -131,4 +133,9 @@ int errors_lookup(int status, const char *word, int code, const char *text, bool
 int errors_busy(int result, const struct err *err)
 {
 	return result == -EINVAL && err->http_status == 400 && strcmp(err->code, "VALIDATE_INPUT") ? -EBUSY : result;
+}
+
+bool errors_being_deleted(const struct err *err)
+{
+	return err->http_status >= 400 && !fnmatch(BEING_DELETED, err->text, FNM_CASEFOLD);
 }

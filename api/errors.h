@@ -14,3 +14,5 @@ int errors_lookup(int status, const char *word, int code, const char *text, bool
  * a plain refusal (400) of it is -EBUSY. result: as the call returned it, with what it left in err.
  */
 int errors_busy(int result, const struct err *err);
+/* Whether the service refused with the words that what is in the way is going already. */
+bool errors_being_deleted(const struct err *err);

@@ -6,7 +6,9 @@
 
 #include "api/base/clock.h"
 #include "api/base/name.h"
+#include "api/errors.h"
 #include "fs/context.h"
+#include "fs/deleted.h"
 #include "fs/source.h"
 
 struct writing {
@@ -119,6 +121,7 @@ static void remember_new(struct writing *w, struct json_object *object)
 static int created(struct writing *w, struct json_object *object, int64_t sent_ms)
 {
 	remember_name(w, object);
+	deleted_settled(w->c->r->mount, &w->c->what, w->c->name, object);
 	if (w->c->what.kind->verbs & KIND_UPDATE)
 		remember_new(w, object);
 	return commit_accept(w->c, object, sent_ms);
@@ -143,24 +146,39 @@ static int find_lost(struct writing *w, struct list *before)
 	return result;
 }
 
-/* The service may still be deleting that name: it is asked until the deadline. */
+/* The service may still be deleting what the create needs: it is asked until the deadline, ever more seldom. */
 #define TAKEN_PAUSE_MS 500
 
-static bool still_deleting(struct commit *c, int result)
+static bool is_living(struct commit *c)
 {
-	struct list *list = NULL;
-	const struct list_item *item;
-	bool taken;
+	cleanup_(list_unrefp) struct list *list = NULL;
+	struct err refused = c->r->err;
+	bool living;
 
-	if (result != -EEXIST || c->what.kind->flags & KIND_NEW_ONLY || clock_left_ms(c->r->deadline_ms) < TAKEN_PAUSE_MS)
-		return false;
 	/* The list hides what this mount deleted: a name that it shows belongs to a living resource. */
-	if (source_list_again(c->r, c->what.kind, c->what.parent_id, &list) < 0)
+	living = source_list_again(c->r, c->what.kind, c->what.parent_id, &list) < 0 || list_by_name(list, c->name);
+	c->r->err = refused;
+	return living;
+}
+
+/* Waits before the next try of a create that was refused; false: it is refused for good. *pause_ms is 0 at first. */
+static bool still_deleting(struct writing *w, int result, int64_t *pause_ms)
+{
+	struct commit *c = w->c;
+	int64_t left = clock_left_ms(c->r->deadline_ms);
+
+	if (result != -EEXIST || c->what.kind->flags & KIND_NEW_ONLY || left < TAKEN_PAUSE_MS)
 		return false;
-	item = list_by_name(list, c->name);
-	taken = item != NULL;
-	list_unref(list);
-	return !taken;
+	/* Asked once: after that only a deleted resource, or one that came just now, is in the way. */
+	if (!*pause_ms && !errors_being_deleted(&c->r->err) &&
+	    (!deleted_may_hold(c->r->mount, &c->what, c->name, w->doc) || is_living(c)))
+		return false;
+	*pause_ms = *pause_ms ? *pause_ms * 8 / 5 : TAKEN_PAUSE_MS;
+	/* The last try is within the deadline. */
+	if (*pause_ms > left - TAKEN_PAUSE_MS / 2)
+		*pause_ms = left - TAKEN_PAUSE_MS / 2;
+	usleep((useconds_t)*pause_ms * 1000);
+	return true;
 }
 
 static int send_create(struct writing *w, struct json_object *body)
@@ -170,6 +188,7 @@ static int send_create(struct writing *w, struct json_object *body)
 	struct answer answer = { 0 };
 	struct store_info info;
 	char operation[48];
+	int64_t pause_ms = 0;
 	bool again = true;
 	int result;
 
@@ -189,9 +208,8 @@ static int send_create(struct writing *w, struct json_object *body)
 			again = false;
 			continue;
 		}
-		if (!still_deleting(w->c, result))
+		if (!still_deleting(w, result, &pause_ms))
 			return result;
-		usleep(TAKEN_PAUSE_MS * 1000);
 	}
 	result = created(w, answer.result, answer.sent_ms);
 	answer_clear(&answer);

@@ -7,6 +7,7 @@
 #include "api/base/clock.h"
 #include "api/base/name.h"
 #include "fs/crawl.h"
+#include "fs/deleted.h"
 #include "fs/credentials_table.h"
 #include "fs/defaults.h"
 #include "fs/events.h"
@@ -100,11 +101,12 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->defaults = defaults_new();
 	m->events = events_new();
 	m->crawl = crawl_new();
+	m->deleted = deleted_new();
 	m->readers = pool_new("cfcfs-read", MOUNT_READERS_MAX, MOUNT_STACK_BYTES);
 	m->writers = pool_new("cfcfs-write", MOUNT_WRITERS_MAX, MOUNT_STACK_BYTES);
 	m->fetchers = pool_new("cfcfs-fetch", MOUNT_FETCHERS_MAX, MOUNT_STACK_BYTES);
 	if (m->base_url && m->tree && m->timers && m->kept && m->failures && m->notifier && m->credentials && m->defaults &&
-	    m->events && m->crawl && m->readers && m->writers && m->fetchers)
+	    m->events && m->crawl && m->deleted && m->readers && m->writers && m->fetchers)
 		r = make_state(m);
 	if (r == 0)
 		r = make_store(m);
@@ -268,6 +270,7 @@ struct mount *mount_free(struct mount *m)
 	defaults_free(m->defaults);
 	events_free(m->events);
 	crawl_free(m->crawl);
+	deleted_free(m->deleted);
 	free(m->base_url);
 	free(m);
 	return NULL;

@@ -21,6 +21,7 @@ struct credentials_table;
 struct defaults;
 struct events_table;
 struct crawl;
+struct deleted;
 
 struct mount {
 	const struct options *options;
@@ -40,6 +41,7 @@ struct mount {
 	struct defaults *defaults;    /* of the account */
 	struct events_table *events;
 	struct crawl *crawl;
+	struct deleted *deleted;
 	char *base_url;               /* owned */
 	int64_t start_ns;             /* when it was mounted: the time of what has no other */
 };

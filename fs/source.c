@@ -73,7 +73,7 @@ static struct list *known_list(struct mount *mount, const void *row, const char 
 	return steal_ptr(value.list);
 }
 
-char *source_known_name(struct mount *mount, const struct kind *kind, const char *parent, const char *id)
+struct snapshot *source_known(struct mount *mount, const struct kind *kind, const char *parent, const char *id)
 {
 	const struct kind *row = source_list_kind(kind);
 	cleanup_(list_unrefp) struct list *list = NULL;
@@ -83,7 +83,14 @@ char *source_known_name(struct mount *mount, const struct kind *kind, const char
 	if (source_list_key(row, row->parent ? parent : NULL, &key) == 0)
 		list = known_list(mount, row, key);
 	item = list ? list_by_id(list, id) : NULL;
-	return item ? strdup(item->snapshot->name) : NULL;
+	return item ? snapshot_ref(item->snapshot) : NULL;
+}
+
+char *source_known_name(struct mount *mount, const struct kind *kind, const char *parent, const char *id)
+{
+	cleanup_(snapshot_unrefp) struct snapshot *snapshot = source_known(mount, kind, parent, id);
+
+	return snapshot ? strdup(snapshot->name) : NULL;
 }
 
 struct by_id {

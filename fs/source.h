@@ -38,7 +38,9 @@ int source_part(struct request *r, const struct part *part, int64_t ttl_ms, stru
 /* The snapshot's object; its body is fetched again where it was dropped. The caller puts *ret. */
 int source_object(struct request *r, const struct kind *kind, const char *parent, struct snapshot *snapshot,
 		  struct json_object **ret);
-/* The shown identity of a resource as the cached list has it, whatever its age; freed by the caller; NULL where it is not known. */
+/* A resource as the cached list has it, whatever its age; a reference; NULL where it is not known. */
+struct snapshot *source_known(struct mount *mount, const struct kind *kind, const char *parent, const char *id);
+/* The shown identity of such a resource; freed by the caller; NULL where it is not known. */
 char *source_known_name(struct mount *mount, const struct kind *kind, const char *parent, const char *id);
 /* A change of ours: the answer's object stands in the list from now on. -EIO where it has no identity: then the list is
    asked anew. *ret (may be NULL) gets a reference. */

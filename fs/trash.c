@@ -6,6 +6,7 @@
 
 #include "api/base/clock.h"
 #include "api/errors.h"
+#include "fs/deleted.h"
 #include "fs/failures.h"
 #include "fs/kept.h"
 #include "fs/notify.h"
@@ -162,6 +163,7 @@ static void forget_resource(struct mount *mount, const struct identity *what)
 {
 	cleanup_free_ char *key = view_key(what);
 
+	deleted_note(mount, what);
 	source_removed(mount, what->kind, what->parent_id, what->id);
 	if (key)
 		kept_drop(mount->kept, key);

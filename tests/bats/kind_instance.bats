@@ -46,6 +46,56 @@ load kinds
   refused EINVAL "$APPS/none.json" '{"scheduling_policy": "durable_object", "durable_objects": {"script_name": "s", "class_name": "NoContainer"}}' DURABLE_OBJECT_NOT_CONTAINER_ENABLED
 }
 
+@test "instance: a namespace that has an application is EEXIST at once; one that was just given up is waited for" {
+  start_quick
+  local room='{"scheduling_policy": "durable_object", "durable_objects": {"script_name": "s", "class_name": "C"}}' by_id began
+  write "$APPS/one.json" "$room"
+  write "$APPS/else.json" '{"scheduling_policy": "durable_object", "durable_objects": {"namespace_id": "5f0c1d9a7b3e4826a1c4d8f2b6e09375"}}'
+  by_id=$(jq --argjson durable "$(app one | jq .durable_objects)" '.durable_objects = $durable' <<<"$room")
+  # What was deleted of late had another name and another namespace: it says nothing of this refusal.
+  rm "$APPS/else.json"
+  sync "$APPS"
+  clear_requests
+  began=$SECONDS
+  refused EEXIST "$APPS/two.json" "$by_id" DURABLE_OBJECT_ALREADY_HAS_APPLICATION
+  ((SECONDS - began <= 3)) || fail "answered after $((SECONDS - began)) s"
+  assert_calls 1 POST /applications
+  # Given up by this mount, under another name: the service lets go of it in 3 s.
+  rm "$APPS/one.json"
+  sync "$APPS"
+  clear_requests
+  write "$APPS/two.json" "$room"
+  assert_exists "$APPS/two.json"
+  (($(count_calls POST /applications) <= 6)) || fail "$(count_calls POST /applications) creates"
+  (($(count_calls GET /applications) <= 5)) || fail "$(count_calls GET /applications) lists"
+  # It has been let go of: what is refused now is taken.
+  clear_requests
+  refused EEXIST "$APPS/three.json" "$by_id" DURABLE_OBJECT_ALREADY_HAS_APPLICATION
+  assert_calls 1 POST /applications
+}
+
+@test "create: a true wait for a name costs few calls, and ends at the deadline" {
+  start_emulator
+  mount_cfcfs -o timeout=20
+  write "$MNT/registries/ghcr.io.json" '{"is_public": true}'
+  rm "$MNT/registries/ghcr.io.json"
+  sync "$MNT/registries"
+  fault '{"method":"POST","path":"/registries","times":100,"status":409,"body":"{\"success\":false,\"errors\":[{\"code\":1409,\"message\":\"taken\"}]}"}'
+  clear_requests
+  refused EEXIST "$MNT/registries/ghcr.io.json" '{"is_public": true}'
+  (($(count_calls POST /registries) >= 4 && $(count_calls POST /registries) <= 9)) || fail "$(count_calls POST /registries) creates"
+  # Another name was not deleted by anyone: it is taken.
+  clear_requests
+  refused EEXIST "$MNT/registries/quay.io.json" '{"is_public": true}'
+  assert_calls 1 POST /registries
+  # Where the service itself says that it is going, it is waited for.
+  clear_faults
+  fault '{"method":"POST","path":"/registries","times":2,"status":409,"body":"{\"success\":false,\"errors\":[{\"code\":1409,\"message\":\"It is being deleted\"}]}"}'
+  clear_requests
+  write "$MNT/registries/quay.io.json" '{"is_public": true}'
+  assert_calls 3 POST /registries
+}
+
 @test "instance: an ordinary application's are its deployments'" {
   start_quick
   web_json "$T/web.json"
