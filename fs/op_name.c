@@ -159,6 +159,7 @@ int op_symlink(struct request *r)
 	if (!entry)
 		return -ENOMEM;
 	entry->target = strdup(r->new_name);
+	entry_made_by(r, entry);
 	tree_settle(dir.tree, entry);
 	node = tree_lookup(dir.tree, entry, &none, 0, 0);
 	if (node) {

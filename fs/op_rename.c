@@ -160,8 +160,17 @@ static struct entry *obtain_target(struct renaming *n)
 		entry->set_mode = n->source->set_mode;
 		entry->set_uid = n->source->set_uid;
 		entry->set_gid = n->source->set_gid;
+		entry->made_uid = n->source->made_uid;
+		entry->made_gid = n->source->made_gid;
 	}
 	return entry;
+}
+
+/* They are kept with the content now, or went back with the scratch file. */
+static void forget_attributes(struct entry *target)
+{
+	target->set_mtime_ns = target->set_mode = target->set_uid = target->set_gid = -1;
+	target->made_uid = target->made_gid = -1;
 }
 
 /* With the tree's lock: the kernel moved the source's inode to the target's name. */
@@ -174,7 +183,7 @@ static void take_place(struct renaming *n, struct entry *target)
 		draft_detach(target->draft);
 		target->draft = draft_unref(target->draft);
 	}
-	target->set_mtime_ns = target->set_mode = target->set_uid = target->set_gid = -1;
+	forget_attributes(target);
 	n->source->draft = draft_unref(n->source->draft);
 	/* Who still has the scratch file open writes into nothing: it was sent as it stood. */
 	draft_detach(n->draft);
@@ -242,7 +251,7 @@ static int send_as(struct renaming *n)
 	if (result == 0) {
 		take_place(n, target);
 	} else {
-		target->set_mtime_ns = target->set_mode = target->set_uid = target->set_gid = -1;
+		forget_attributes(target);
 		tree_settle(tree, target);
 		if (!target->what.id && !target->what.part && target->what.place == PLACE_RESOURCE && !target->draft)
 			tree_unlink(tree, target);
@@ -254,7 +263,7 @@ static int send_as(struct renaming *n)
 
 /* ---- a resource to a scratch name: a backup ---- */
 
-static int backup_draft(struct renaming *n, struct draft **ret)
+static int backup_draft(struct renaming *n, struct draft **ret, struct view *ret_view)
 {
 	cleanup_view_ struct view view = { 0 };
 	cleanup_(body_unrefp) struct body *bytes = NULL;
@@ -282,6 +291,9 @@ static int backup_draft(struct renaming *n, struct draft **ret)
 		content = (struct buf){ .data = bytes->data, .len = bytes->len };
 	draft_set_handled(draft, &content, &none);
 	*ret = steal_ptr(draft);
+	*ret_view = (struct view){ .mode = 0600, .uid = n->r->mount->options->uid, .gid = n->r->mount->options->gid };
+	if (!secret)
+		*ret_view = (struct view){ .mode = view.mode, .uid = view.uid, .gid = view.gid };
 	return 0;
 }
 
@@ -292,7 +304,8 @@ static int make_backup(struct renaming *n)
 	struct tree *tree = n->r->mount->tree;
 	struct entry *source, *backup;
 	struct node *node;
-	int result = backup_draft(n, &draft);
+	struct view shown = { 0 };
+	int result = backup_draft(n, &draft, &shown);
 
 	if (result == 0)
 		result = identity_copy(&n->what, &copy);
@@ -312,6 +325,10 @@ static int make_backup(struct renaming *n)
 	free(backup->backup_of);
 	backup->backup_of = strdup(n->r->name);
 	backup->ino = tree_fresh_ino(tree);
+	/* Who may read and write the resource may do so with its backup. */
+	backup->made_mode = shown.mode;
+	backup->made_uid = shown.uid;
+	backup->made_gid = shown.gid;
 	tree_settle(tree, backup);
 	if (source->draft) {
 		draft_detach(source->draft);

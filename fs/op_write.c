@@ -212,6 +212,7 @@ static void end_draft(struct request *r, struct handle *h)
 	if (e->draft == h->draft) {
 		e->draft = draft_unref(e->draft);
 		e->set_mtime_ns = e->set_mode = e->set_uid = e->set_gid = -1;
+		e->made_uid = e->made_gid = -1;
 		tree->changes++;
 		if (e->hide == HIDE_BACKUP)
 			e->hide_until_ms = clock_after_ms(TRASH_BACKUP_MS);

@@ -72,8 +72,21 @@ static void set_times(struct stat *st, int64_t atime_ns, int64_t mtime_ns, int64
 	st->st_ctim = clock_timespec(ctime_ns);
 }
 
+void entry_made_by(const struct request *r, struct entry *entry)
+{
+	entry->made_uid = entry->made_gid = -1;
+	if (!r->mount->options->allow_other || r->ctx.uid == 0)
+		return;
+	entry->made_uid = r->ctx.uid;
+	entry->made_gid = r->ctx.gid;
+}
+
 static void set_by_tools(const struct entry *entry, struct stat *st)
 {
+	if (entry->made_uid >= 0) {
+		st->st_uid = (uid_t)entry->made_uid;
+		st->st_gid = (gid_t)entry->made_gid;
+	}
 	if (entry->set_mtime_ns >= 0)
 		st->st_mtim = st->st_atim = clock_timespec(entry->set_mtime_ns);
 	if (entry->set_mode >= 0)
@@ -109,7 +122,7 @@ static unsigned local_mode(const struct mount *mount, const struct entry *entry)
 		return view_mode_file(mount, entry->what.leaf->mode);
 	if (entry->what.kind && entry->what.place == PLACE_RESOURCE)
 		return view_mode_file(mount, entry->what.kind->mode);
-	return 0600;
+	return entry->made_mode >= 0 ? (unsigned)entry->made_mode & 07777 : 0600;
 }
 
 void stat_local(const struct mount *mount, const struct entry *entry, struct stat *ret)

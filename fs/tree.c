@@ -255,6 +255,7 @@ struct entry *tree_obtain(struct tree *tree, struct entry *parent, const char *n
 	entry->ino = identity_ino(tree, &entry->what);
 	entry->mtime_ns = clock_wall_ns();
 	entry->set_mtime_ns = entry->set_mode = entry->set_uid = entry->set_gid = -1;
+	entry->made_mode = entry->made_uid = entry->made_gid = -1;
 	HASH_ADD_KEYPTR(hh, tree->entries, entry->key, len, entry);
 	if (!entry->hh.tbl) {
 		entry->unlinked = true;

@@ -73,6 +73,9 @@ struct entry {
 	int64_t mtime_ns;         /* of what the mount itself keeps, and of directories */
 	/* Set by tools on what is local (-1: not set); they go with the content to what is kept of the resource. */
 	int64_t set_mtime_ns, set_mode, set_uid, set_gid;
+	/* What holds where no tool set anything: the mode that scratch was made with, which stays behind when its content
+	   becomes a resource's, and who made it (-1: the mount's owner). */
+	int64_t made_mode, made_uid, made_gid;
 	pthread_mutex_t commit_lock; /* not the tree's: serialises what is sent for this entry; held across the network,
 	                                by workers only, and before any other lock */
 };
