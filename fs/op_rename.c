@@ -500,7 +500,7 @@ static int rename_resource(struct renaming *n)
 	snapshot_unref(c.snapshot);
 	free(c.name);
 	free(c.new_id);
-	return result == -EINVAL ? -EBADMSG : result;
+	return result;
 }
 
 /* ---- the operation ---- */
@@ -545,5 +545,8 @@ int op_rename(struct request *r)
 	else if (result == 0)
 		result = rename_any(&n);
 	renaming_clear(&n);
+	/* mv takes EINVAL for a directory moved into itself. */
+	if (result == -EINVAL)
+		result = -EBADMSG;
 	return result < 0 ? result : reply_ok(r);
 }

@@ -348,6 +348,19 @@ static bool is_scratch_in(const struct identity *dir, const char *name)
 	return name_is_scratch(name) || !name_has_suffix(name, ".json");
 }
 
+/* The name is taken for the identity that is wanted: what it would be written as is what helps. */
+static int refuse_name(const struct kind *kind, const char *name, struct err *err)
+{
+	size_t n = strlen(name), suffix = strlen(kind->suffix);
+	char encoded[NAME_MAX_BYTES + 1];
+	cleanup_free_ char *wanted = n > suffix ? strndup(name, n - suffix) : NULL;
+
+	if (!wanted)
+		return err_set(err, EINVAL, "'%s' is no name of a %s", name, kind->name);
+	name_encode(wanted, kind->suffix, encoded);
+	return err_set(err, EINVAL, "'%s' is no file name of a %s: write '%s' for the one named '%s'", name, kind->name, encoded, wanted);
+}
+
 int walk_classify(struct request *r, const struct identity *dir, const char *name, struct identity *ret, struct err *err)
 {
 	cleanup_free_ char *identity = NULL;
@@ -362,7 +375,6 @@ int walk_classify(struct request *r, const struct identity *dir, const char *nam
 	if (dir->place != PLACE_COLLECTION || !(dir->kind->verbs & KIND_CREATE))
 		return err_set(err, EPERM, "no file can be made here: what is in this directory comes from the platform");
 	if (name_decode(name, dir->kind->suffix, &identity) < 0 && !name_is_cut(name, dir->kind->suffix))
-		return err_set(err, EINVAL, "'%s' is no name of a %s: a '%%' must be written %%25, and only what cannot stand in "
-			       "a file name is percent-encoded", name, dir->kind->name);
+		return refuse_name(dir->kind, name, err);
 	return set(ret, PLACE_RESOURCE, dir->kind, dir->parent_id, NULL);
 }

@@ -145,3 +145,34 @@ whole_life() {
   refresh
   assert_equal "$(ls "$APPS" | grep -c '\.json$')" $((total - 1))
 }
+
+@test "a name that is not allowed is EBADMSG from rename, EINVAL from create, and the text says what to write" {
+  start
+  cp "$T/web.json" "$APPS/loop.json"
+  clear_requests
+  local name
+  declare -A want=(
+    ['x%.json']='x%25.json'
+    ['100%41.json']='100%2541.json'
+    ['a.json.json']='a%2Ejson.json'
+    ['~12345678.json']='%7E12345678.json'
+    ['web~12345678.json']='web%7E12345678.json'
+    [$'a\nb.json']='a%0Ab.json'
+  )
+  for name in "${!want[@]}"; do
+    assert_sys EBADMSG rename "$APPS/loop.json" "$APPS/$name"
+    assert_error EBADMSG "write '${want[$name]}'"
+    assert_sys EINVAL create "$APPS/$name"
+    assert_error EINVAL "write '${want[$name]}'"
+    # A scratch file stays where the name is refused.
+    cp "$T/web.json" "$APPS/.scratch"
+    assert_sys EBADMSG rename "$APPS/.scratch" "$APPS/$name"
+    assert_exists "$APPS/.scratch"
+  done
+  run mv "$APPS/loop.json" "$APPS/x%.json"
+  assert_match "$output" 'Bad message'
+  assert_writes 0
+  # What the text says works.
+  mv "$APPS/loop.json" "$APPS/x%25.json"
+  assert_equal "$(app_names)" 'x%'
+}
