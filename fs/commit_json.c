@@ -417,6 +417,42 @@ static int update(struct writing *w)
 	return result;
 }
 
+/* Whether the document names what the account's does not: fields that are never shown are no difference elsewhere. */
+static bool names_more(struct json_object *doc, struct json_object *object)
+{
+	json_object_object_foreach(doc, key, value) {
+		if (value && !json_object_object_get_ex(object, key, NULL))
+			return true;
+	}
+	return false;
+}
+
+/* What the platform set up is shown with words that no user may write, so whether it is the same is all that is checked. */
+static int leave_managed(struct writing *w)
+{
+	struct commit *c = w->c;
+
+	c->snapshot_hash = c->snapshot->hash;
+	if (!names_more(w->doc, w->object) && doc_same(c->what.kind, w->object, w->doc, c->name, &w->context.doc))
+		return 0;
+	return err_set(&c->r->err, EPERM, "the managed %s comes from the platform and cannot be changed", c->what.kind->name);
+}
+
+static int check_and_send(struct writing *w)
+{
+	struct commit *c = w->c;
+	int result;
+
+	if (c->snapshot && c->snapshot->traits & TRAIT_MANAGED)
+		return leave_managed(w);
+	result = doc_check(c->what.kind, w->doc, c->name, !c->snapshot, &w->context.doc, &w->version, &c->r->err);
+	if (result == 0 && !c->snapshot)
+		result = check_version(w);
+	if (result == 0)
+		result = c->snapshot ? update(w) : create(w);
+	return result;
+}
+
 int commit_json(struct commit *c)
 {
 	struct writing w = { .c = c };
@@ -427,11 +463,7 @@ int commit_json(struct commit *c)
 	if (result == 0)
 		result = gather(&w);
 	if (result == 0)
-		result = doc_check(c->what.kind, w.doc, c->name, !c->snapshot, &w.context.doc, &w.version, &c->r->err);
-	if (result == 0 && !c->snapshot)
-		result = check_version(&w);
-	if (result == 0)
-		result = c->snapshot ? update(&w) : create(&w);
+		result = check_and_send(&w);
 	if (result == 0)
 		c->keep = !doc_has_secret(c->what.kind, w.doc);
 	context_clear(&w.context);

@@ -50,7 +50,18 @@ HUB='{"kind": "DockerHub", "auth": {"public_credential": "acme", "private_creden
   start_quick
   assert_exists "$(REG)/registry.cloudflare.com.json"
   assert_sys EPERM unlink "$(REG)/registry.cloudflare.com.json"
-  bad EPERM "$(REG)/registry.cloudflare.com.json" "$HUB"
+  bad EPERM "$(REG)/registry.cloudflare.com.json" "$HUB" 'managed registry'
+  bad EPERM "$(REG)/registry.cloudflare.com.json" '{"is_public": true}' 'managed registry'
+  bad EINVAL "$(REG)/registry.cloudflare.com.json" '{"kind": }' 'line'
+  # As it is: by a copy of the whole tree, say.
+  cat "$(REG)/registry.cloudflare.com.json" >"$T/managed.json"
+  clear_requests
+  cp "$T/managed.json" "$(REG)/registry.cloudflare.com.json"
+  jq -c . "$T/managed.json" >"$T/oneline.json"
+  cp "$T/oneline.json" "$(REG)/registry.cloudflare.com.json"
+  jq '.domain = "registry.cloudflare.com"' "$T/managed.json" >"$T/named.json"
+  cp "$T/named.json" "$(REG)/registry.cloudflare.com.json"
+  assert_writes 0
   umount_cfcfs
   mount_cfcfs -o view=spec
   assert_equal "$(ls "$(REG)")" ''
