@@ -15,6 +15,9 @@
 #include "api/retry.h"
 #include "api/transport.h"
 
+/* However short the timeout is, an answer may take so long. */
+#define QUIET_MIN_MS 5000
+
 struct client {
 	pthread_mutex_t lock;         /* guards credentials, headers, callers, ending */
 	struct credentials *credentials; /* owned */
@@ -28,7 +31,7 @@ struct client {
 	char *prefix;                 /* owned: the base address, account and all */
 	char *host;                   /* owned: for messages */
 	unsigned retries;
-	int64_t timeout_ms;
+	int64_t timeout_ms, connect_timeout_ms;
 };
 
 /* One client_call on its way. */
@@ -43,6 +46,7 @@ struct trip {
 	unsigned tries;
 	bool denied;              /* the credentials were looked at once more */
 	bool maybe_done;          /* something was sent that may have been carried out */
+	bool quiet;               /* the last try ended because no byte came */
 	int64_t retry_after_ms;   /* what the last answer asked for; -1: nothing */
 };
 
@@ -158,6 +162,22 @@ static enum outcome judge_interrupted(struct trip *trip, struct exchange *ex, in
 	return OUTCOME_ENDED;
 }
 
+/*
+ * How long the first try of a read may go without a byte. A dead peer is noticed by TCP; a live one that lost the request
+ * would hold all who wait for it until the deadline. One more try has the rest of the time, so an API that is merely slow
+ * gets two calls at most, and still has three quarters of the time to answer.
+ */
+static int64_t quiet_limit(const struct trip *trip)
+{
+	const struct client *client = trip->client;
+	int64_t ms = client->timeout_ms / 4;
+
+	if (trip->tries > 1 || !client->retries || retry_is_write(trip->call))
+		return 0;
+	ms = ms > client->connect_timeout_ms ? ms : client->connect_timeout_ms;
+	return ms > QUIET_MIN_MS ? ms : QUIET_MIN_MS;
+}
+
 static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 {
 	struct client *client = trip->client;
@@ -177,12 +197,17 @@ static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 	ex->write = call->flags & CALL_WRITE;
 	ex->endpoint = hash64(call->operation, strlen(call->operation));
 	ex->deadline_ms = trip->deadline_ms;
+	ex->quiet_ms = quiet_limit(trip);
+	/* Of many streams on one connection, the silent one says nothing of the connection: another is tried. */
+	ex->fresh = trip->quiet;
 	trip->retry_after_ms = -1;
 	*ret_r = transport_run(client->transport, ex, trip->waiter, ex->write && trip->maybe_done);
 	if (*ret_r < 0)
 		outcome = judge_interrupted(trip, ex, ret_r);
 	else
 		outcome = judge_exchange(trip, ex, ret, ret_r);
+	/* Its quiet_ms is of the first try alone. */
+	trip->quiet = outcome == OUTCOME_LOST && *ret_r == -ETIMEDOUT && ex->quiet_ms;
 	trip->maybe_done |= outcome == OUTCOME_LOST;
 	transport_release(client->transport, ex);
 	return outcome;
@@ -431,6 +456,7 @@ static int client_init(struct client *client, const struct client_options *optio
 	pthread_mutex_init(&client->metrics.lock, NULL);
 	clock_cond_init(&client->left);
 	client->retries = options->retries;
+	client->connect_timeout_ms = options->connect_timeout_ms;
 	client->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : 60 * MSEC_PER_SEC;
 	client->host = host_of(options->base_url);
 	if (asprintf(&client->prefix, "%s/accounts/%s/containers", options->base_url, options->account_id) < 0)

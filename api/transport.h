@@ -37,6 +37,8 @@ struct exchange {
 	bool write;
 	uint64_t endpoint;        /* calls of one number may be slow together */
 	int64_t deadline_ms;
+	int64_t quiet_ms;         /* ends as timed out once no byte came for so long; 0: only the deadline ends it */
+	bool fresh;               /* over a connection of its own */
 	/* Guarded by the transport's lock: */
 	unsigned refs;            /* the caller's and the transport's */
 	enum exchange_state state;

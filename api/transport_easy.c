@@ -239,6 +239,9 @@ CURLcode easy_prepare(const struct easy_setup *setup, const struct easy_gate *ga
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)left);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
 			 (long)(setup->connect_timeout_ms < left ? setup->connect_timeout_ms : left));
+	curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, ex->quiet_ms ? 1L : 0L);
+	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)(ex->quiet_ms / MSEC_PER_SEC));
+	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, ex->fresh ? 1L : 0L);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, ex);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, ex);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, ex->error);

@@ -114,3 +114,44 @@ posted() { [ "$(count_calls POST /applications)" = 1 ]; }
   wait_until 5 "the reader to end" ended "$reader"
   assert_equal "$(mounts_under "$T")" ''
 }
+
+@test "a read whose first call is never answered gets its answer by a second one, well before the deadline" {
+  start_emulator
+  seed '{"applications":5}'
+  mount_cfcfs -o "timeout=20,connect_timeout=2,cache_ttl=60"
+  fault '{"method":"GET","path":"/applications","stall":true,"times":1}'
+  clear_requests
+  local began took reader
+  began=$(now_ms)
+  # One who gives up, and one who joins the call that he leaves behind.
+  spawn cat "$APPS/app-00001.json"
+  reader=$SPAWNED
+  wait_until 5 "the call" stalled '^/applications$'
+  kill -INT "$reader"
+  timeout 30 cat "$APPS/app-00001.json" >/dev/null
+  took=$(($(now_ms) - began))
+  ((took >= 4500 && took <= 12000)) || fail "the answer came after $took ms"
+  assert_calls 2 GET /applications
+}
+
+@test "an API that is slow but alive is not asked twice, and a change that is slow never" {
+  start_emulator
+  seed '{"applications":5}'
+  mount_cfcfs -o "timeout=20,connect_timeout=2,cache_ttl=60,rollout=none"
+  fault '{"method":"GET","path":"/applications","latency_ms":3500,"times":1}'
+  clear_requests
+  cat "$APPS/app-00001.json" >"$T/known.json"
+  assert_calls 1 GET /applications
+  # Slower than that costs one more call, and no more.
+  echo / >"$MNT/.cfcfs/refresh"
+  fault '{"method":"GET","path":"/applications","latency_ms":7000,"times":2}'
+  clear_requests
+  cat "$APPS/app-00001.json" >/dev/null
+  assert_calls 2 GET /applications
+  fault '{"method":"PATCH","path":"/applications/*","latency_ms":8000,"times":1}'
+  clear_requests
+  jq '.max_instances = 17' "$T/known.json" >"$T/changed.json"
+  cp "$T/changed.json" "$APPS/app-00001.json"
+  assert_calls 1 PATCH '/applications/*'
+  assert_equal "$(app app-00001 | jq .max_instances)" 17
+}
