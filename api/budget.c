@@ -5,7 +5,7 @@
 #include "api/base/clock.h"
 
 /* A 429 that names no time: this long, doubled each time, up to the second. */
-#define STRIKE_MS 1000
+#define STRIKE_MS     1000
 #define STRIKE_MAX_MS 60000
 /* "Retry-After: 0" still means that the last call was one too many. */
 #define STOP_MIN_MS 100
@@ -119,8 +119,7 @@ static void stop(struct budget *b, const struct rate_facts *facts, bool first, i
 	b->width = 1;
 }
 
-void budget_answer(struct budget *b, const struct rate_facts *facts, int status, unsigned others, int64_t sent_ms,
-		   int64_t now_ms)
+void budget_answer(struct budget *b, const struct rate_facts *facts, int status, unsigned others, int64_t sent_ms, int64_t now_ms)
 {
 	bool after_stop = sent_ms >= b->stopped_ms;
 

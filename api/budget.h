@@ -8,13 +8,16 @@
 
 /* What an answer's headers say of the rate limit; -1: nothing. The tightest of several items. */
 struct rate_facts {
-	int64_t left;            /* Ratelimit: calls left … */
-	int64_t reset_ms;        /* … until this much later */
-	double policy_rate;      /* Ratelimit-Policy: calls a second */
-	int64_t policy_quota;    /* calls in one window */
-	int64_t retry_after_ms;  /* Retry-After */
+	int64_t left;           /* Ratelimit: calls left … */
+	int64_t reset_ms;       /* … until this much later */
+	double policy_rate;     /* Ratelimit-Policy: calls a second */
+	int64_t policy_quota;   /* calls in one window */
+	int64_t retry_after_ms; /* Retry-After */
 };
-#define RATE_FACTS_INIT { -1, -1, -1, -1, -1 }
+#define RATE_FACTS_INIT                                                                                                          \
+	{                                                                                                                        \
+		-1, -1, -1, -1, -1                                                                                               \
+	}
 
 /* Takes one header field in, if it is one of them; value needs no end of line but must end with NUL. */
 void rate_facts_header(struct rate_facts *facts, const char *name, size_t name_len, const char *value);
@@ -23,20 +26,20 @@ struct budget {
 	/* Fixed: */
 	double rps;
 	double burst;
-	double kept;             /* of the burst, for writes */
+	double kept; /* of the burst, for writes */
 	/* The bucket: */
 	double tokens;
-	int64_t filled_ms;       /* when tokens was right */
+	int64_t filled_ms; /* when tokens was right */
 	/* What the service allows: */
-	double policy_rate;      /* infinite while nothing is known */
+	double policy_rate; /* infinite while nothing is known */
 	double policy_quota;
-	double left;             /* calls until reset_ms; infinite while nothing is known */
+	double left; /* calls until reset_ms; infinite while nothing is known */
 	int64_t reset_ms;
-	int64_t read_ms;         /* when the last read went out */
+	int64_t read_ms; /* when the last read went out */
 	/* After a 429: */
-	int64_t stopped_ms;      /* nothing goes out before */
-	unsigned strikes;        /* 429s in a row without a time to wait for */
-	unsigned width;          /* calls in flight at once: 1 after a stop, doubled by each answer */
+	int64_t stopped_ms; /* nothing goes out before */
+	unsigned strikes;   /* 429s in a row without a time to wait for */
+	unsigned width;     /* calls in flight at once: 1 after a stop, doubled by each answer */
 };
 
 #define BUDGET_WIDTH_MAX 1024

@@ -19,17 +19,17 @@
 #define QUIET_MIN_MS 5000
 
 struct client {
-	pthread_mutex_t lock;         /* guards credentials, headers, callers, ending */
+	pthread_mutex_t lock;            /* guards credentials, headers, callers, ending */
 	struct credentials *credentials; /* owned */
-	struct headers *headers;      /* owned reference: of the present credentials */
-	unsigned callers;             /* threads inside client_call */
-	pthread_cond_t left;          /* callers became 0 */
+	struct headers *headers;         /* owned reference: of the present credentials */
+	unsigned callers;                /* threads inside client_call */
+	pthread_cond_t left;             /* callers became 0 */
 	bool ending;
 	struct metrics metrics;
 	/* Fixed: */
-	struct transport *transport;  /* owned */
-	char *prefix;                 /* owned: the base address, account and all */
-	char *host;                   /* owned: for messages */
+	struct transport *transport; /* owned */
+	char *prefix;                /* owned: the base address, account and all */
+	char *host;                  /* owned: for messages */
 	unsigned retries;
 	int64_t timeout_ms, connect_timeout_ms;
 };
@@ -39,15 +39,15 @@ struct trip {
 	struct client *client;
 	const struct call *call;
 	struct err *err;
-	char *url;                /* owned */
-	struct waiter *waiter;    /* borrowed */
+	char *url;             /* owned */
+	struct waiter *waiter; /* borrowed */
 	int64_t deadline_ms;
-	struct headers *headers;  /* owned reference: those that were sent last */
+	struct headers *headers; /* owned reference: those that were sent last */
 	unsigned tries;
-	bool denied;              /* the credentials were looked at once more */
-	bool maybe_done;          /* something was sent that may have been carried out */
-	bool quiet;               /* the last try ended because no byte came */
-	int64_t retry_after_ms;   /* what the last answer asked for; -1: nothing */
+	bool denied;            /* the credentials were looked at once more */
+	bool maybe_done;        /* something was sent that may have been carried out */
+	bool quiet;             /* the last try ended because no byte came */
+	int64_t retry_after_ms; /* what the last answer asked for; -1: nothing */
 };
 
 /* ---- one exchange ---- */
@@ -80,7 +80,8 @@ static int not_sent(struct trip *trip, const struct exchange *ex)
 	case END_CLOSED:
 		return err_set(trip->err, EIO, "the client is ending");
 	default:
-		return err_set(trip->err, ETIMEDOUT, "the deadline passed while the call waited for its turn (rps, burst, max_conns)");
+		return err_set(trip->err, ETIMEDOUT,
+			       "the deadline passed while the call waited for its turn (rps, burst, max_conns)");
 	}
 }
 
@@ -373,8 +374,7 @@ static void leave(struct client *client)
 		pthread_cond_broadcast(&client->left);
 }
 
-static int run_call(struct client *client, const struct call *call, struct waiter *waiter, struct answer *ret,
-		    struct err *err)
+static int run_call(struct client *client, const struct call *call, struct waiter *waiter, struct answer *ret, struct err *err)
 {
 	struct trip trip = { .client = client, .call = call, .err = err, .waiter = waiter };
 	int r;

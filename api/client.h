@@ -12,16 +12,16 @@ struct json_object;
 struct credentials;
 
 struct client_options {
-	const char *base_url;     /* checked by url_check; without a trailing slash */
-	const char *account_id;   /* 32 hex digits */
-	const char *cacert;       /* a file that adds an authority, or NULL */
+	const char *base_url;   /* checked by url_check; without a trailing slash */
+	const char *account_id; /* 32 hex digits */
+	const char *cacert;     /* a file that adds an authority, or NULL */
 	const char *user_agent;
-	double rps;               /* calls a second */
-	unsigned burst;           /* calls at once; one fifth is kept for writes */
+	double rps;     /* calls a second */
+	unsigned burst; /* calls at once; one fifth is kept for writes */
 	unsigned max_conns;
 	unsigned retries;
 	int64_t connect_timeout_ms;
-	int64_t timeout_ms;       /* for a whole operation, waiting for the budget included */
+	int64_t timeout_ms; /* for a whole operation, waiting for the budget included */
 };
 
 struct client;
@@ -40,14 +40,14 @@ enum call_flag {
 };
 
 struct call {
-	const char *operation;    /* operationId, for metrics and the log: "modifyApplication" */
-	const char *method;       /* "GET" */
-	const char *path;         /* after /accounts/ID/containers: "/applications/…", query included */
-	const char *body;         /* JSON text or NULL; overwritten nowhere: the caller wipes it */
+	const char *operation; /* operationId, for metrics and the log: "modifyApplication" */
+	const char *method;    /* "GET" */
+	const char *path;      /* after /accounts/ID/containers: "/applications/…", query included */
+	const char *body;      /* JSON text or NULL; overwritten nowhere: the caller wipes it */
 	size_t body_len;
 	unsigned flags;
-	int64_t deadline_ms;      /* 0: now + timeout */
-	struct waiter *waiter;    /* of the calling thread; NULL: cannot be interrupted */
+	int64_t deadline_ms;   /* 0: now + timeout */
+	struct waiter *waiter; /* of the calling thread; NULL: cannot be interrupted */
 };
 
 struct answer {
@@ -55,7 +55,7 @@ struct answer {
 	struct json_object *result;      /* owned; NULL where the answer has none */
 	struct json_object *result_info; /* owned; NULL */
 	char request_id[80];
-	int64_t sent_ms;                 /* when the (last) request went out */
+	int64_t sent_ms; /* when the (last) request went out */
 };
 
 /*
@@ -74,9 +74,9 @@ enum paging { PAGING_NONE, PAGING_TOKEN, PAGING_LAST };
 /* A list to be fetched. All texts are borrowed for the call. */
 struct list_call {
 	const char *operation, *path;
-	const char *list_key;    /* see struct kind */
+	const char *list_key; /* see struct kind */
 	enum paging paging;
-	int64_t deadline_ms;     /* CLOCK_MONOTONIC; 0: the client's own */
+	int64_t deadline_ms; /* CLOCK_MONOTONIC; 0: the client's own */
 	/* Gets the items of each page, borrowed; 0, or -errno, which ends the list. */
 	int (*page)(void *arg, struct json_object *items);
 	/* Called after that page was freed, to keep what was taken from it; NULL: nothing to do. */
@@ -99,13 +99,13 @@ int envelope_parse(int status, const char *body, size_t len, bool writing, struc
 
 struct client_metric {
 	char operation[48];
-	int status;            /* 0: no answer */
+	int status; /* 0: no answer */
 	uint64_t calls;
-	double seconds;        /* in all */
+	double seconds; /* in all */
 };
 struct client_stats {
 	uint64_t retries, throttled;
-	double budget_left;    /* calls that could be sent at once now */
+	double budget_left; /* calls that could be sent at once now */
 	struct client_metric metrics[128];
 	size_t metrics_count;
 };

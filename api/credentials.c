@@ -12,8 +12,8 @@
 #include "api/credentials_wrangler.h"
 
 #define TOKEN_FILE_MAX ((size_t)16 << 10)
-#define TOKEN_MAX 8192
-#define LINES_MAX 2
+#define TOKEN_MAX      8192
+#define LINES_MAX      2
 
 struct credentials {
 	char *token_file;           /* owned; the option, or NULL */
@@ -184,7 +184,7 @@ static int from_wrangler(struct credentials *c, struct err *err)
 
 static int fill(struct credentials *c, struct err *err)
 {
-	static int (*const sources[])(struct credentials *c, struct err *err) = {
+	static int (*const sources[])(struct credentials * c, struct err * err) = {
 		from_option, from_systemd, from_token_variable, from_key_variables, from_wrangler,
 	};
 
@@ -199,8 +199,7 @@ static int fill(struct credentials *c, struct err *err)
 		}
 		forget(c);
 	}
-	return err_set(err, EACCES,
-		       "no credentials: set token_file=PATH or CLOUDFLARE_API_TOKEN%s, or run `wrangler login`",
+	return err_set(err, EACCES, "no credentials: set token_file=PATH or CLOUDFLARE_API_TOKEN%s, or run `wrangler login`",
 		       getenv("CLOUDFLARE_API_KEY") ? ", or CLOUDFLARE_EMAIL beside CLOUDFLARE_API_KEY" : "");
 }
 

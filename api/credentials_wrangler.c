@@ -9,7 +9,7 @@
 #include "api/credentials_file.h"
 
 #define LOGIN_FILE ".wrangler/config/default.toml"
-#define LOGIN_MAX ((size_t)64 << 10)
+#define LOGIN_MAX  ((size_t)64 << 10)
 
 static const char *skip_blank(const char *s)
 {

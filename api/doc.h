@@ -108,8 +108,8 @@ int doc_check(const struct kind *kind, struct json_object *doc, const char *iden
 	      const struct doc_context *ctx, int64_t *ret_version, struct err *err);
 
 /* Body of the create (or of the PUT where the kind updates so): identity added, references resolved. The caller puts *ret. */
-int doc_create_body(const struct kind *kind, struct json_object *doc, const char *identity,
-		    const struct doc_context *ctx, struct json_object **ret, struct err *err);
+int doc_create_body(const struct kind *kind, struct json_object *doc, const char *identity, const struct doc_context *ctx,
+		    struct json_object **ret, struct err *err);
 
 /*
  * What a PATCH must say so that object becomes doc: each changed top-level field whole, null for what was removed, at
@@ -142,8 +142,8 @@ bool doc_needs_rollout(const struct kind *kind, struct json_object *object, stru
 		       struct json_object *service_defaults);
 
 /* The same, for the fields of one part of the account: the PATCH body ({key: {…}}) or NULL in *ret. */
-int doc_part_diff(const struct part *part, struct json_object *object, struct json_object *doc,
-		  const struct doc_context *ctx, struct json_object **ret, struct err *err);
+int doc_part_diff(const struct part *part, struct json_object *object, struct json_object *doc, const struct doc_context *ctx,
+		  struct json_object **ret, struct err *err);
 /* Whether the document says something of which it must be remembered that it was said (FIELD_ANSWERED). */
 bool doc_has_answered(const struct field *fields, struct json_object *doc);
 /* doc_service_defaults for a part: patch as doc_part_diff gives it, the answer whole. */

@@ -29,8 +29,8 @@ static int add_members(struct json_object *from, struct json_object *body)
 	return r;
 }
 
-int doc_create_body(const struct kind *kind, struct json_object *doc, const char *identity,
-		    const struct doc_context *ctx, struct json_object **ret, struct err *err)
+int doc_create_body(const struct kind *kind, struct json_object *doc, const char *identity, const struct doc_context *ctx,
+		    struct json_object **ret, struct err *err)
 {
 	cleanup_json_ struct json_object *body = json_object_new_object(), *plain = NULL, *raw = NULL;
 	int r = body ? doc_copy(doc, &plain) : -ENOMEM;
@@ -66,8 +66,8 @@ static bool is_soft(const char *key)
 	return strcmp(key, "authorized_keys") == 0 || strcmp(key, "wrangler_ssh") == 0;
 }
 
-static bool sizes_changed(const struct comparing *c, const struct field *fields, struct json_object *a,
-			  struct json_object *patch, struct json_object *normal)
+static bool sizes_changed(const struct comparing *c, const struct field *fields, struct json_object *a, struct json_object *patch,
+			  struct json_object *normal)
 {
 	if (!doc_member(patch, "instance_type")) {
 		for (enum size_dimension i = 0; i < SIZE_DIMENSIONS; i++) {

@@ -17,8 +17,8 @@ struct checker {
 	struct err *err;
 };
 
-static int check_object(const struct checker *c, const struct field *fields, struct json_object *v,
-			struct json_object *known, const struct doc_path *path);
+static int check_object(const struct checker *c, const struct field *fields, struct json_object *v, struct json_object *known,
+			const struct doc_path *path);
 static int check_value(const struct checker *c, const struct field *f, enum field_type type, struct json_object *v,
 		       struct json_object *known, const struct doc_path *path);
 
@@ -40,8 +40,8 @@ static int refuse(const struct checker *c, const struct doc_path *path, const ch
 static const char *type_found(struct json_object *v)
 {
 	static const char *const names[] = {
-		[json_type_null] = "null",	[json_type_boolean] = "a boolean", [json_type_double] = "a number",
-		[json_type_int] = "an integer", [json_type_object] = "an object",  [json_type_array] = "an array",
+		[json_type_null] = "null",       [json_type_boolean] = "a boolean", [json_type_double] = "a number",
+		[json_type_int] = "an integer",  [json_type_object] = "an object",  [json_type_array] = "an array",
 		[json_type_string] = "a string",
 	};
 
@@ -51,8 +51,8 @@ static const char *type_found(struct json_object *v)
 static const char *type_wanted(enum field_type type)
 {
 	static const char *const names[] = {
-		[FIELD_STRING] = "a string",   [FIELD_INT] = "an integer", [FIELD_NUMBER] = "a number",
-		[FIELD_BOOL] = "true or false", [FIELD_OBJECT] = "an object", [FIELD_ARRAY] = "an array",
+		[FIELD_STRING] = "a string",           [FIELD_INT] = "an integer",   [FIELD_NUMBER] = "a number",
+		[FIELD_BOOL] = "true or false",        [FIELD_OBJECT] = "an object", [FIELD_ARRAY] = "an array",
 		[FIELD_ANY] = "a string or an object",
 	};
 
@@ -288,8 +288,7 @@ static int check_twins(const struct checker *c, const struct field *fields, stru
 	return 0;
 }
 
-static int check_required(const struct checker *c, const struct field *fields, struct json_object *v,
-			  const struct doc_path *up)
+static int check_required(const struct checker *c, const struct field *fields, struct json_object *v, const struct doc_path *up)
 {
 	for (const struct field *f = fields; f->name; f++) {
 		struct doc_path path = { up, f->name, 0 };
@@ -300,8 +299,8 @@ static int check_required(const struct checker *c, const struct field *fields, s
 	return 0;
 }
 
-static int check_object(const struct checker *c, const struct field *fields, struct json_object *v,
-			struct json_object *known, const struct doc_path *up)
+static int check_object(const struct checker *c, const struct field *fields, struct json_object *v, struct json_object *known,
+			const struct doc_path *up)
 {
 	int r = 0;
 

@@ -27,8 +27,9 @@ static int take_version(const struct kind *kind, struct json_object *doc, const 
 	if (v && (!doc_whole(v, &version) || version < 0)) {
 		if (ctx->validate == VALIDATE_OFF)
 			return 0;
-		return err_set(err, EINVAL, "version: must be an integer that is not negative: the version that the account must "
-					    "have for this to be sent");
+		return err_set(err, EINVAL,
+			       "version: must be an integer that is not negative: the version that the account must "
+			       "have for this to be sent");
 	}
 	if (v)
 		*ret = version;
@@ -40,10 +41,10 @@ static int refuse_identity(const struct kind *kind, const char *path, struct jso
 			   struct err *err)
 {
 	if (!json_object_is_type(v, json_type_string))
-		return err_set(err, EINVAL, "%s: must be the string \"%.200s\", as the file is called, or be left out", path, identity);
+		return err_set(err, EINVAL, "%s: must be the string \"%.200s\", as the file is called, or be left out", path,
+			       identity);
 	return err_set(err, EINVAL, "%s: is \"%.100s\", must be \"%.100s\", as the file is called%s", path,
-		       json_object_get_string(v), identity,
-		       kind->verbs & KIND_RENAME ? " (rename the file to change it)" : "");
+		       json_object_get_string(v), identity, kind->verbs & KIND_RENAME ? " (rename the file to change it)" : "");
 }
 
 static int take_identity(const struct kind *kind, struct json_object *doc, const char *identity, struct err *err)
@@ -53,7 +54,8 @@ static int take_identity(const struct kind *kind, struct json_object *doc, const
 
 		if (!(f->flags & FIELD_IDENTITY))
 			continue;
-		if (v && identity && (!json_object_is_type(v, json_type_string) || strcmp(json_object_get_string(v), identity) != 0))
+		if (v && identity &&
+		    (!json_object_is_type(v, json_type_string) || strcmp(json_object_get_string(v), identity) != 0))
 			return refuse_identity(kind, f->name, v, identity, err);
 		json_object_object_del(doc, f->name);
 	}
@@ -67,8 +69,9 @@ static int take_label(const struct kind *kind, struct json_object *doc, const ch
 	if (!label)
 		return 0;
 	if (identity && strcmp(label, identity) != 0)
-		return err_set(err, EINVAL, "labels: the label " DOC_NAME_LABEL " is \"%.100s\", must be \"%.100s\", as the file is "
-					    "called, or be left out",
+		return err_set(err, EINVAL,
+			       "labels: the label " DOC_NAME_LABEL " is \"%.100s\", must be \"%.100s\", as the file is "
+			       "called, or be left out",
 			       label, identity);
 	return doc_set_name_label(doc, NULL) < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
 }
@@ -98,12 +101,15 @@ int doc_check(const struct kind *kind, struct json_object *doc, const char *iden
 
 static const char *const permissions[] = { "pull", "push", "library_push", "list", NULL };
 
-#define REQUEST_FIELDS(flag_)                                                                                          \
-	{                                                                                                             \
-		{ .name = "permissions", .type = FIELD_ARRAY, .item = FIELD_STRING, .flags = FIELD_SET | (flag_),     \
-		  .words = permissions },                                                                             \
-		{ .name = "expiration_minutes", .type = FIELD_INT, .flags = (flag_), .min = 1, .max = FIELD_UNBOUNDED }, \
-		{ .name = NULL },                                                                                     \
+#define REQUEST_FIELDS(flag_)                                                                                                    \
+	{                                                                                                                        \
+		{ .name = "permissions",                                                                                         \
+		  .type = FIELD_ARRAY,                                                                                           \
+		  .item = FIELD_STRING,                                                                                          \
+		  .flags = FIELD_SET | (flag_),                                                                                  \
+		  .words = permissions },                                                                                        \
+			{ .name = "expiration_minutes", .type = FIELD_INT, .flags = (flag_), .min = 1, .max = FIELD_UNBOUNDED }, \
+			{ .name = NULL },                                                                                        \
 	}
 
 static const struct field managed_request[] = REQUEST_FIELDS(FIELD_REQUIRED | FIELD_NONEMPTY);

@@ -208,8 +208,7 @@ bool doc_object_same(const struct comparing *c, const struct field *fields, stru
 	if (d) {
 		json_object_object_foreach(d, name, wanted) {
 			if (same && !(sizes && doc_size_field(name)) && !doc_member(a, name))
-				same = doc_member_same(c, field_find_settable(fields, name), NULL, wanted,
-						       doc_member(s, name));
+				same = doc_member_same(c, field_find_settable(fields, name), NULL, wanted, doc_member(s, name));
 		}
 	}
 	return same;

@@ -15,7 +15,8 @@ static bool of_type(const struct field *fields, const char *key, struct json_obj
 
 /* ---- filled into the items of an array, which goes and comes whole ---- */
 
-static int filled_members(const struct field *fields, struct json_object *sent, struct json_object *shown, struct json_object *out)
+static int filled_members(const struct field *fields, struct json_object *sent, struct json_object *shown,
+			  struct json_object *out)
 {
 	int r = 0;
 

@@ -14,7 +14,8 @@ struct sides {
 
 static struct sides inside(const struct sides *up, const char *key)
 {
-	return (struct sides){ doc_member(up->shown, key), doc_member(up->a, key), doc_member(up->d, key), doc_member(up->s, key) };
+	return (struct sides){ doc_member(up->shown, key), doc_member(up->a, key), doc_member(up->d, key),
+			       doc_member(up->s, key) };
 }
 
 struct diff {
@@ -36,8 +37,7 @@ static void diff_clear(struct diff *x)
 }
 #define cleanup_diff_ cleanup_(diff_clear)
 
-static int load(struct diff *x, const struct field *fields, struct json_object *shaped, struct json_object *doc,
-		struct err *err)
+static int load(struct diff *x, const struct field *fields, struct json_object *shaped, struct json_object *doc, struct err *err)
 {
 	const struct doc_context *ctx = x->comparing.ctx;
 	cleanup_json_ struct json_object *a = NULL, *d = NULL;
@@ -375,8 +375,8 @@ bool doc_same(const struct kind *kind, struct json_object *object, struct json_o
 	return doc_object_same(&x.comparing, kind->fields, x.top.a, x.top.d, x.top.s);
 }
 
-int doc_part_diff(const struct part *part, struct json_object *object, struct json_object *doc,
-		  const struct doc_context *ctx, struct json_object **ret, struct err *err)
+int doc_part_diff(const struct part *part, struct json_object *object, struct json_object *doc, const struct doc_context *ctx,
+		  struct json_object **ret, struct err *err)
 {
 	cleanup_diff_ struct diff x = { .comparing = { .ctx = ctx } };
 	struct json_object *whole;

@@ -1,7 +1,7 @@
 /* Image references: short, and as the service answers them. */
 #include "api/doc_value.h"
 
-#define MANAGED "registry.cloudflare.com"
+#define MANAGED        "registry.cloudflare.com"
 #define ACCOUNT_DIGITS 32
 
 /* The slash behind the registry's host, or NULL where the reference names none. */

@@ -5,7 +5,7 @@
 #include <sodium.h>
 
 /* OpenSSH's own bound on a line of authorized_keys is 8 KiB; an RSA key of 16384 bits takes a third of it. */
-#define LINE_MAX_BYTES 8192
+#define LINE_MAX_BYTES    8192
 #define TYPE_LENGTH_BYTES 4
 
 static const char *const types[] = {
@@ -56,15 +56,17 @@ static int check_type(const char *line, size_t n, size_t len, struct err *err)
 	if (find_type(line, n))
 		return 0;
 	if (n >= 5 && memcmp(line, "-----", 5) == 0)
-		return err_set(err, EINVAL, "is no line of authorized_keys: a public key is the one line of a file such as "
-					    "id_ed25519.pub (a private key must never be written here)");
+		return err_set(err, EINVAL,
+			       "is no line of authorized_keys: a public key is the one line of a file such as "
+			       "id_ed25519.pub (a private key must never be written here)");
 	if (n == 7 && memcmp(line, "ssh-dss", 7) == 0)
 		return err_set(err, EINVAL, "the key's type ssh-dss is not accepted any more: use ssh-ed25519");
 	if (type_follows(line + n, len - n))
 		return err_set(err, EINVAL, "options stand in front of the key's type: leave them out");
-	return err_set(err, EINVAL, "must begin with the key's type: one of ssh-ed25519, ssh-rsa, ecdsa-sha2-nistp256, "
-				    "ecdsa-sha2-nistp384, ecdsa-sha2-nistp521, sk-ssh-ed25519@openssh.com, "
-				    "sk-ecdsa-sha2-nistp256@openssh.com");
+	return err_set(err, EINVAL,
+		       "must begin with the key's type: one of ssh-ed25519, ssh-rsa, ecdsa-sha2-nistp256, "
+		       "ecdsa-sha2-nistp384, ecdsa-sha2-nistp521, sk-ssh-ed25519@openssh.com, "
+		       "sk-ecdsa-sha2-nistp256@openssh.com");
 }
 
 /* The blob begins with its own name of the type. */

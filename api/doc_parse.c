@@ -10,7 +10,7 @@
 #define ARRAY_START 4
 
 struct parser {
-	const char *p; /* ends with a NUL behind the document's last brace at the latest */
+	const char *p;   /* ends with a NUL behind the document's last brace at the latest */
 	struct buf text; /* a string being decoded, a number */
 };
 

@@ -37,9 +37,9 @@ struct json_object *doc_key_references(struct json_object *ids, const struct doc
 
 	for (size_t i = 0; out && i < n; i++) {
 		struct json_object *v = json_object_array_get_idx(ids, i), *shown;
-		const char *s = json_object_is_type(v, json_type_string)
-					? reference(json_object_get_string(v), ctx, text, sizeof(text))
-					: NULL;
+		const char *s = json_object_is_type(v, json_type_string) ?
+					reference(json_object_get_string(v), ctx, text, sizeof(text)) :
+					NULL;
 
 		shown = s ? json_object_new_string(s) : json_object_get(v);
 		if ((s && !shown) || doc_append(out, shown) < 0)
@@ -103,8 +103,8 @@ static int resolve_ids(struct json_object *ids, const struct doc_context *ctx, c
 	return 0;
 }
 
-static int resolve(const struct field *fields, struct json_object *doc, const struct doc_context *ctx,
-		   const struct doc_path *up, struct err *err)
+static int resolve(const struct field *fields, struct json_object *doc, const struct doc_context *ctx, const struct doc_path *up,
+		   struct err *err)
 {
 	int r = 0;
 

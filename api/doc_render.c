@@ -285,7 +285,7 @@ int doc_render_fields(const struct field *fields, struct json_object *object, st
 /* ---- events ---- */
 
 static const struct field event_order[] = {
-	{ .name = "type" }, { .name = "id" },	   { .name = "time" },	       { .name = "name" },
+	{ .name = "type" },    { .name = "id" },      { .name = "time" },         { .name = "name" },
 	{ .name = "message" }, { .name = "details" }, { .name = "statusChange" }, { .name = NULL },
 };
 

@@ -8,18 +8,18 @@
 #include "api/doc_utf8.h"
 
 enum step {
-	STEP_START,       /* white space before the object */
-	STEP_FIRST_KEY,   /* behind {: a key, or } */
-	STEP_KEY,         /* behind a comma in an object */
+	STEP_START,     /* white space before the object */
+	STEP_FIRST_KEY, /* behind {: a key, or } */
+	STEP_KEY,       /* behind a comma in an object */
 	STEP_COLON,
 	STEP_VALUE,       /* behind a colon, or a comma in an array */
 	STEP_FIRST_VALUE, /* behind [: a value, or ] */
 	STEP_AFTER,       /* behind a value: a comma, or the end */
 	STEP_STRING,
-	STEP_ESCAPE,      /* behind a backslash */
-	STEP_HEX,         /* in \uXXXX */
-	STEP_LOW,         /* behind a high surrogate: the backslash of the low one */
-	STEP_LOW_U,       /* and its u */
+	STEP_ESCAPE, /* behind a backslash */
+	STEP_HEX,    /* in \uXXXX */
+	STEP_LOW,    /* behind a high surrogate: the backslash of the low one */
+	STEP_LOW_U,  /* and its u */
 	STEP_MINUS,
 	STEP_ZERO,
 	STEP_DIGITS,
@@ -28,8 +28,8 @@ enum step {
 	STEP_E,
 	STEP_E_SIGN,
 	STEP_E_DIGITS,
-	STEP_WORD,        /* in true, false, null */
-	STEP_END,         /* behind the object */
+	STEP_WORD, /* in true, false, null */
+	STEP_END,  /* behind the object */
 };
 
 struct open {
@@ -43,10 +43,10 @@ struct doc_scan {
 	uint32_t depth;
 	struct open open[DOC_DEPTH_MAX];
 	struct scan_keys keys;
-	bool key;             /* the string being read is a key */
+	bool key; /* the string being read is a key */
 	struct utf8 utf8;
 	unsigned hex, hex_left, high;
-	const char *word;     /* what must still come of a literal */
+	const char *word; /* what must still come of a literal */
 	uint32_t line, column;
 	uint32_t string_line, string_column;
 	char what[200];
@@ -192,8 +192,8 @@ static void in_string(struct doc_scan *s, unsigned char c)
 	} else if (c == '\\') {
 		s->step = STEP_ESCAPE;
 	} else if (c < 0x20) {
-		fail(s, c == '\n' ? "a string is not closed on its line (a line break in it is written \\n)"
-				  : "a control character stands in a string (a tab is written \\t)");
+		fail(s, c == '\n' ? "a string is not closed on its line (a line break in it is written \\n)" :
+				    "a control character stands in a string (a tab is written \\t)");
 	} else if (c >= 0x80 && !utf8_next(&s->utf8, c)) {
 		fail(s, "not UTF-8");
 	} else if (s->key && scan_keys_byte(&s->keys, (char)c) < 0) {

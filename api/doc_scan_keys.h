@@ -5,8 +5,8 @@
 
 struct scan_key {
 	uint64_t hash;
-	size_t at, len;  /* bytes in text */
-	uint32_t level;  /* depth of its object */
+	size_t at, len; /* bytes in text */
+	uint32_t level; /* depth of its object */
 	uint32_t slot;
 };
 
@@ -18,9 +18,9 @@ struct scan_keys {
 	struct buf text;       /* the bytes of all keys, one behind the other, and of the one being read */
 	struct scan_key *keys; /* owned */
 	size_t count, cap;
-	uint32_t *slots;       /* owned; 1 + index of a key, 0: free */
-	size_t slot_count;     /* a power of two, or 0 */
-	size_t begin;          /* where the key being read begins */
+	uint32_t *slots;   /* owned; 1 + index of a key, 0: free */
+	size_t slot_count; /* a power of two, or 0 */
+	size_t begin;      /* where the key being read begins */
 };
 
 void scan_keys_begin(struct scan_keys *k);

@@ -9,8 +9,8 @@ static const struct {
 	const char *name;
 	double vcpu, memory_mib, disk_mb;
 } types[] = {
-	{ "lite", 0.0625, 256, 2000 },	    { "basic", 0.25, 1024, 4000 },  { "standard-1", 0.5, 4096, 8000 },
-	{ "standard-2", 1, 6144, 12000 },   { "standard-3", 2, 8192, 16000 }, { "standard-4", 4, 12288, 20000 },
+	{ "lite", 0.0625, 256, 2000 },    { "basic", 0.25, 1024, 4000 },    { "standard-1", 0.5, 4096, 8000 },
+	{ "standard-2", 1, 6144, 12000 }, { "standard-3", 2, 8192, 16000 }, { "standard-4", 4, 12288, 20000 },
 };
 
 static const char *modern_type(const char *type)
@@ -30,8 +30,7 @@ int doc_size_of_type(const char *type, struct doc_size *ret)
 	for (size_t i = 0; i < array_len(types); i++) {
 		if (strcmp(types[i].name, modern_type(type)) != 0)
 			continue;
-		*ret = (struct doc_size){ { true, true, true },
-				      { types[i].vcpu, types[i].memory_mib, types[i].disk_mb } };
+		*ret = (struct doc_size){ { true, true, true }, { types[i].vcpu, types[i].memory_mib, types[i].disk_mb } };
 		return 0;
 	}
 	return -ENOENT;
@@ -57,7 +56,10 @@ struct unit {
 };
 
 static const struct unit units[] = {
-	{ "MB", 1e6 }, { "MiB", 1048576 }, { "GB", 1e9 }, { "GiB", 1073741824 },
+	{ "MB", 1e6 },
+	{ "MiB", 1048576 },
+	{ "GB", 1e9 },
+	{ "GiB", 1073741824 },
 };
 
 static int parse_bytes(const char *text, double *ret)
@@ -187,5 +189,5 @@ struct doc_size doc_size_explicit(struct json_object *object)
 struct doc_size doc_size_defaults(const struct doc_context *ctx)
 {
 	return (struct doc_size){ { ctx->default_vcpu > 0, ctx->default_memory_mib > 0, ctx->default_disk_mb > 0 },
-			      { ctx->default_vcpu, (double)ctx->default_memory_mib, (double)ctx->default_disk_mb } };
+				  { ctx->default_vcpu, (double)ctx->default_memory_mib, (double)ctx->default_disk_mb } };
 }

@@ -22,8 +22,8 @@ static bool by_members(const struct field *f, struct json_object *a, struct json
 	       json_object_is_type(a, json_type_object) && json_object_is_type(d, json_type_object);
 }
 
-static int add_both(const struct field *fields, const struct field *f, bool sizes, struct json_object *a,
-		    struct json_object *d, const char *key, struct json_object *out_a, struct json_object *out_d)
+static int add_both(const struct field *fields, const struct field *f, bool sizes, struct json_object *a, struct json_object *d,
+		    const char *key, struct json_object *out_a, struct json_object *out_d)
 {
 	bool alone = f && stands_alone(fields, f, sizes), inside = alone && by_members(f, a, d);
 	struct json_object *sub_a = NULL, *sub_d = NULL;

@@ -4,7 +4,7 @@
 #include "api/base/cleanup.h"
 
 struct utf8 {
-	unsigned char left;     /* continuation bytes that must come */
+	unsigned char left;      /* continuation bytes that must come */
 	unsigned char low, high; /* bounds of the next one */
 };
 

@@ -9,8 +9,8 @@
 #include "api/oneline.h"
 
 /* How many of several errors, and how much of a text that is no JSON, a message shows. */
-#define ERRORS_SHOWN 4
-#define QUOTE_MAX 120
+#define ERRORS_SHOWN  4
+#define QUOTE_MAX     120
 #define DETAILS_DEPTH 8
 
 /* What was found out about a failure. */
@@ -164,8 +164,8 @@ static void take_errors(struct failure *f, struct json_object *errors, unsigned 
 
 	for (size_t i = 0; i < n && i < ERRORS_SHOWN; i++) {
 		struct json_object *item = json_object_array_get_idx(errors, i), *code = get(item, "code");
-		const char *message = json_object_is_type(item, json_type_string) ? json_object_get_string(item) :
-										   get_text(item, "message");
+		const char *message =
+			json_object_is_type(item, json_type_string) ? json_object_get_string(item) : get_text(item, "message");
 
 		if (json_object_is_type(code, json_type_string))
 			take_word(f, json_object_get_string(code));
@@ -205,8 +205,7 @@ static void report(struct failure *f, int status, bool writing, struct err *err,
 	err->errnum = errnum;
 }
 
-static int take_failure(int status, struct json_object *root, bool writing, struct err *err,
-			struct envelope_facts *facts)
+static int take_failure(int status, struct json_object *root, bool writing, struct err *err, struct envelope_facts *facts)
 {
 	struct failure f = { 0 };
 	const char *ignored;

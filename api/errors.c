@@ -43,18 +43,10 @@ static const struct {
 	const char *text;
 	int errnum;
 } sentences[] = {
-	{ "*active rollout*", EBUSY },
-	{ "*rollout is *active*", EBUSY },
-	{ "*rollout is *progress*", EBUSY },
-	{ "*rollout in progress*", EBUSY },
-	{ "*step*unfinished*", EBUSY },
-	{ "*unfinished*step*", EBUSY },
-	{ "*step*not*finished*", EBUSY },
-	{ "*step*not*complete*", EBUSY },
-	{ "*step*in progress*", EBUSY },
-	{ "*is referenced*", EBUSY },
-	{ "*still in use*", EBUSY },
-	{ BEING_DELETED, EEXIST },
+	{ "*active rollout*", EBUSY },      { "*rollout is *active*", EBUSY }, { "*rollout is *progress*", EBUSY },
+	{ "*rollout in progress*", EBUSY }, { "*step*unfinished*", EBUSY },    { "*unfinished*step*", EBUSY },
+	{ "*step*not*finished*", EBUSY },   { "*step*not*complete*", EBUSY },  { "*step*in progress*", EBUSY },
+	{ "*is referenced*", EBUSY },       { "*still in use*", EBUSY },       { BEING_DELETED, EEXIST },
 };
 
 static const struct {
@@ -82,8 +74,8 @@ static const struct {
 static const struct {
 	int status, code;
 } authentication[] = {
-	{ 400, 6003 }, { 400, 6111 }, { 403, 10000 }, { 403, 10001 }, { 403, 6003 }, { 403, 6111 }, { 403, 9103 },
-	{ 403, 9106 }, { 403, 9107 }, { 403, 9109 },
+	{ 400, 6003 }, { 400, 6111 }, { 403, 10000 }, { 403, 10001 }, { 403, 6003 },
+	{ 403, 6111 }, { 403, 9103 }, { 403, 9106 },  { 403, 9107 },  { 403, 9109 },
 };
 
 static bool is_authentication(int status, int code)

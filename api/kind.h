@@ -36,52 +36,52 @@ enum field_flag {
 struct field {
 	const char *name;
 	enum field_type type;
-	enum field_type item;         /* FIELD_ARRAY: the type of its items */
+	enum field_type item; /* FIELD_ARRAY: the type of its items */
 	unsigned flags;
-	const char *const *words;     /* an enum's values, NULL-terminated; NULL: any */
-	const struct field *fields;   /* FIELD_OBJECT, or FIELD_ARRAY of them; ends with a NULL name; NULL: free-form */
-	const char *default_json;     /* what absence means to the service; NULL: absence only equals null, [] and {} */
-	double min, max;              /* numbers; both 0: no bound */
-	const char *exclusive_with;   /* space-separated siblings that it excludes, or NULL */
-	const char *modern;           /* FIELD_DEPRECATED: the sibling that replaces it ("memory_mib" of "memory") */
+	const char *const *words;   /* an enum's values, NULL-terminated; NULL: any */
+	const struct field *fields; /* FIELD_OBJECT, or FIELD_ARRAY of them; ends with a NULL name; NULL: free-form */
+	const char *default_json;   /* what absence means to the service; NULL: absence only equals null, [] and {} */
+	double min, max;            /* numbers; both 0: no bound */
+	const char *exclusive_with; /* space-separated siblings that it excludes, or NULL */
+	const char *modern;         /* FIELD_DEPRECATED: the sibling that replaces it ("memory_mib" of "memory") */
 };
 
 enum kind_verb { KIND_LIST = 1, KIND_GET = 2, KIND_CREATE = 4, KIND_UPDATE = 8, KIND_DELETE = 16, KIND_RENAME = 32 };
 
 enum kind_flag {
-	KIND_DECLARED = 1 << 0,     /* shown in view=spec */
-	KIND_WRITE_ONCE = 1 << 1,   /* writing the same again is a success, something else EPERM */
-	KIND_NEW_ONLY = 1 << 2,     /* an existing name is EEXIST (jobs, rollouts) */
-	KIND_SECRET = 1 << 3,       /* the file is a secret's value */
-	KIND_KEY_LINE = 1 << 4,     /* the file is one line in authorized_keys form */
-	KIND_PAGED = 1 << 5,        /* the list takes per_page and page_token */
-	KIND_LAST = 1 << 6,         /* the list takes limit and last */
-	KIND_LABEL_NAME = 1 << 7,   /* the name is the label cfcfs.name (deployments) */
-	KIND_LOCAL_NAME = 1 << 8,   /* the name is remembered by the mount alone (jobs, rollouts) */
-	KIND_STATUS_TTL = 1 << 9,   /* cached for status_ttl instead of cache_ttl */
-	KIND_SINGLETON = 1 << 10,   /* fixed files that are parts of one document (account); see parts */
-	KIND_UPDATE_PUT = 1 << 11,  /* an update is a PUT of the whole document to the collection */
+	KIND_DECLARED = 1 << 0,          /* shown in view=spec */
+	KIND_WRITE_ONCE = 1 << 1,        /* writing the same again is a success, something else EPERM */
+	KIND_NEW_ONLY = 1 << 2,          /* an existing name is EEXIST (jobs, rollouts) */
+	KIND_SECRET = 1 << 3,            /* the file is a secret's value */
+	KIND_KEY_LINE = 1 << 4,          /* the file is one line in authorized_keys form */
+	KIND_PAGED = 1 << 5,             /* the list takes per_page and page_token */
+	KIND_LAST = 1 << 6,              /* the list takes limit and last */
+	KIND_LABEL_NAME = 1 << 7,        /* the name is the label cfcfs.name (deployments) */
+	KIND_LOCAL_NAME = 1 << 8,        /* the name is remembered by the mount alone (jobs, rollouts) */
+	KIND_STATUS_TTL = 1 << 9,        /* cached for status_ttl instead of cache_ttl */
+	KIND_SINGLETON = 1 << 10,        /* fixed files that are parts of one document (account); see parts */
+	KIND_UPDATE_PUT = 1 << 11,       /* an update is a PUT of the whole document to the collection */
 	KIND_LIST_UNCONFIRMED = 1 << 12, /* 404 and 405 on the list mean: what the mount remembers is all there is */
-	KIND_WHOLE = 1 << 13,       /* the file shows the whole object (placements, instances, IPs) */
-	KIND_ROLLOUT_FOLLOWS = 1 << 14, /* a changed configuration reaches what runs by a rollout */
+	KIND_WHOLE = 1 << 13,            /* the file shows the whole object (placements, instances, IPs) */
+	KIND_ROLLOUT_FOLLOWS = 1 << 14,  /* a changed configuration reaches what runs by a rollout */
 };
 
 /* Facts of one resource that decide which leaves it has; a kind's hook reads them off the object. */
 enum kind_trait {
-	TRAIT_JOBS = 1 << 0,        /* an application with jobs: true */
-	TRAIT_DURABLE = 1 << 1,     /* scheduling_policy durable_object */
-	TRAIT_KEY_IDS = 1 << 2,     /* refers to SSH public keys: rendering needs their names */
-	TRAIT_MANAGED = 1 << 3,     /* the managed registry: not declared, cannot be deleted */
-	TRAIT_OWNED = 1 << 4,       /* a deployment that an application owns */
+	TRAIT_JOBS = 1 << 0,    /* an application with jobs: true */
+	TRAIT_DURABLE = 1 << 1, /* scheduling_policy durable_object */
+	TRAIT_KEY_IDS = 1 << 2, /* refers to SSH public keys: rendering needs their names */
+	TRAIT_MANAGED = 1 << 3, /* the managed registry: not declared, cannot be deleted */
+	TRAIT_OWNED = 1 << 4,   /* a deployment that an application owns */
 };
 
 enum leaf_source {
-	LEAF_STATUS,      /* the object's read-only part; no call */
-	LEAF_FETCH,       /* a GET of its own path, the whole result */
-	LEAF_EVENTS,      /* the array "events" of the object at path, one a line, oldest first */
+	LEAF_STATUS,               /* the object's read-only part; no call */
+	LEAF_FETCH,                /* a GET of its own path, the whole result */
+	LEAF_EVENTS,               /* the array "events" of the object at path, one a line, oldest first */
 	LEAF_EVENTS_OF_PLACEMENTS, /* those of all placements of the deployment, joined, oldest first */
-	LEAF_ACTION,      /* verbs */
-	LEAF_CREDENTIALS, /* a request is written, the answer is read until it expires */
+	LEAF_ACTION,               /* verbs */
+	LEAF_CREDENTIALS,          /* a request is written, the answer is read until it expires */
 };
 
 struct action {
@@ -94,23 +94,23 @@ struct action {
 };
 
 struct leaf {
-	const char *name;       /* "status.json" */
-	unsigned mode;          /* permission bits */
+	const char *name; /* "status.json" */
+	unsigned mode;    /* permission bits */
 	enum leaf_source source;
-	const char *path;       /* "/applications/{id}/versions"; NULL: from the object */
-	unsigned needs;         /* traits that the resource must have */
+	const char *path;             /* "/applications/{id}/versions"; NULL: from the object */
+	unsigned needs;               /* traits that the resource must have */
 	const struct action *actions; /* LEAF_ACTION; ends with a NULL word */
 	const struct field *fields;   /* of the document, for order; NULL: as the API gives it */
 };
 
 /* KIND_SINGLETON: one file of the document at item ("/me"). */
 struct part {
-	const char *name;       /* "defaults.json" */
-	const char *path;       /* "/me" */
-	const char *key;        /* the key of the result that it shows; NULL: the whole result */
+	const char *name; /* "defaults.json" */
+	const char *path; /* "/me" */
+	const char *key;  /* the key of the result that it shows; NULL: the whole result */
 	unsigned mode;
-	unsigned flags;         /* KIND_DECLARED */
-	const char *update;     /* path of the PATCH whose body is {key: changed fields}; NULL: read-only */
+	unsigned flags;     /* KIND_DECLARED */
+	const char *update; /* path of the PATCH whose body is {key: changed fields}; NULL: read-only */
 	const struct field *fields;
 };
 
@@ -128,26 +128,26 @@ struct kind_hooks {
 };
 
 struct kind {
-	const char *name;             /* "application": messages and the xattr user.cfcfs.kind */
-	const char *dir;              /* "applications" */
-	const struct kind *parent;    /* NULL: at the root */
-	const char *collection;       /* list and create: "/applications/{parent}/rollouts"; create_path may differ */
-	const char *create_path;      /* NULL: collection */
-	const char *list_key;         /* the key of the result that holds the array; NULL: the result is the array */
-	const char *item;             /* get, update, delete: "/applications/{id}"; NULL where the API has none */
-	const char *delete_item;      /* NULL: item */
-	const char *delete_key;       /* the key whose value fills {id} of delete_item; NULL: id_key (SSH keys go by name) */
-	const char *parent_key;       /* set: the list is the account's, and an item belongs to the parent whose id it names
+	const char *name;               /* "application": messages and the xattr user.cfcfs.kind */
+	const char *dir;                /* "applications" */
+	const struct kind *parent;      /* NULL: at the root */
+	const char *collection;         /* list and create: "/applications/{parent}/rollouts"; create_path may differ */
+	const char *create_path;        /* NULL: collection */
+	const char *list_key;           /* the key of the result that holds the array; NULL: the result is the array */
+	const char *item;               /* get, update, delete: "/applications/{id}"; NULL where the API has none */
+	const char *delete_item;        /* NULL: item */
+	const char *delete_key;         /* the key whose value fills {id} of delete_item; NULL: id_key (SSH keys go by name) */
+	const char *parent_key;         /* set: the list is the account's, and an item belongs to the parent whose id it names
 	                                 under this key, or to the root kind where it names none ("app_id") */
-	const char *id_key;           /* the API's identity: "id", "name", "domain", "proto", "ip" */
-	const char *name_key;         /* the name shown; NULL: the id, or what the mount remembers */
-	const char *suffix;           /* ".json", ".pub", "" */
-	unsigned mode;                /* permission bits of the file */
-	unsigned verbs, flags;        /* enum kind_verb, enum kind_flag */
-	unsigned list_needs;          /* traits of the parent without which the list is empty, with no call */
-	const struct field *fields;   /* ends with a NULL name; canonical order, read-only fields too */
-	const struct leaf *leaves;    /* files of the resource's directory; ends with a NULL name; NULL: none */
-	const struct part *parts;     /* KIND_SINGLETON; ends with a NULL name */
+	const char *id_key;             /* the API's identity: "id", "name", "domain", "proto", "ip" */
+	const char *name_key;           /* the name shown; NULL: the id, or what the mount remembers */
+	const char *suffix;             /* ".json", ".pub", "" */
+	unsigned mode;                  /* permission bits of the file */
+	unsigned verbs, flags;          /* enum kind_verb, enum kind_flag */
+	unsigned list_needs;            /* traits of the parent without which the list is empty, with no call */
+	const struct field *fields;     /* ends with a NULL name; canonical order, read-only fields too */
+	const struct leaf *leaves;      /* files of the resource's directory; ends with a NULL name; NULL: none */
+	const struct part *parts;       /* KIND_SINGLETON; ends with a NULL name */
 	const struct kind_hooks *hooks; /* NULL for most */
 };
 

@@ -3,6 +3,9 @@
 
 #include <errno.h>
 
+/* Tables: a row to a line, and nothing moved about. */
+/* clang-format off */
+
 #define JSON_MODES .suffix = ".json", .mode = 0644
 #define READ_ONLY .suffix = ".json", .mode = 0444
 #define STATUS_LEAF { .name = "status.json", .mode = 0444, .source = LEAF_STATUS }

@@ -1,6 +1,9 @@
 /* What the account has beside its containers: secrets, keys, registries, addresses, limits: the fields. */
 #include "api/kinds_fields.h"
 
+/* Tables: a row to a line, and nothing moved about. */
+/* clang-format off */
+
 static const char *const words_registry_kind[] = { "ECR", "DockerHub", "GAR", NULL };
 
 const struct field fields_secret[] = {

@@ -1,6 +1,9 @@
 /* Applications, their jobs and rollouts: the fields. */
 #include "api/kinds_fields.h"
 
+/* Tables: a row to a line, and nothing moved about. */
+/* clang-format off */
+
 static const char *const words_policy[] = { "default", "durable_object", "moon",
 					    "gpu",     "regional",       "fill_metals", NULL };
 static const char *const words_jurisdiction[] = { "eu", "fedramp", "us", NULL };

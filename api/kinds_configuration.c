@@ -1,6 +1,9 @@
 /* What containers are made from: the objects that applications, deployments, jobs and rollouts share. */
 #include "api/kinds_fields.h"
 
+/* Tables: a row to a line, and nothing moved about. */
+/* clang-format off */
+
 const char *const words_instance_type[] = { "lite",       "dev",        "basic",      "standard",
 					    "standard-1", "standard-2", "standard-3", "standard-4", NULL };
 const char *const words_network_mode[] = { "public", "public-by-port", "private", NULL };

@@ -1,6 +1,9 @@
 /* Deployments, placements and instances: the fields. */
 #include "api/kinds_fields.h"
 
+/* Tables: a row to a line, and nothing moved about. */
+/* clang-format off */
+
 static const struct field fields_location[] = {
 	F_STRING("name", 0),
 	F_BOOL("enabled", 0),

@@ -68,8 +68,7 @@ static int check_durable_objects(struct json_object *doc, struct err *err)
 	if (!json_object_is_type(d, json_type_object) || json_object_object_length(d) == 0)
 		return 0;
 	if (!member(d, "namespace_id") && !(member(d, "script_name") && member(d, "class_name")))
-		return err_set(err, EINVAL,
-			       "durable_objects: needs namespace_id, or both script_name and class_name");
+		return err_set(err, EINVAL, "durable_objects: needs namespace_id, or both script_name and class_name");
 	if (is_true(doc, "jobs"))
 		return err_set(err, EINVAL, "jobs and durable_objects exclude each other: leave one of them out");
 	return 0;
@@ -194,9 +193,10 @@ static int rollout_check(const struct kind *kind, struct json_object *doc, bool 
 		int64_t percentage = json_object_get_int64(member(member(step, "step_size"), "percentage"));
 
 		if (percentage <= before)
-			return err_set(err, EINVAL,
-				       "steps[%zu].step_size.percentage: is %lld, must be more than that of the step before (%lld)", i,
-				       (long long)percentage, (long long)before);
+			return err_set(
+				err, EINVAL,
+				"steps[%zu].step_size.percentage: is %lld, must be more than that of the step before (%lld)", i,
+				(long long)percentage, (long long)before);
 		before = percentage;
 	}
 	return 0;

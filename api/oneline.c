@@ -5,7 +5,7 @@
 
 #include "api/base/rand.h"
 
-#define SCRUB_DEPTH 32
+#define SCRUB_DEPTH  32
 #define SHORT_SECRET 4
 
 void oneline_init(struct oneline *line, char *text, size_t size)

@@ -7,7 +7,7 @@ struct oneline {
 	char *text;  /* borrowed; always ends with NUL */
 	size_t size; /* bytes of text, the NUL included */
 	size_t len;
-	bool cut;    /* something did not fit */
+	bool cut; /* something did not fit */
 };
 
 /* Starts an empty line in text. */

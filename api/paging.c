@@ -10,8 +10,8 @@
 struct pages {
 	struct client *client;
 	const struct list_call *list;
-	struct call call;         /* path is this page's */
-	char *mark;               /* owned: the token of the next page, or the id that was seen last; NULL: the first */
+	struct call call; /* path is this page's */
+	char *mark;       /* owned: the token of the next page, or the id that was seen last; NULL: the first */
 };
 
 static void curl_strp(char **p)
@@ -124,7 +124,8 @@ int client_list(struct client *client, const struct list_call *list, struct err 
 	struct pages pages = {
 		.client = client,
 		.list = list,
-		.call = { .operation = list->operation, .method = "GET",
+		.call = { .operation = list->operation,
+			  .method = "GET",
 			  .deadline_ms = list->deadline_ms ? list->deadline_ms : client_deadline(client) },
 	};
 	int r = 1;

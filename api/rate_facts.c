@@ -64,10 +64,18 @@ static bool next_item(const char **s, struct item *ret)
 
 		p = skip_space(p);
 		switch (*p | 0x20) {
-		case 'r': slot = &item.r; break;
-		case 't': slot = &item.t; break;
-		case 'q': slot = &item.q; break;
-		case 'w': slot = &item.w; break;
+		case 'r':
+			slot = &item.r;
+			break;
+		case 't':
+			slot = &item.t;
+			break;
+		case 'q':
+			slot = &item.q;
+			break;
+		case 'w':
+			slot = &item.w;
+			break;
 		}
 		if (slot && p < end && *skip_space(p + 1) == '=')
 			*slot = number(skip_space(skip_space(p + 1) + 1));

@@ -6,7 +6,7 @@
 #include "api/base/rand.h"
 
 #define DELAY_FIRST_MS 200
-#define DELAY_MAX_MS 10000
+#define DELAY_MAX_MS   10000
 
 bool retry_is_write(const struct call *call)
 {
@@ -57,7 +57,7 @@ int64_t retry_delay_ms(enum outcome outcome, unsigned tries, int64_t retry_after
 static const struct failure_row {
 	CURLcode code;
 	int errnum;
-	bool final; /* another try would end the same way */
+	bool final;       /* another try would end the same way */
 	const char *text; /* in front of curl's words */
 } failures[] = {
 	{ CURLE_COULDNT_RESOLVE_HOST, EHOSTUNREACH, false, "the name of the API's host cannot be resolved" },

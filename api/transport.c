@@ -18,26 +18,25 @@
 TAILQ_HEAD(exchange_list, exchange);
 
 struct transport {
-	pthread_mutex_t lock;        /* guards the lists, the counts, the budget, ending */
+	pthread_mutex_t lock;               /* guards the lists, the counts, the budget, ending */
 	struct exchange_list writes, reads; /* waiting to go out; hold a reference each */
-	struct exchange_list flying; /* holds a reference each */
+	struct exchange_list flying;        /* holds a reference each */
 	unsigned flying_count;
 	struct budget budget;
 	bool ending;
 	/* Fixed: */
 	pthread_t thread;
 	unsigned max_conns;
-	CURLM *multi;                /* owned; the thread's, but for curl_multi_wakeup */
+	CURLM *multi; /* owned; the thread's, but for curl_multi_wakeup */
 	struct easy_gate gate;
 	/* The thread's: */
-	struct easy_setup setup;     /* fixed too */
-	struct exchange **room;      /* 2 * max_conns, for one round */
-	CURL **idle;                 /* owned handles, max_conns at most */
+	struct easy_setup setup; /* fixed too */
+	struct exchange **room;  /* 2 * max_conns, for one round */
+	CURL **idle;             /* owned handles, max_conns at most */
 	unsigned idle_count;
 };
 
-struct exchange *exchange_new(const char *method, const char *url, const char *body, size_t body_len,
-			      struct headers *headers)
+struct exchange *exchange_new(const char *method, const char *url, const char *body, size_t body_len, struct headers *headers)
 {
 	struct exchange *ex = calloc(1, sizeof(*ex));
 
@@ -210,7 +209,8 @@ static bool has_place(const struct transport *t, const struct exchange *candidat
 
 	if (t->max_conns == 1)
 		return true;
-	TAILQ_FOREACH(ex, &t->flying, link) {
+	TAILQ_FOREACH(ex, &t->flying, link)
+	{
 		same += ex->endpoint == candidate->endpoint;
 		reads += !ex->write;
 	}
@@ -222,11 +222,13 @@ static struct exchange *next_to_go(struct transport *t)
 {
 	struct exchange *ex;
 
-	TAILQ_FOREACH(ex, &t->writes, link) {
+	TAILQ_FOREACH(ex, &t->writes, link)
+	{
 		if (has_place(t, ex))
 			return ex;
 	}
-	TAILQ_FOREACH(ex, &t->reads, link) {
+	TAILQ_FOREACH(ex, &t->reads, link)
+	{
 		if (has_place(t, ex))
 			return ex;
 	}
@@ -268,7 +270,8 @@ static unsigned find_dropped(struct transport *t, struct exchange **ret_drop)
 	struct exchange *ex;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(ex, &t->flying, link) {
+	TAILQ_FOREACH(ex, &t->flying, link)
+	{
 		if (ex->abandoned || (t->ending && !ex->write))
 			ret_drop[n++] = ex;
 	}
@@ -288,7 +291,8 @@ static bool collect(struct transport *t)
 			continue;
 		/* The write callback's argument and the handle's private pointer are both taken: find it by the handle. */
 		pthread_mutex_lock(&t->lock);
-		TAILQ_FOREACH(ex, &t->flying, link) {
+		TAILQ_FOREACH(ex, &t->flying, link)
+		{
 			if (ex->easy == msg->easy_handle)
 				break;
 		}
@@ -310,7 +314,8 @@ static bool collect_early(struct transport *t)
 	unsigned n = 0;
 
 	pthread_mutex_lock(&t->lock);
-	TAILQ_FOREACH(ex, &t->flying, link) {
+	TAILQ_FOREACH(ex, &t->flying, link)
+	{
 		if (easy_has_answer(ex))
 			t->room[n++] = ex;
 	}

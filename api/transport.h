@@ -31,43 +31,42 @@ enum exchange_state { EXCHANGE_NEW, EXCHANGE_QUEUED, EXCHANGE_FLYING, EXCHANGE_D
 struct exchange {
 	/* Fixed before it is run: */
 	char method[8];
-	char *url;                /* owned */
-	struct buf body;          /* owned, wiped; empty: none, data NULL */
-	struct headers *headers;  /* owned reference */
+	char *url;               /* owned */
+	struct buf body;         /* owned, wiped; empty: none, data NULL */
+	struct headers *headers; /* owned reference */
 	bool write;
-	uint64_t endpoint;        /* calls of one number may be slow together */
+	uint64_t endpoint; /* calls of one number may be slow together */
 	int64_t deadline_ms;
-	int64_t quiet_ms;         /* ends as timed out once no byte came for so long; 0: only the deadline ends it */
-	bool fresh;               /* over a connection of its own */
+	int64_t quiet_ms; /* ends as timed out once no byte came for so long; 0: only the deadline ends it */
+	bool fresh;       /* over a connection of its own */
 	/* Guarded by the transport's lock: */
-	unsigned refs;            /* the caller's and the transport's */
+	unsigned refs; /* the caller's and the transport's */
 	enum exchange_state state;
-	struct waiter *waiter;    /* borrowed; NULL once the caller left */
-	bool abandoned;           /* the caller left: drop it */
-	bool sent;                /* bytes of the request may have gone out */
+	struct waiter *waiter; /* borrowed; NULL once the caller left */
+	bool abandoned;        /* the caller left: drop it */
+	bool sent;             /* bytes of the request may have gone out */
 	TAILQ_ENTRY(exchange) link;
 	/* Written by the transport's thread, the caller's once state is DONE: */
 	enum exchange_end end;
 	CURLcode code;
 	long os_errno;
-	int status;               /* 0: no answer */
+	int status; /* 0: no answer */
 	struct buf answer;
-	int64_t length;           /* of the body, by the answer's header; -1: unknown */
+	int64_t length; /* of the body, by the answer's header; -1: unknown */
 	struct rate_facts rate;
 	char content_type[64], ray[80];
 	char error[CURL_ERROR_SIZE]; /* curl's words */
 	int64_t sent_ms, resume_ms;
-	double seconds;           /* from going out to the end */
+	double seconds; /* from going out to the end */
 	bool too_large, encoded;
-	bool resent;              /* curl wanted to send it a second time */
+	bool resent; /* curl wanted to send it a second time */
 	/* The transport thread's: */
-	CURL *easy;               /* owned while flying */
+	CURL *easy; /* owned while flying */
 	struct timespec started;
 };
 
 /* Copies method, url and body; takes its own reference of headers. NULL without memory. */
-struct exchange *exchange_new(const char *method, const char *url, const char *body, size_t body_len,
-			      struct headers *headers);
+struct exchange *exchange_new(const char *method, const char *url, const char *body, size_t body_len, struct headers *headers);
 
 struct transport_options {
 	const char *base_url;

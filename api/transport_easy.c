@@ -19,8 +19,8 @@
 #endif
 
 /* Files of certificates are read whole. */
-#define PEM_MAX ((size_t)8 << 20)
-#define KEEPALIVE_IDLE_S 30
+#define PEM_MAX              ((size_t)8 << 20)
+#define KEEPALIVE_IDLE_S     30
 #define KEEPALIVE_INTERVAL_S 10
 
 static int read_pem(const char *path, struct buf *out)

@@ -7,8 +7,8 @@
 struct easy_setup {
 	bool tls, loopback;
 	int64_t connect_timeout_ms;
-	char *user_agent;         /* owned */
-	struct buf authorities;   /* PEM: the system's and the added one; empty: curl's own default */
+	char *user_agent;       /* owned */
+	struct buf authorities; /* PEM: the system's and the added one; empty: curl's own default */
 };
 
 /* Reads the options and the cacert file. 0 or -errno with text. */

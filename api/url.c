@@ -8,7 +8,7 @@
 #include "api/credentials.h"
 
 #define URL_DEFAULT "https://api.cloudflare.com/client/v4"
-#define URL_MAX 2000
+#define URL_MAX     2000
 
 static void curl_strp(char **p)
 {

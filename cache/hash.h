@@ -3,7 +3,7 @@
 
 #include "api/base/rand.h"
 
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(element) ((void)0)
+#define HASH_NONFATAL_OOM                    1
+#define uthash_nonfatal_oom(element)         ((void)0)
 #define HASH_FUNCTION(keyptr, keylen, hashv) ((hashv) = (unsigned)hash64(keyptr, keylen))
 #include <uthash.h>

@@ -45,8 +45,8 @@ struct item *item_new(struct snapshot *snapshot, const char *file_name)
 	item->pub.file_name = shared ? snapshot->name : item->text;
 	item->pub.snapshot = snapshot_ref(snapshot);
 	atomic_init(&item->refs, 1);
-	item->digest = mix(snapshot->hash + mix(hash64(snapshot->id, strlen(snapshot->id)) +
-						mix(hash64(file_name, n - 1) + snapshot->traits)));
+	item->digest = mix(snapshot->hash +
+			   mix(hash64(snapshot->id, strlen(snapshot->id)) + mix(hash64(file_name, n - 1) + snapshot->traits)));
 	return item;
 }
 

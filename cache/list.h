@@ -7,8 +7,8 @@
 #include "cache/snapshot.h"
 
 struct list_item {
-	char *file_name;            /* owned by the item; shared between lists by reference */
-	struct snapshot *snapshot;  /* owned reference */
+	char *file_name;           /* owned by the item; shared between lists by reference */
+	struct snapshot *snapshot; /* owned reference */
 };
 
 struct list;

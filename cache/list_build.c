@@ -11,13 +11,13 @@ struct draft {
 };
 
 struct sort_key {
-	uint64_t bytes;      /* the first eight that differ somewhere, so that most comparisons touch no string */
-	size_t index;        /* in the drafts */
-	const char *text;    /* past what all have in common */
+	uint64_t bytes;   /* the first eight that differ somewhere, so that most comparisons touch no string */
+	size_t index;     /* in the drafts */
+	const char *text; /* past what all have in common */
 };
 
 struct sorter {
-	struct draft *drafts; /* owned */
+	struct draft *drafts;               /* owned */
 	struct sort_key *keys[LIST_ORDERS]; /* owned */
 	size_t count;
 };

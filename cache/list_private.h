@@ -41,9 +41,9 @@ struct list {
 	_Atomic unsigned refs;
 	uint64_t serial;
 	size_t count;
-	uint64_t digest;        /* sum of the items': equal means that nothing that shows differs */
-	size_t bytes;           /* of the items and arrays, without the snapshots */
-	size_t snapshot_bytes;  /* of the snapshots without their bodies */
+	uint64_t digest;       /* sum of the items': equal means that nothing that shows differs */
+	size_t bytes;          /* of the items and arrays, without the snapshots */
+	size_t snapshot_bytes; /* of the snapshots without their bodies */
 	struct order orders[LIST_ORDERS];
 	char suffix[];
 };

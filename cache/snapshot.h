@@ -8,18 +8,18 @@
 
 struct snapshot {
 	_Atomic unsigned refs;
-	unsigned traits;       /* enum kind_trait, as the one who made it says */
-	char *id;              /* owned; never NULL */
-	char *name;            /* owned; the identity shown, not encoded; may equal id */
-	char *parent_id;       /* owned; NULL: belongs to the root kind */
-	int64_t version;       /* -1: the API gives none */
+	unsigned traits;                /* enum kind_trait, as the one who made it says */
+	char *id;                       /* owned; never NULL */
+	char *name;                     /* owned; the identity shown, not encoded; may equal id */
+	char *parent_id;                /* owned; NULL: belongs to the root kind */
+	int64_t version;                /* -1: the API gives none */
 	int64_t created_ns, updated_ns; /* since 1970; 0: the API gives none */
-	int64_t fetched_ms;    /* CLOCK_MONOTONIC, when the request of the answer was sent */
-	uint64_t hash;         /* hash64 of the body: equal means the same content */
+	int64_t fetched_ms;             /* CLOCK_MONOTONIC, when the request of the answer was sent */
+	uint64_t hash;                  /* hash64 of the body: equal means the same content */
 	/* Guarded by the store's lock: */
-	struct body *body;     /* owned; compact JSON as the API gave it, plain or not; NULL: dropped */
+	struct body *body;                    /* owned; compact JSON as the API gave it, plain or not; NULL: dropped */
 	struct snapshot *lru_prev, *lru_next; /* list of snapshots with a body */
-	struct store *store;   /* the store in whose list it stands; NULL: none yet */
+	struct store *store;                  /* the store in whose list it stands; NULL: none yet */
 };
 
 struct snapshot_fields {

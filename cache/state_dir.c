@@ -155,8 +155,7 @@ static void remove_older(int dir_fd, const char *kept)
 		return;
 	}
 	while ((entry = readdir(dir))) {
-		if (!strncmp(entry->d_name, CORRUPT_PREFIX, strlen(CORRUPT_PREFIX)) &&
-		    strncmp(entry->d_name, kept, strlen(kept)))
+		if (!strncmp(entry->d_name, CORRUPT_PREFIX, strlen(CORRUPT_PREFIX)) && strncmp(entry->d_name, kept, strlen(kept)))
 			unlinkat(dir_fd, entry->d_name, 0);
 	}
 	closedir(dir);

@@ -9,11 +9,10 @@
 /* Between two tries where another mount writes. */
 #define BUSY_POLL_MS 5
 
-static const char schema[] =
-	"CREATE TABLE rows(seq INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, tbl TEXT NOT NULL,"
-	" parent TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL, UNIQUE(scope, tbl, parent, id));"
-	"CREATE INDEX rows_by_age ON rows(scope, tbl, seq);"
-	"CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL);";
+static const char schema[] = "CREATE TABLE rows(seq INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, tbl TEXT NOT NULL,"
+			     " parent TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL, UNIQUE(scope, tbl, parent, id));"
+			     "CREATE INDEX rows_by_age ON rows(scope, tbl, seq);"
+			     "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL);";
 
 static const char *const statement_texts[STATEMENTS] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -145,8 +144,8 @@ static int check_schema(sqlite3 *db)
 static int prepare_all(struct state_file *file)
 {
 	for (size_t i = 0; i < STATEMENTS; i++) {
-		int rc = sqlite3_prepare_v3(file->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
-					    &file->statements[i], NULL);
+		int rc = sqlite3_prepare_v3(file->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &file->statements[i],
+					    NULL);
 
 		if (rc != SQLITE_OK)
 			return state_file_error(rc);

@@ -8,8 +8,8 @@
 #include "cache/hash.h"
 #include "cache/state.h"
 
-#define STATE_FILE "cfcfs.db"
-#define STATE_SCHEMA 1
+#define STATE_FILE           "cfcfs.db"
+#define STATE_SCHEMA         1
 #define STATE_APPLICATION_ID 0x63666373 /* "cfcs" */
 /* Longest value of a row. */
 #define STATE_VALUE_MAX ((size_t)1 << 20)
@@ -20,8 +20,17 @@
 #define STATE_KEY_BYTES 32
 
 enum statement {
-	STATEMENT_BEGIN, STATEMENT_COMMIT, STATEMENT_ROLLBACK, STATEMENT_SET, STATEMENT_TRIM, STATEMENT_GET,
-	STATEMENT_DELETE, STATEMENT_EACH, STATEMENT_PUT_KEY, STATEMENT_GET_KEY, STATEMENTS
+	STATEMENT_BEGIN,
+	STATEMENT_COMMIT,
+	STATEMENT_ROLLBACK,
+	STATEMENT_SET,
+	STATEMENT_TRIM,
+	STATEMENT_GET,
+	STATEMENT_DELETE,
+	STATEMENT_EACH,
+	STATEMENT_PUT_KEY,
+	STATEMENT_GET_KEY,
+	STATEMENTS
 };
 
 /* Which row. Borrowed strings. */
@@ -34,40 +43,40 @@ struct memory_row {
 	UT_hash_handle hh;
 	uint64_t serial;
 	bool deleted;
-	char *value;   /* owned; NULL where empty or deleted */
+	char *value; /* owned; NULL where empty or deleted */
 	size_t len;
 	struct row_name name; /* into key */
-	char key[];    /* table, parent, id, each with its NUL */
+	char key[];           /* table, parent, id, each with its NUL */
 };
 
 /* Open or not, used by whoever has the turn. */
 struct state_file {
-	sqlite3 *db;   /* owned; NULL: memory alone */
+	sqlite3 *db;                          /* owned; NULL: memory alone */
 	sqlite3_stmt *statements[STATEMENTS]; /* owned */
 	dev_t dev;
-	ino_t ino;     /* of the file that db has open: another in its place means that it was set aside or removed */
+	ino_t ino;           /* of the file that db has open: another in its place means that it was set aside or removed */
 	int64_t deadline_ms; /* of the operation under way */
 };
 
 struct state {
 	/* Fixed after state_open: */
-	char *dir;     /* owned; NULL: memory alone */
-	char *scope;   /* owned */
+	char *dir;   /* owned; NULL: memory alone */
+	char *scope; /* owned */
 
-	pthread_mutex_t lock;     /* guards all below but the file */
+	pthread_mutex_t lock; /* guards all below but the file */
 	pthread_cond_t turn_over;
-	bool turn_taken;          /* whoever has the turn may use the file */
+	bool turn_taken; /* whoever has the turn may use the file */
 	bool warned;
 	bool has_key;
 	uint8_t key[STATE_KEY_BYTES];
 	uint64_t last_serial;
-	struct memory_row *rows;  /* hash by key, in the order of their making; owned */
+	struct memory_row *rows; /* hash by key, in the order of their making; owned */
 
 	/* Guarded by the turn: */
 	struct state_file file;
-	bool refused;             /* the file is not for us; it is not tried again */
-	bool reopen;              /* it was found to be corrupt */
-	int64_t retry_ms;         /* when to try again to open it */
+	bool refused;     /* the file is not for us; it is not tried again */
+	bool reopen;      /* it was found to be corrupt */
+	int64_t retry_ms; /* when to try again to open it */
 };
 
 /* ---- state_dir.c ---- */

@@ -57,9 +57,9 @@ struct asker {
 	struct store *store;
 	const struct store_get *get;
 	int64_t came_ms;
-	uint64_t came;     /* tick of the call, where it wants a flight that began after it; 0: any */
+	uint64_t came; /* tick of the call, where it wants a flight that began after it; 0: any */
 	unsigned tries;
-	bool launched;     /* counted as a miss or a joiner already */
+	bool launched; /* counted as a miss or a joiner already */
 	/* What to return: */
 	struct store_value *ret;
 	struct store_info *ret_info;
@@ -105,7 +105,9 @@ static int give(struct asker *a, const struct entry *entry, const struct held *h
 
 	*a->ret = (struct store_value){ .list = list_ref(held->value.list), .snapshot = snapshot_ref(held->value.snapshot) };
 	if (a->ret_info)
-		*a->ret_info = (struct store_info){ .fetched_ms = held->fetched_ms, .expires_ms = expires, .stale = stale,
+		*a->ret_info = (struct store_info){ .fetched_ms = held->fetched_ms,
+						    .expires_ms = expires,
+						    .stale = stale,
 						    .generation = entry ? entry->generation : held->start };
 	return 0;
 }
@@ -128,8 +130,8 @@ static int give_failure(struct asker *a, int result, const struct err *err)
 /* Whether a flight will answer this asker: what it brings must be newer than what the asker knows to be old. */
 static bool is_joinable(const struct asker *a, const struct entry *entry, const struct flight *flight)
 {
-	return !flight->start || (flight->start > a->came && flight->start > entry->expired_tick &&
-				  flight->start > entry->put_tick);
+	return !flight->start ||
+	       (flight->start > a->came && flight->start > entry->expired_tick && flight->start > entry->put_tick);
 }
 
 static bool is_failure_remembered(const struct asker *a, const struct entry *entry, int64_t now)
@@ -269,16 +271,14 @@ static int ask(struct asker *a, struct entry *entry)
 int store_get(struct store *store, const struct store_get *get, struct store_value *ret, struct store_info *ret_info,
 	      struct err *err)
 {
-	struct asker a = { .store = store, .get = get, .came_ms = clock_now_ms(), .ret = ret, .ret_info = ret_info,
-			   .err = err };
+	struct asker a = { .store = store, .get = get, .came_ms = clock_now_ms(), .ret = ret, .ret_info = ret_info, .err = err };
 	int r = 1;
 
 	scoped_lock(&store->lock);
 	if (get->refresh)
 		a.came = ++store->tick;
 	while (r == 1) {
-		struct entry *entry = get->cached_only ? entry_find(store, get->key) :
-							 entry_make(store, get->key, get->row);
+		struct entry *entry = get->cached_only ? entry_find(store, get->key) : entry_make(store, get->key, get->row);
 
 		if (!entry)
 			return get->cached_only ? -EAGAIN : err_set(err, ENOMEM, "out of memory");

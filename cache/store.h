@@ -29,14 +29,14 @@ typedef int (*store_fetch_fn)(void *arg, const void *row, const char *key, struc
 struct store_options {
 	store_fetch_fn fetch;
 	void *fetch_arg;
-	struct pool *pool;        /* borrowed; runs the fetches. Not the pool whose threads call store_get: those that wait
+	struct pool *pool;       /* borrowed; runs the fetches. Not the pool whose threads call store_get: those that wait
 	                             could take all threads that the fetches need */
-	size_t max_bytes;         /* bodies, names and lists together; the list that was used last may be past it alone */
-	int64_t stale_ttl_ms;     /* how long past its time to live a value may be served when a fetch fails */
-	int64_t negative_ttl_ms;  /* how long an ENOENT is remembered */
-	int64_t failure_ttl_ms;   /* how long any other failure is remembered: until then stale values are served, or the
+	size_t max_bytes;        /* bodies, names and lists together; the list that was used last may be past it alone */
+	int64_t stale_ttl_ms;    /* how long past its time to live a value may be served when a fetch fails */
+	int64_t negative_ttl_ms; /* how long an ENOENT is remembered */
+	int64_t failure_ttl_ms;  /* how long any other failure is remembered: until then stale values are served, or the
 	                             failure repeated, without a call; at most the time to live asked for */
-	int64_t stale_wait_ms;    /* with a stale value at hand, how long a reader waits for the fresh one */
+	int64_t stale_wait_ms;   /* with a stale value at hand, how long a reader waits for the fresh one */
 	/* Told after a value was replaced or fetched with another content, with no lock held. May be NULL. */
 	void (*changed)(void *arg, const void *row, const char *key);
 	void *changed_arg;
@@ -50,19 +50,19 @@ DEFINE_CLEANUP(struct store *, store_free)
 struct store_get {
 	const char *key;
 	const void *row;
-	int64_t ttl_ms;           /* a value younger than this is an answer */
-	bool cached_only;         /* never wait: -EAGAIN where a fetch would be needed */
-	bool refresh;             /* ask anew even within the time to live (a flight begun after this call counts); where
+	int64_t ttl_ms;        /* a value younger than this is an answer */
+	bool cached_only;      /* never wait: -EAGAIN where a fetch would be needed */
+	bool refresh;          /* ask anew even within the time to live (a flight begun after this call counts); where
 	                             that fails, so does this: no stale value is served */
-	int64_t deadline_ms;      /* how long to wait; the flight itself goes on */
-	struct waiter *waiter;    /* of the calling thread; needed unless cached_only */
+	int64_t deadline_ms;   /* how long to wait; the flight itself goes on */
+	struct waiter *waiter; /* of the calling thread; needed unless cached_only */
 };
 
 struct store_info {
-	int64_t fetched_ms;       /* CLOCK_MONOTONIC of the request that brought it */
-	int64_t expires_ms;       /* when its time to live ends; in the past: it is stale */
+	int64_t fetched_ms; /* CLOCK_MONOTONIC of the request that brought it */
+	int64_t expires_ms; /* when its time to live ends; in the past: it is stale */
 	bool stale;
-	uint64_t generation;      /* of the key; rises with every change of the value */
+	uint64_t generation; /* of the key; rises with every change of the value */
 };
 
 /*

@@ -199,8 +199,9 @@ static void fly(void *arg)
 	int result = -ECANCELED;
 
 	if (begin(flight))
-		result = check_answer(store->options.fetch(store->options.fetch_arg, flight->row, flight->key, &value,
-							   &flight->err), &value, &flight->err);
+		result = check_answer(
+			store->options.fetch(store->options.fetch_arg, flight->row, flight->key, &value, &flight->err), &value,
+			&flight->err);
 	if (result == 0 && value.list) {
 		cleanup_(list_unrefp) struct list *old = known_list(flight);
 

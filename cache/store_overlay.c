@@ -43,7 +43,8 @@ static int add_overlay(struct store *store, struct entry *entry, struct overlay 
 	if (!overlay->hh.tbl)
 		return -ENOMEM;
 	overlay->entry = entry;
-	overlay->listed = overlay->snapshot && entry->held && entry->held->value.list && list_by_id(entry->held->value.list, overlay->id);
+	overlay->listed =
+		overlay->snapshot && entry->held && entry->held->value.list && list_by_id(entry->held->value.list, overlay->id);
 	if (old) {
 		/* The list has it from that write, and from a service's answer only where it had it before. */
 		overlay->listed = overlay->snapshot && old->listed;

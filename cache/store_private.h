@@ -32,14 +32,14 @@
 struct held {
 	struct store_value value; /* owned references */
 	int64_t fetched_ms;
-	uint64_t start;           /* the tick at which its fetch began, or at which it was put */
-	bool put;                 /* an own write, not a fetch */
-	struct held *next;        /* in a trash */
+	uint64_t start;    /* the tick at which its fetch began, or at which it was put */
+	bool put;          /* an own write, not a fetch */
+	struct held *next; /* in a trash */
 };
 
 /* An own write. */
 struct overlay {
-	UT_hash_handle hh;         /* of the entry's, by id; in the order of writes */
+	UT_hash_handle hh; /* of the entry's, by id; in the order of writes */
 	struct entry *entry;
 	struct snapshot *snapshot; /* owned reference; NULL: a removal */
 	const char *id;            /* the snapshot's, or text */
@@ -48,7 +48,7 @@ struct overlay {
 	bool listed;               /* a list has shown the id before: one that began later and lacks it shows a removal */
 	struct overlay *next;      /* in a trash */
 	struct overlay *all_prev, *all_next; /* of the store, oldest first */
-	char text[];               /* the suffix of an upsert, the id of a removal */
+	char text[];                         /* the suffix of an upsert, the id of a removal */
 };
 
 /* One reader that waits, on its stack. */
@@ -58,19 +58,19 @@ struct wait {
 };
 
 struct flight {
-	unsigned refs;         /* of the task, and of each reader */
+	unsigned refs; /* of the task, and of each reader */
 	struct store *store;
-	struct entry *entry;   /* NULL: landed or dropped */
+	struct entry *entry; /* NULL: landed or dropped */
 	const void *row;
-	char *key;             /* owned */
-	int64_t asked_ms;      /* when it was wanted */
-	uint64_t start;        /* tick at which its fetch began; 0: not yet */
+	char *key;        /* owned */
+	int64_t asked_ms; /* when it was wanted */
+	uint64_t start;   /* tick at which its fetch began; 0: not yet */
 	int64_t start_ms;
 	bool done;
-	bool again;            /* dropped, or landed on a newer own write: ask anew */
-	int result;            /* when done */
+	bool again; /* dropped, or landed on a newer own write: ask anew */
+	int result; /* when done */
 	struct err err;
-	struct held *held;     /* owned; when done with 0 */
+	struct held *held; /* owned; when done with 0 */
 	struct wait *waits;
 };
 
@@ -86,10 +86,10 @@ struct entry {
 	uint64_t put_tick;         /* fetches that began before are too old for a document */
 	uint64_t expired_tick;     /* values of fetches that began before are expired */
 	int64_t expired_ms;
-	int failure;               /* -errno of the last fetch; 0: it was fine */
-	uint64_t failed_start;     /* tick at which that fetch began */
+	int failure;           /* -errno of the last fetch; 0: it was fine */
+	uint64_t failed_start; /* tick at which that fetch began */
 	int64_t failed_ms;
-	struct err *failure_err;   /* owned */
+	struct err *failure_err; /* owned */
 	char key[];
 };
 
@@ -102,9 +102,9 @@ struct store {
 	struct entry *recent_list; /* the entry with a list that was used last, which stays; or NULL */
 	struct overlay *overlays;  /* of all entries, oldest first */
 	size_t overlay_count;
-	uint64_t tick;             /* counts writes, expiries and fetches, so that any two have an order */
-	bool forgotten;            /* an entry went away, so that a first fetch may be none */
-	bool closed;               /* only snapshots that others hold keep it in memory */
+	uint64_t tick;                              /* counts writes, expiries and fetches, so that any two have an order */
+	bool forgotten;                             /* an entry went away, so that a first fetch may be none */
+	bool closed;                                /* only snapshots that others hold keep it in memory */
 	struct snapshot *bodies_head, *bodies_tail; /* snapshots with a body, most recently used first */
 	struct store_stats stats;
 };

@@ -6,20 +6,19 @@
 #include "emulator/world.h"
 
 #define LARGEST_VCPU 4.0
-#define LARGEST_MEM 12288
+#define LARGEST_MEM  12288
 #define LARGEST_DISK 20000
-#define TOTAL_VCPU 1500.0
-#define TOTAL_MEM 6291456
-#define TOTAL_DISK 30000000
+#define TOTAL_VCPU   1500.0
+#define TOTAL_MEM    6291456
+#define TOTAL_DISK   30000000
 
 static const struct {
 	const char *name;
 	struct size size;
 } types[] = {
-	{ "lite", { 0.0625, 256, 2000 } },      { "dev", { 0.0625, 256, 2000 } },
-	{ "basic", { 0.25, 1024, 4000 } },      { "standard", { 0.5, 4096, 8000 } },
-	{ "standard-1", { 0.5, 4096, 8000 } },  { "standard-2", { 1, 6144, 12000 } },
-	{ "standard-3", { 2, 8192, 16000 } },   { "standard-4", { 4, 12288, 20000 } },
+	{ "lite", { 0.0625, 256, 2000 } },    { "dev", { 0.0625, 256, 2000 } },      { "basic", { 0.25, 1024, 4000 } },
+	{ "standard", { 0.5, 4096, 8000 } },  { "standard-1", { 0.5, 4096, 8000 } }, { "standard-2", { 1, 6144, 12000 } },
+	{ "standard-3", { 2, 8192, 16000 } }, { "standard-4", { 4, 12288, 20000 } },
 };
 
 /* The last one is small, so that there is a place where LOCATION_SURPASSED_BASE_LIMITS can be met. */
@@ -198,8 +197,8 @@ int limits_check(struct call *c, const struct size *size, const struct location 
 	if (n > 0 && (a.used.vcpu + size->vcpu * (double)n > a.total.vcpu || a.used.mem + size->mem * n > a.total.mem ||
 		      a.used.disk + size->disk * n > a.total.disk))
 		return call_fail(c, 400, "SURPASSED_TOTAL_LIMITS",
-				 "The account would have more than %g vCPU, %lld MiB memory or %lld MB disk",
-				 a.total.vcpu, (long long)a.total.mem, (long long)a.total.disk);
+				 "The account would have more than %g vCPU, %lld MiB memory or %lld MB disk", a.total.vcpu,
+				 (long long)a.total.mem, (long long)a.total.disk);
 	return 0;
 }
 
@@ -301,8 +300,8 @@ int me_modify(struct call *c)
 		return call_invalid_field(c, "defaults.disk_mb", "must be above 0 and at most %d", LARGEST_DISK);
 	r = account_ensure(c->store, c->account, c->now);
 	if (r == 0)
-		r = store_exec(c->store, "UPDATE account SET def_vcpus = ?2, def_mem = ?3, def_disk = ?4 WHERE id = ?1",
-			       "sdii", c->account, a.defaults.vcpu, a.defaults.mem, a.defaults.disk);
+		r = store_exec(c->store, "UPDATE account SET def_vcpus = ?2, def_mem = ?3, def_disk = ?4 WHERE id = ?1", "sdii",
+			       c->account, a.defaults.vcpu, a.defaults.mem, a.defaults.disk);
 	return r < 0 ? r : me_get(c);
 }
 

@@ -8,8 +8,8 @@
 
 static int load(struct call *c, bool live, struct app *ret)
 {
-	int64_t seq = store_int(c->store, 0, "SELECT seq FROM application WHERE id = ?1 AND account = ?2", "ss",
-				c->arg[0], c->account);
+	int64_t seq =
+		store_int(c->store, 0, "SELECT seq FROM application WHERE id = ?1 AND account = ?2", "ss", c->arg[0], c->account);
 
 	if (!seq || app_load_seq(c->store, seq, ret) < 0 || (live && ret->gone))
 		return call_not_found(c, "Application");
@@ -65,11 +65,11 @@ int64_t version_conf(struct store *s, int64_t app, int64_t version)
 
 void app_health(struct store *s, struct out *o, int64_t app, bool durable, int64_t now)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(
-		s,
-		"SELECT count(*), sum(placement = 0), sum(placement > 0 AND fate = 1 AND ?2 - placed >= ?3),"
-		" sum(placement > 0 AND fate = 0 AND ?2 - placed >= ?4) FROM deployment WHERE app = ?1 AND app > 0",
-		"iiii", app, now, (int64_t)FAILED_AFTER_MS, (int64_t)RUNNING_AFTER_MS);
+	cleanup_query_ sqlite3_stmt *q =
+		store_query(s,
+			    "SELECT count(*), sum(placement = 0), sum(placement > 0 AND fate = 1 AND ?2 - placed >= ?3),"
+			    " sum(placement > 0 AND fate = 0 AND ?2 - placed >= ?4) FROM deployment WHERE app = ?1 AND app > 0",
+			    "iiii", app, now, (int64_t)FAILED_AFTER_MS, (int64_t)RUNNING_AFTER_MS);
 	int64_t all = 0, scheduling = 0, failed = 0, running = 0, do_running = 0, do_starting = 0;
 
 	if (store_row(s, q)) {
@@ -93,8 +93,8 @@ void app_health(struct store *s, struct out *o, int64_t app, bool durable, int64
 }
 
 enum { A_SEQ, A_ID, A_HEAD, A_TAIL, A_VERSION, A_ACTIVE, A_INSTANCES, A_GRACE, A_CONF, A_ROLLOUT, A_DURABLE, A_POLICY };
-#define VIEW                                                                                              \
-	"SELECT seq, id, head, tail, version, active, instances, grace, conf, rollout, durable, policy FROM " \
+#define VIEW                                                                                                                     \
+	"SELECT seq, id, head, tail, version, active, instances, grace, conf, rollout, durable, policy FROM "                    \
 	"application "
 
 static void write_side(struct call *c, const char *key, int64_t instances, int64_t conf, int64_t version)
@@ -190,8 +190,8 @@ int app_list(struct call *c)
 	if (r < 0)
 		return r;
 	if (name)
-		q = store_query(c->store, VIEW "WHERE account = ?1 AND name = ?2 AND seq > ?3 ORDER BY seq", "ssi",
-				c->account, name, after);
+		q = store_query(c->store, VIEW "WHERE account = ?1 AND name = ?2 AND seq > ?3 ORDER BY seq", "ssi", c->account,
+				name, after);
 	else
 		q = store_query(c->store, VIEW "WHERE account = ?1 AND seq > ?2 ORDER BY seq", "si", c->account, after);
 	out_open(c->out, '[');

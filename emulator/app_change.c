@@ -87,8 +87,8 @@ static int check_durable(struct call *c, struct json_object *doc, char namespace
 	if (class && strstr(class, "NoContainer"))
 		return call_fail(c, 400, "DURABLE_OBJECT_NOT_CONTAINER_ENABLED", "The class %.100s is not made for containers",
 				 class);
-	if (store_int(c->store, 0, "SELECT 1 FROM application WHERE account = ?1 AND namespace = ?2 AND namespace <> ''",
-		      "ss", c->account, namespace))
+	if (store_int(c->store, 0, "SELECT 1 FROM application WHERE account = ?1 AND namespace = ?2 AND namespace <> ''", "ss",
+		      c->account, namespace))
 		return call_fail(c, 400, "DURABLE_OBJECT_ALREADY_HAS_APPLICATION",
 				 "The Durable Object namespace %s has an application already", namespace);
 	json_object_object_del(d, "script_name");
@@ -108,8 +108,8 @@ static void write_member(struct out *o, struct json_object *doc, const char *key
 }
 
 /* The parts of the answer that only change with the document: up to durable_objects, and from updated_at on. */
-static void render(struct call *c, const char *id, int64_t created, struct json_object *doc, int64_t version,
-		   const char *conf, struct out *head, struct out *tail)
+static void render(struct call *c, const char *id, int64_t created, struct json_object *doc, int64_t version, const char *conf,
+		   struct out *head, struct out *tail)
 {
 	bool durable = durable_policy(doc);
 
@@ -162,8 +162,8 @@ int app_store(struct call *c, const struct app *a, struct json_object *doc, int6
 		       out_text(&head), out_text(&tail), version, json_int(doc, "instances", 0),
 		       json_int(doc, "max_instances", 0), json_int(doc, "rollout_active_grace_period", 0), conf, c->now);
 	if (r == 0 && conf)
-		r = store_exec(c->store, "INSERT OR REPLACE INTO version(app, version, conf) VALUES(?1, ?2, ?3)", "iii",
-			       a->seq, version, conf);
+		r = store_exec(c->store, "INSERT OR REPLACE INTO version(app, version, conf) VALUES(?1, ?2, ?3)", "iii", a->seq,
+			       version, conf);
 	return r;
 }
 
@@ -183,8 +183,8 @@ int app_scale(struct call *c, const struct app *a)
 		r = dep_insert(c, a, a->active, &conf, l->name, c->now, id);
 	}
 	for (; r == 0 && have > a->instances; have--)
-		r = dep_remove(c->store, store_int(c->store, 0,
-						   "SELECT max(seq) FROM deployment WHERE app = ?1 AND app > 0", "i", a->seq));
+		r = dep_remove(c->store,
+			       store_int(c->store, 0, "SELECT max(seq) FROM deployment WHERE app = ?1 AND app > 0", "i", a->seq));
 	return r;
 }
 
@@ -252,8 +252,7 @@ int app_create(struct call *c)
 
 struct json_object *app_intent(struct call *c, const struct app *a)
 {
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(c->store, "SELECT intent FROM application WHERE seq = ?1", "i", a->seq);
+	cleanup_query_ sqlite3_stmt *q = store_query(c->store, "SELECT intent FROM application WHERE seq = ?1", "i", a->seq);
 
 	return store_row(c->store, q) ? json_tokener_parse(col_text(q, 0)) : NULL;
 }
@@ -281,8 +280,8 @@ static int version_follows(struct call *c, const struct app *a, int64_t version)
 {
 	int r = store_exec(c->store, "UPDATE application SET active = ?2 WHERE seq = ?1", "ii", a->seq, version);
 
-	return r < 0 ? r
-		     : store_exec(c->store,
+	return r < 0 ? r :
+		       store_exec(c->store,
 				  "UPDATE deployment SET app_version = ?2, conf = (SELECT conf FROM version WHERE app = ?1 AND"
 				  " version = ?2) WHERE app = ?1 AND app > 0 AND app_version = ?3",
 				  "iii", a->seq, version, a->active);

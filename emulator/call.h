@@ -8,9 +8,9 @@
 #include "emulator/schema.h"
 #include "emulator/store.h"
 
-#define CALL_ARGS_MAX 3
+#define CALL_ARGS_MAX  3
 #define CALL_QUERY_MAX 32
-#define ID_SIZE 37
+#define ID_SIZE        37
 
 struct route;
 
@@ -23,24 +23,24 @@ struct call {
 	struct store *store;
 	const struct route *route;
 	char account[33];
-	bool bare;                   /* under /cloudchamber: no envelope */
-	char *arg[CALL_ARGS_MAX];    /* decoded, owned */
+	bool bare;                /* under /cloudchamber: no envelope */
+	char *arg[CALL_ARGS_MAX]; /* decoded, owned */
 	struct query_item query[CALL_QUERY_MAX];
 	unsigned queries;
-	struct json_object *body;    /* owned; NULL where the route takes none */
-	int64_t now;                 /* virtual, the same throughout the call */
+	struct json_object *body; /* owned; NULL where the route takes none */
+	int64_t now;              /* virtual, the same throughout the call */
 
-	int status;                  /* of the answer; set to the route's own before the handler runs */
-	struct out *out;             /* the result is written here */
-	char next_token[32];         /* a list's next page, or "" */
-	int64_t per_page;            /* 0: the list was not paged */
+	int status;          /* of the answer; set to the route's own before the handler runs */
+	struct out *out;     /* the result is written here */
+	char next_token[32]; /* a list's next page, or "" */
+	int64_t per_page;    /* 0: the list was not paged */
 
 	struct {
 		int status;
 		int code;
-		const char *word;    /* the API's, or NULL */
+		const char *word; /* the API's, or NULL */
 		char text[512];
-		struct out details;  /* members of details, without braces */
+		struct out details; /* members of details, without braces */
 	} fail;
 };
 
@@ -61,7 +61,7 @@ const char *call_query(const struct call *c, const char *key, unsigned nth);
 int call_page(struct call *c, int64_t *ret_after, int64_t *ret_limit);
 void call_next_page(struct call *c, int64_t after);
 #define PAGE_DEFAULT 1000
-#define PAGE_MAX 1000
+#define PAGE_MAX     1000
 
 /* Checks the body against a table, closed at the top. */
 int call_check(struct call *c, const struct field *fields, unsigned how);

@@ -146,8 +146,9 @@ static void write_checks(struct out *o, struct json_object *checks)
  */
 static void write_runs(struct out *o, struct json_object *conf, int64_t cut[3])
 {
-	static const char *const first[] = { "wrangler_ssh", "authorized_keys", "ssh_public_key_ids", "secrets",
-					     "environment_variables", "labels", NULL };
+	static const char *const first[] = {
+		"wrangler_ssh", "authorized_keys", "ssh_public_key_ids", "secrets", "environment_variables", "labels", NULL
+	};
 	static const char *const second[] = { "instance_type", "vcpu", "memory", "memory_mib", NULL };
 	static const char *const disk[] = { "disk", NULL };
 	static const char *const third[] = { "command", "entrypoint", "dns", NULL };
@@ -214,8 +215,8 @@ int conf_store(struct call *c, struct json_object *given, struct conf *ret)
 		       "INSERT INTO conf(intent, user, dep, cut1, cut2, cut3, image, vcpu, mem, disk, fate, ssh, wssh, mode,"
 		       " ip4, ip6) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
 		       "sssiiisdiiiiisss", out_text(&intent), out_text(&user), out_text(&dep) + 1, cut[0], cut[1], cut[2],
-		       image ? image : "", f.size.vcpu, f.size.mem, f.size.disk, (int64_t)f.bad, (int64_t)f.ssh,
-		       (int64_t)f.wssh, mode ? mode : "public", f.ip4, f.ip6);
+		       image ? image : "", f.size.vcpu, f.size.mem, f.size.disk, (int64_t)f.bad, (int64_t)f.ssh, (int64_t)f.wssh,
+		       mode ? mode : "public", f.ip4, f.ip6);
 	f.seq = store_last_rowid(c->store);
 	if (r == 0)
 		*ret = f;
@@ -224,8 +225,8 @@ int conf_store(struct call *c, struct json_object *given, struct conf *ret)
 
 int conf_load(struct store *s, int64_t seq, struct conf *ret)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(
-		s, "SELECT vcpu, mem, disk, fate, ssh, wssh, ip4, ip6 FROM conf WHERE seq = ?1", "i", seq);
+	cleanup_query_ sqlite3_stmt *q =
+		store_query(s, "SELECT vcpu, mem, disk, fate, ssh, wssh, ip4, ip6 FROM conf WHERE seq = ?1", "i", seq);
 
 	if (!store_row(s, q))
 		return -ENOENT;

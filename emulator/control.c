@@ -124,8 +124,7 @@ static int clock_post(struct control *c)
 	}
 	pthread_mutex_lock(&c->em->lock);
 	vclock_advance(&c->em->clock, (int64_t)(seconds * 1000));
-	store_exec(c->em->store, "INSERT OR REPLACE INTO meta(key, value) VALUES('clock', ?1)", "i",
-		   vclock_now(&c->em->clock));
+	store_exec(c->em->store, "INSERT OR REPLACE INTO meta(key, value) VALUES('clock', ?1)", "i", vclock_now(&c->em->clock));
 	pthread_mutex_unlock(&c->em->lock);
 	return clock_answer(c);
 }
@@ -134,9 +133,9 @@ static int clock_post(struct control *c)
 static int state_delete(struct control *c)
 {
 	static const char *const empty[] = {
-		"DELETE FROM account",  "DELETE FROM application", "DELETE FROM version",    "DELETE FROM conf",
-		"DELETE FROM rollout",  "DELETE FROM deployment",  "DELETE FROM placement",  "DELETE FROM step",
-		"DELETE FROM job",      "DELETE FROM instance",    "DELETE FROM secret",     "DELETE FROM sshkey",
+		"DELETE FROM account",  "DELETE FROM application", "DELETE FROM version",     "DELETE FROM conf",
+		"DELETE FROM rollout",  "DELETE FROM deployment",  "DELETE FROM placement",   "DELETE FROM step",
+		"DELETE FROM job",      "DELETE FROM instance",    "DELETE FROM secret",      "DELETE FROM sshkey",
 		"DELETE FROM registry", "DELETE FROM proto",       "DELETE FROM preparation",
 	};
 	struct store *s = c->em->store;
@@ -160,14 +159,10 @@ static const struct {
 	bool body;
 	int (*handler)(struct control *c);
 } controls[] = {
-	{ "GET", "requests", false, requests_get },
-	{ "DELETE", "requests", false, requests_delete },
-	{ "GET", "faults", false, faults_get },
-	{ "POST", "faults", true, faults_post },
-	{ "DELETE", "faults", false, faults_delete },
-	{ "POST", "seed", true, seed_post },
-	{ "GET", "clock", false, clock_answer },
-	{ "POST", "clock", true, clock_post },
+	{ "GET", "requests", false, requests_get },   { "DELETE", "requests", false, requests_delete },
+	{ "GET", "faults", false, faults_get },       { "POST", "faults", true, faults_post },
+	{ "DELETE", "faults", false, faults_delete }, { "POST", "seed", true, seed_post },
+	{ "GET", "clock", false, clock_answer },      { "POST", "clock", true, clock_post },
 	{ "DELETE", "state", false, state_delete },
 };
 
@@ -181,8 +176,7 @@ static int run(struct control *c, const char *path)
 		if (controls[i].body) {
 			c->body = json_tokener_parse_verbose(c->ex->body ? c->ex->body : "", &e);
 			if (!c->body) {
-				snprintf(c->text, sizeof(c->text), "the body is not valid JSON: %s",
-					 json_tokener_error_desc(e));
+				snprintf(c->text, sizeof(c->text), "the body is not valid JSON: %s", json_tokener_error_desc(e));
 				return -EINVAL;
 			}
 		}

@@ -4,13 +4,37 @@
 #include "emulator/route.h"
 #include "emulator/world.h"
 
-enum { D_ID, D_ACCOUNT, D_APP_VERSION, D_VERSION, D_LOCATION, D_CREATED, P_ID, P_VERSION, P_CREATED, P_STOP, P_FATE,
-       P_SSH, P_IP4, P_IP6, C_DEP, C_CUT1, C_CUT2, C_CUT3, C_IMAGE, C_MODE, A_ID, A_JOBS, A_POLICY, D_SEQ };
+enum {
+	D_ID,
+	D_ACCOUNT,
+	D_APP_VERSION,
+	D_VERSION,
+	D_LOCATION,
+	D_CREATED,
+	P_ID,
+	P_VERSION,
+	P_CREATED,
+	P_STOP,
+	P_FATE,
+	P_SSH,
+	P_IP4,
+	P_IP6,
+	C_DEP,
+	C_CUT1,
+	C_CUT2,
+	C_CUT3,
+	C_IMAGE,
+	C_MODE,
+	A_ID,
+	A_JOBS,
+	A_POLICY,
+	D_SEQ
+};
 
-#define VIEW                                                                                                  \
-	"SELECT d.id, d.account, d.app_version, d.version, d.location, d.created, p.id, p.version, p.created," \
-	" p.stop, p.fate, p.ssh, p.ip4, p.ip6, c.dep, c.cut1, c.cut2, c.cut3, c.image, c.mode, a.id, a.jobs,"   \
-	" a.policy, d.seq FROM deployment d JOIN conf c ON c.seq = d.conf"                                      \
+#define VIEW                                                                                                                     \
+	"SELECT d.id, d.account, d.app_version, d.version, d.location, d.created, p.id, p.version, p.created,"                   \
+	" p.stop, p.fate, p.ssh, p.ip4, p.ip6, c.dep, c.cut1, c.cut2, c.cut3, c.image, c.mode, a.id, a.jobs,"                    \
+	" a.policy, d.seq FROM deployment d JOIN conf c ON c.seq = d.conf"                                                       \
 	" LEFT JOIN placement p ON p.seq = d.placement LEFT JOIN application a ON a.seq = d.app "
 
 static void write_location(struct out *o, const char *name)
@@ -111,8 +135,8 @@ int dep_answer(struct call *c, const char *id)
 
 int dep_get(struct call *c)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(c->store, VIEW "WHERE d.id = ?1 AND d.account = ?2", "ss",
-						     c->arg[0], c->account);
+	cleanup_query_ sqlite3_stmt *q =
+		store_query(c->store, VIEW "WHERE d.id = ?1 AND d.account = ?2", "ss", c->arg[0], c->account);
 
 	if (!store_row(c->store, q))
 		return call_not_found(c, "Deployment");
@@ -211,8 +235,7 @@ int dep_list(struct call *c)
 {
 	const char *image = call_query(c, "image", 0);
 	cleanup_free_ char *longer = image ? image_long(c->account, image) : NULL;
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(c->store, VIEW "WHERE d.account = ?1 ORDER BY d.seq", "s", c->account);
+	cleanup_query_ sqlite3_stmt *q = store_query(c->store, VIEW "WHERE d.account = ?1 ORDER BY d.seq", "s", c->account);
 
 	out_open(c->out, '[');
 	while (store_row(c->store, q))

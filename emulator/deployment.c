@@ -11,11 +11,11 @@ struct dep {
 
 static int dep_load(struct call *c, const char *id, struct dep *ret)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(
-		c->store,
-		"SELECT seq, app, app_version, version, conf, created, location FROM deployment"
-		" WHERE id = ?1 AND account = ?2",
-		"ss", id, c->account);
+	cleanup_query_ sqlite3_stmt *q =
+		store_query(c->store,
+			    "SELECT seq, app, app_version, version, conf, created, location FROM deployment"
+			    " WHERE id = ?1 AND account = ?2",
+			    "ss", id, c->account);
 
 	if (!store_row(c->store, q))
 		return call_not_found(c, "Deployment");
@@ -24,8 +24,8 @@ static int dep_load(struct call *c, const char *id, struct dep *ret)
 	return 0;
 }
 
-int dep_insert(struct call *c, const struct app *a, int64_t app_version, const struct conf *conf,
-	       const char *location, int64_t at, char ret_id[ID_SIZE])
+int dep_insert(struct call *c, const struct app *a, int64_t app_version, const struct conf *conf, const char *location,
+	       int64_t at, char ret_id[ID_SIZE])
 {
 	const char *account = a ? a->account : c->account;
 	int64_t seq;
@@ -43,11 +43,10 @@ int dep_insert(struct call *c, const struct app *a, int64_t app_version, const s
 	return r < 0 ? r : account_use(c->store, account, &conf->size, 1);
 }
 
-int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct conf *conf, const char *location,
-	       bool restart, int64_t at)
+int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct conf *conf, const char *location, bool restart,
+	       int64_t at)
 {
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(s, "SELECT account, conf, version FROM deployment WHERE seq = ?1", "i", seq);
+	cleanup_query_ sqlite3_stmt *q = store_query(s, "SELECT account, conf, version FROM deployment WHERE seq = ?1", "i", seq);
 	char account[33];
 	struct conf old;
 	int64_t version;
@@ -57,8 +56,7 @@ int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct c
 		return -EIO;
 	snprintf(account, sizeof(account), "%s", col_text(q, 0));
 	version = col_int(q, 2);
-	r = store_exec(s,
-		       "UPDATE deployment SET app_version = ?2, conf = ?3, location = coalesce(?4, location) WHERE seq = ?1",
+	r = store_exec(s, "UPDATE deployment SET app_version = ?2, conf = ?3, location = coalesce(?4, location) WHERE seq = ?1",
 		       "iiis", seq, app_version, conf->seq, location);
 	if (r == 0 && restart)
 		r = placement_make(s, seq, version + 1, conf, at);
@@ -69,8 +67,7 @@ int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct c
 
 int dep_remove(struct store *s, int64_t seq)
 {
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(s, "SELECT account, conf, app FROM deployment WHERE seq = ?1", "i", seq);
+	cleanup_query_ sqlite3_stmt *q = store_query(s, "SELECT account, conf, app FROM deployment WHERE seq = ?1", "i", seq);
 	struct conf conf;
 	int r;
 

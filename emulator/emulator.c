@@ -57,8 +57,7 @@ int emulator_open(struct emulator *em, char *text, size_t size)
 void emulator_close(struct emulator *em)
 {
 	if (em->store)
-		store_exec(em->store, "INSERT OR REPLACE INTO meta(key, value) VALUES('clock', ?1)", "i",
-			   vclock_now(&em->clock));
+		store_exec(em->store, "INSERT OR REPLACE INTO meta(key, value) VALUES('clock', ?1)", "i", vclock_now(&em->clock));
 	em->store = store_close(em->store);
 	em->log = reqlog_free(em->log);
 	em->faults = faults_free(em->faults);

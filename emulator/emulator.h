@@ -9,16 +9,16 @@ struct faults;
 struct rate;
 
 struct options {
-	char address[64];       /* numeric address to listen on */
-	unsigned port;          /* 0: any free one */
-	const char *db;         /* NULL: in memory */
+	char address[64]; /* numeric address to listen on */
+	unsigned port;    /* 0: any free one */
+	const char *db;   /* NULL: in memory */
 	const char *token;
-	char *seed;             /* JSON text or "sample"; NULL: none; owned */
+	char *seed; /* JSON text or "sample"; NULL: none; owned */
 	int64_t latency_ms;
 	double time_scale;
-	int64_t rate_count;     /* 0: no rate limit */
+	int64_t rate_count; /* 0: no rate limit */
 	int64_t rate_seconds;
-	bool patch_merge;       /* nested objects of a PATCH are merged, not replaced */
+	bool patch_merge; /* nested objects of a PATCH are merged, not replaced */
 	const char *tls_cert, *tls_key;
 };
 
@@ -28,22 +28,22 @@ struct options {
  */
 struct vclock {
 	double scale;
-	int64_t base;    /* virtual, at mono */
-	int64_t mono;    /* CLOCK_MONOTONIC in ms */
+	int64_t base; /* virtual, at mono */
+	int64_t mono; /* CLOCK_MONOTONIC in ms */
 };
 void vclock_start(struct vclock *c, double scale, int64_t not_before);
 int64_t vclock_now(const struct vclock *c);
 void vclock_advance(struct vclock *c, int64_t ms);
 
 struct emulator {
-	struct options options;   /* constant once it runs */
-	struct store *store;      /* lock */
-	struct vclock clock;      /* lock */
-	struct reqlog *log;       /* its own lock */
-	struct faults *faults;    /* its own lock */
-	struct rate *rate;        /* its own lock */
-	pthread_mutex_t lock;     /* over state; never held while waiting for a peer or a delay */
-	_Atomic bool stopping;    /* waits for a peer or a delay end when it is set */
+	struct options options; /* constant once it runs */
+	struct store *store;    /* lock */
+	struct vclock clock;    /* lock */
+	struct reqlog *log;     /* its own lock */
+	struct faults *faults;  /* its own lock */
+	struct rate *rate;      /* its own lock */
+	pthread_mutex_t lock;   /* over state; never held while waiting for a peer or a delay */
+	_Atomic bool stopping;  /* waits for a peer or a delay end when it is set */
 };
 
 int emulator_open(struct emulator *em, char *text, size_t size);
@@ -52,7 +52,7 @@ void emulator_close(struct emulator *em);
 /* 0, 1: done already (--help, --version), or -EINVAL after a line on stderr. */
 int emulator_options(struct options *o, int argc, char **argv);
 
-#define EMULATOR_SAMPLE_ACCOUNT "0123456789abcdef0123456789abcdef"
-#define EMULATOR_PATH_MAX 8192
-#define EMULATOR_BODY_MAX ((size_t)4 << 20)
+#define EMULATOR_SAMPLE_ACCOUNT  "0123456789abcdef0123456789abcdef"
+#define EMULATOR_PATH_MAX        8192
+#define EMULATOR_BODY_MAX        ((size_t)4 << 20)
 #define EMULATOR_CONNECTIONS_MAX 2048

@@ -12,26 +12,26 @@
 struct exchange {
 	/* in; owned by the server */
 	const char *method;
-	const char *path;           /* as it came, undecoded, without the query */
-	const char *query;          /* as it came, or "" */
-	const char *authorization;  /* headers; NULL where absent */
+	const char *path;          /* as it came, undecoded, without the query */
+	const char *query;         /* as it came, or "" */
+	const char *authorization; /* headers; NULL where absent */
 	const char *auth_email, *auth_key;
-	const char *body;           /* body_len bytes and a NUL */
+	const char *body; /* body_len bytes and a NUL */
 	size_t body_len;
 	bool body_too_large;
 
 	/* out */
 	int status;
-	const char *type;           /* of the content */
+	const char *type; /* of the content */
 	struct out answer;
-	char ray[32];               /* cf-ray, and the request id of errors */
-	char ratelimit[64];         /* headers; "" where there are none */
+	char ray[32];       /* cf-ray, and the request id of errors */
+	char ratelimit[64]; /* headers; "" where there are none */
 	char ratelimit_policy[64];
-	int64_t retry_after;        /* seconds; -1: no header */
-	int64_t delay_ms;           /* before the answer goes out */
-	bool close;                 /* end the connection instead of answering */
-	int64_t truncate;           /* the connection ends after so many bytes of the body; or DELIVER_WHOLE */
-	int64_t stall;              /* nothing more comes after so many bytes (-1: no answer at all) */
+	int64_t retry_after; /* seconds; -1: no header */
+	int64_t delay_ms;    /* before the answer goes out */
+	bool close;          /* end the connection instead of answering */
+	int64_t truncate;    /* the connection ends after so many bytes of the body; or DELIVER_WHOLE */
+	int64_t stall;       /* nothing more comes after so many bytes (-1: no answer at all) */
 };
 
 /* Answers an exchange. Takes the emulator's locks itself; called from any thread. */

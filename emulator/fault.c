@@ -13,20 +13,18 @@ struct faults {
 };
 
 static const char *const closes[] = { "before", "after", NULL };
-static const struct field fields_fault[] = {
-	{ .name = "method", .type = FT_STRING },
-	{ .name = "path", .type = FT_STRING },
-	{ .name = "times", .type = FT_INT, .min = 0, .max = 1e9 },
-	{ .name = "skip", .type = FT_INT, .min = 0, .max = 1e9 },
-	{ .name = "status", .type = FT_INT, .min = 200, .max = 599 },
-	{ .name = "body", .type = FT_ANY },
-	{ .name = "retry_after", .type = FT_INT, .min = 0, .max = 86400 },
-	{ .name = "latency_ms", .type = FT_INT, .min = 0, .max = 3600000 },
-	{ .name = "close", .type = FT_STRING, .words = closes },
-	{ .name = "truncate", .type = FT_INT, .min = 0, .max = 1e9 },
-	{ .name = "stall", .type = FT_ANY },
-	{ .name = NULL }
-};
+static const struct field fields_fault[] = { { .name = "method", .type = FT_STRING },
+					     { .name = "path", .type = FT_STRING },
+					     { .name = "times", .type = FT_INT, .min = 0, .max = 1e9 },
+					     { .name = "skip", .type = FT_INT, .min = 0, .max = 1e9 },
+					     { .name = "status", .type = FT_INT, .min = 200, .max = 599 },
+					     { .name = "body", .type = FT_ANY },
+					     { .name = "retry_after", .type = FT_INT, .min = 0, .max = 86400 },
+					     { .name = "latency_ms", .type = FT_INT, .min = 0, .max = 3600000 },
+					     { .name = "close", .type = FT_STRING, .words = closes },
+					     { .name = "truncate", .type = FT_INT, .min = 0, .max = 1e9 },
+					     { .name = "stall", .type = FT_ANY },
+					     { .name = NULL } };
 
 struct faults *faults_new(void)
 {
@@ -93,9 +91,9 @@ static struct fault *fault_read(struct json_object *spec)
 		f->close = strcmp(close, "before") == 0 ? FAULT_CLOSE_BEFORE : FAULT_CLOSE_AFTER;
 	if (!body)
 		return f;
-	text = json_object_is_type(body, json_type_string)
-		       ? json_object_get_string(body)
-		       : json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	text = json_object_is_type(body, json_type_string) ?
+		       json_object_get_string(body) :
+		       json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 	f->body = strdup(text);
 	return f->body ? f : fault_free(f);
 }

@@ -8,16 +8,16 @@
 enum fault_close { FAULT_OPEN, FAULT_CLOSE_BEFORE, FAULT_CLOSE_AFTER };
 
 struct fault {
-	char method[16];      /* "": any */
-	char path[512];       /* glob; "": any */
-	int64_t times;        /* how many are left; -1: no end */
-	int64_t skip;         /* matches that pass first */
-	int status;           /* 0: none */
-	char *body;           /* NULL: none; owned */
-	int64_t retry_after;  /* -1: none */
+	char method[16];     /* "": any */
+	char path[512];      /* glob; "": any */
+	int64_t times;       /* how many are left; -1: no end */
+	int64_t skip;        /* matches that pass first */
+	int status;          /* 0: none */
+	char *body;          /* NULL: none; owned */
+	int64_t retry_after; /* -1: none */
 	int64_t latency_ms;
 	enum fault_close close;
-	int64_t truncate;     /* as in struct exchange */
+	int64_t truncate; /* as in struct exchange */
 	int64_t stall;
 	int64_t used;
 	struct fault *next;

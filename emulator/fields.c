@@ -1,6 +1,9 @@
 /* The tables of the request bodies, field for field as in the contract. */
 #include "emulator/schema.h"
 
+/* Tables: a row to a line, and nothing moved about. */
+/* clang-format off */
+
 #define STR(name_) { .name = (name_), .type = FT_STRING }
 #define STRS(name_) { .name = (name_), .type = FT_STRING, .flags = FF_ARRAY }
 #define NEED_STR(name_) { .name = (name_), .type = FT_STRING, .flags = FF_REQUIRED | FF_NONEMPTY }

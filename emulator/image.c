@@ -5,7 +5,7 @@
 #include "emulator/route.h"
 #include "emulator/world.h"
 
-#define MANAGED "registry.cloudflare.com"
+#define MANAGED           "registry.cloudflare.com"
 #define PREPARED_AFTER_MS 3000
 
 /* Where the host ends ("docker.io/…"), or NULL where the reference has none. */

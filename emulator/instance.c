@@ -8,7 +8,7 @@
 
 /* One instance of either kind, ready to be written. */
 struct instance {
-	int64_t order;            /* in the list: a page token */
+	int64_t order; /* in the list: a page token */
 	char id[65], name[128];
 	char location[32];
 	const char *state;
@@ -56,8 +56,8 @@ static void of_deployment(sqlite3_stmt *q, int64_t now, struct instance *ret)
 }
 
 #define DURABLE "SELECT seq, id, name, location, created, stopped FROM instance "
-#define DEPLOYED                                                                           \
-	"SELECT d.seq, d.id, '', d.location, p.created, p.stop, p.fate, p.ssh FROM deployment d" \
+#define DEPLOYED                                                                                                                 \
+	"SELECT d.seq, d.id, '', d.location, p.created, p.stop, p.fate, p.ssh FROM deployment d"                                 \
 	" LEFT JOIN placement p ON p.seq = d.placement "
 
 static void write_instance(struct call *c, const struct app *a, const struct instance *i)
@@ -184,8 +184,7 @@ int instance_get(struct call *c)
 	return 0;
 }
 
-int instance_insert(struct call *c, int64_t app, const char *name, const char *location, int64_t created,
-		    int64_t stopped)
+int instance_insert(struct call *c, int64_t app, const char *name, const char *location, int64_t created, int64_t stopped)
 {
 	char id[65];
 
@@ -197,11 +196,10 @@ int instance_insert(struct call *c, int64_t app, const char *name, const char *l
 
 void instance_count(struct store *s, int64_t app, int64_t now, int64_t *ret_running, int64_t *ret_starting)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(
-		s,
-		"SELECT sum(?2 - created >= ?3), sum(?2 - created < ?3) FROM instance"
-		" WHERE app = ?1 AND (stopped = 0 OR stopped > ?2)",
-		"iii", app, now, (int64_t)RUNNING_AFTER_MS);
+	cleanup_query_ sqlite3_stmt *q = store_query(s,
+						     "SELECT sum(?2 - created >= ?3), sum(?2 - created < ?3) FROM instance"
+						     " WHERE app = ?1 AND (stopped = 0 OR stopped > ?2)",
+						     "iii", app, now, (int64_t)RUNNING_AFTER_MS);
 
 	if (store_row(s, q)) {
 		*ret_running = col_int(q, 0);
@@ -212,12 +210,13 @@ void instance_count(struct store *s, int64_t app, int64_t now, int64_t *ret_runn
 /* The configuration behind an instance id of either kind, or 0. */
 static int64_t conf_of(struct call *c)
 {
-	int64_t conf = store_int(c->store, 0, "SELECT conf FROM deployment WHERE id = ?1 AND account = ?2", "ss", c->arg[0],
-				 c->account);
+	int64_t conf =
+		store_int(c->store, 0, "SELECT conf FROM deployment WHERE id = ?1 AND account = ?2", "ss", c->arg[0], c->account);
 
-	return conf ? conf
-		    : store_int(c->store, 0,
-				"SELECT a.conf FROM instance i JOIN application a ON a.seq = i.app WHERE i.id = ?1 AND a.account = ?2",
+	return conf ? conf :
+		      store_int(c->store, 0,
+				"SELECT a.conf FROM instance i JOIN application a ON a.seq = i.app WHERE i.id = ?1 AND a.account "
+				"= ?2",
 				"ss", c->arg[0], c->account);
 }
 
@@ -249,10 +248,11 @@ int dash_apps(struct call *c)
 
 	if (r < 0)
 		return r;
-	q = store_query(c->store,
-			"SELECT a.seq, a.id, a.created, a.updated, a.name, a.version, a.instances, c.image, a.durable"
-			" FROM application a LEFT JOIN conf c ON c.seq = a.conf WHERE a.account = ?1 AND a.seq > ?2 ORDER BY a.seq",
-			"si", c->account, after);
+	q = store_query(
+		c->store,
+		"SELECT a.seq, a.id, a.created, a.updated, a.name, a.version, a.instances, c.image, a.durable"
+		" FROM application a LEFT JOIN conf c ON c.seq = a.conf WHERE a.account = ?1 AND a.seq > ?2 ORDER BY a.seq",
+		"si", c->account, after);
 	out_open(o, '[');
 	while (store_row(c->store, q)) {
 		if (n++ == limit) {
@@ -331,7 +331,8 @@ int dash_instances(struct call *c)
 	dash_deployments(c, &a, after, limit);
 	out_raws(o, "]");
 	if (a.durable) {
-		q = store_query(c->store, DURABLE "WHERE app = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3", "iii", a.seq, after, limit);
+		q = store_query(c->store, DURABLE "WHERE app = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3", "iii", a.seq, after,
+				limit);
 		out_key(o, "durable_objects");
 		out_open(o, '[');
 		while (store_row(c->store, q)) {

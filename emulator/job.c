@@ -7,8 +7,8 @@
 
 /* Milliseconds from a job's creation. */
 #define SCHEDULED_AFTER_MS 500
-#define PLACED_AFTER_MS 1000
-#define RUNS_SECONDS 20 /* unless its command says "sleep N" */
+#define PLACED_AFTER_MS    1000
+#define RUNS_SECONDS       20 /* unless its command says "sleep N" */
 
 struct job {
 	int64_t created, terminated, runs; /* terminated: 0, or when it was asked to stop */
@@ -160,8 +160,8 @@ static void render(const char *id, const struct app *a, int64_t now, struct json
 	size_format_memory(size->mem, text, sizeof(text));
 	out_kstr(tail, "memory", text);
 	out_kint(tail, "memory_mib", size->mem);
-	out_rawf(tail, ",\"disk\":{\"size\":\"%lldMB\",\"size_mb\":%lld},\"disk_mb\":{\"size_mb\":%lld}",
-		 (long long)size->disk, (long long)size->disk, (long long)size->disk);
+	out_rawf(tail, ",\"disk\":{\"size\":\"%lldMB\",\"size_mb\":%lld},\"disk_mb\":{\"size_mb\":%lld}", (long long)size->disk,
+		 (long long)size->disk, (long long)size->disk);
 	write_member(tail, doc, "environment_variables", true);
 	/* The values never come out again. */
 	out_key(tail, "secrets");
@@ -233,9 +233,9 @@ int job_create(struct call *c)
 	render(id, &a, c->now, c->body, image, &size, &head, &tail);
 	if (head.error || tail.error)
 		return -ENOMEM;
-	r = store_exec(c->store,
-		       "INSERT INTO job(id, app, created, head, tail, runs, fate) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)", "siissii",
-		       id, a.seq, c->now, out_text(&head), out_text(&tail), runs_ms(c->body), (int64_t)!image_good(image));
+	r = store_exec(c->store, "INSERT INTO job(id, app, created, head, tail, runs, fate) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+		       "siissii", id, a.seq, c->now, out_text(&head), out_text(&tail), runs_ms(c->body),
+		       (int64_t)!image_good(image));
 	return r < 0 ? r : answer(c, a.seq, id);
 }
 

@@ -9,8 +9,7 @@ static void announce(const struct options *o, unsigned port)
 {
 	bool six = strchr(o->address, ':') != NULL;
 
-	printf("%s://%s%s%s:%u/client/v4\n", o->tls_cert ? "https" : "http", six ? "[" : "", o->address,
-	       six ? "]" : "", port);
+	printf("%s://%s%s%s:%u/client/v4\n", o->tls_cert ? "https" : "http", six ? "[" : "", o->address, six ? "]" : "", port);
 	fflush(stdout);
 }
 

@@ -21,16 +21,34 @@ static const char usage[] =
 	"  --tls-key FILE         and its key\n"
 	"  --help, --version\n";
 
-enum { OPT_LISTEN = 256, OPT_DB, OPT_TOKEN, OPT_SEED, OPT_LATENCY, OPT_SCALE, OPT_RATE, OPT_PATCH, OPT_CERT,
-       OPT_KEY, OPT_HELP, OPT_VERSION };
+enum {
+	OPT_LISTEN = 256,
+	OPT_DB,
+	OPT_TOKEN,
+	OPT_SEED,
+	OPT_LATENCY,
+	OPT_SCALE,
+	OPT_RATE,
+	OPT_PATCH,
+	OPT_CERT,
+	OPT_KEY,
+	OPT_HELP,
+	OPT_VERSION
+};
 
 static const struct option longs[] = {
-	{ "listen", required_argument, NULL, OPT_LISTEN }, { "db", required_argument, NULL, OPT_DB },
-	{ "token", required_argument, NULL, OPT_TOKEN },   { "seed", required_argument, NULL, OPT_SEED },
-	{ "latency", required_argument, NULL, OPT_LATENCY }, { "time-scale", required_argument, NULL, OPT_SCALE },
-	{ "rate", required_argument, NULL, OPT_RATE },     { "patch", required_argument, NULL, OPT_PATCH },
-	{ "tls-cert", required_argument, NULL, OPT_CERT }, { "tls-key", required_argument, NULL, OPT_KEY },
-	{ "help", no_argument, NULL, OPT_HELP },           { "version", no_argument, NULL, OPT_VERSION },
+	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "db", required_argument, NULL, OPT_DB },
+	{ "token", required_argument, NULL, OPT_TOKEN },
+	{ "seed", required_argument, NULL, OPT_SEED },
+	{ "latency", required_argument, NULL, OPT_LATENCY },
+	{ "time-scale", required_argument, NULL, OPT_SCALE },
+	{ "rate", required_argument, NULL, OPT_RATE },
+	{ "patch", required_argument, NULL, OPT_PATCH },
+	{ "tls-cert", required_argument, NULL, OPT_CERT },
+	{ "tls-key", required_argument, NULL, OPT_KEY },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -75,8 +93,7 @@ static int parse_rate(struct options *o, const char *value)
 	if (!slash || (size_t)(slash - value) >= sizeof(count))
 		return complain("--rate", value, "expected N/SECONDS");
 	snprintf(count, sizeof(count), "%.*s", (int)(slash - value), value);
-	if (parse_int64(count, 0, 1000000000, &o->rate_count) < 0 ||
-	    parse_int64(slash + 1, 1, 86400, &o->rate_seconds) < 0)
+	if (parse_int64(count, 0, 1000000000, &o->rate_count) < 0 || parse_int64(slash + 1, 1, 86400, &o->rate_seconds) < 0)
 		return complain("--rate", value, "expected N/SECONDS");
 	return 0;
 }
@@ -99,13 +116,13 @@ static int parse_one(struct options *o, int option, const char *value)
 		o->seed = strdup(value);
 		return o->seed ? 0 : -ENOMEM;
 	case OPT_LATENCY:
-		return parse_int64(value, 0, 3600000, &o->latency_ms) < 0
-			       ? complain("--latency", value, "expected milliseconds")
-			       : 0;
+		return parse_int64(value, 0, 3600000, &o->latency_ms) < 0 ?
+			       complain("--latency", value, "expected milliseconds") :
+			       0;
 	case OPT_SCALE:
-		return parse_double(value, 0, 1e6, &o->time_scale) < 0
-			       ? complain("--time-scale", value, "expected a number from 0 to 1000000")
-			       : 0;
+		return parse_double(value, 0, 1e6, &o->time_scale) < 0 ?
+			       complain("--time-scale", value, "expected a number from 0 to 1000000") :
+			       0;
 	case OPT_RATE:
 		return parse_rate(o, value);
 	case OPT_PATCH:
@@ -127,8 +144,9 @@ int emulator_options(struct options *o, int argc, char **argv)
 {
 	int opt, r;
 
-	*o = (struct options){ .address = "127.0.0.1", .token = "emulator", .time_scale = 1, .rate_count = 1200,
-			       .rate_seconds = 300 };
+	*o = (struct options){
+		.address = "127.0.0.1", .token = "emulator", .time_scale = 1, .rate_count = 1200, .rate_seconds = 300
+	};
 	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (opt == OPT_HELP || opt == 'h') {
 			fputs(usage, stdout);

@@ -14,7 +14,10 @@ struct out {
 	int error; /* 0, or the first failure as -errno */
 };
 
-#define OUT_INIT { { NULL, 0, 0, OUT_MAX }, 0 }
+#define OUT_INIT                                                                                                                 \
+	{                                                                                                                        \
+		{ NULL, 0, 0, OUT_MAX }, 0                                                                                       \
+	}
 
 void out_raw(struct out *o, const char *text, size_t len);
 void out_raws(struct out *o, const char *text);

@@ -12,7 +12,7 @@
 #include "emulator/settle.h"
 
 #define JSON_DEPTH_MAX 32
-#define BASE_PATH "/client/v4"
+#define BASE_PATH      "/client/v4"
 
 /* Splits the query string into c->query; what is past the bound is dropped. */
 static int read_query(struct call *c, const char *query)
@@ -175,8 +175,7 @@ static int serve(struct call *c, const struct exchange *ex, int found)
 	if (r < 0)
 		return r;
 	if (found == -ENOENT) {
-		r = call_fail(c, 404, NULL, "Could not route to %.200s, perhaps your object identifier is invalid?",
-			      ex->path);
+		r = call_fail(c, 404, NULL, "Could not route to %.200s, perhaps your object identifier is invalid?", ex->path);
 		c->fail.code = 7003;
 		return r;
 	}

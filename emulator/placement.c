@@ -5,8 +5,8 @@
 #include "emulator/route.h"
 #include "emulator/world.h"
 
-void placement_write(struct out *o, const char *id, const char *deployment, int64_t version,
-		     const struct placement *p, bool events, int64_t now)
+void placement_write(struct out *o, const char *id, const char *deployment, int64_t version, const struct placement *p,
+		     bool events, int64_t now)
 {
 	struct event e[EVENTS_MAX];
 	unsigned n = timeline(p, now, e);
@@ -46,16 +46,14 @@ static void addresses(const struct conf *conf, int64_t n, char ip4[20], char ip6
 		snprintf(ip6, 48, "2001:db8::%x:%x", (unsigned)(n >> 16) & 0xffff, (unsigned)n & 0xffff);
 }
 
-int placement_make(struct store *s, int64_t deployment, int64_t version,
-		   const struct conf *conf, int64_t at)
+int placement_make(struct store *s, int64_t deployment, int64_t version, const struct conf *conf, int64_t at)
 {
 	char id[ID_SIZE], ip4[20], ip6[48];
 	int64_t seq;
 	int r;
 
 	id_make(id);
-	r = store_exec(s,
-		       "UPDATE placement SET stop = ?2, ip4 = '', ip6 = '' WHERE deployment = ?1 AND stop = 0", "ii",
+	r = store_exec(s, "UPDATE placement SET stop = ?2, ip4 = '', ip6 = '' WHERE deployment = ?1 AND stop = 0", "ii",
 		       deployment, at);
 	if (r == 0)
 		r = store_exec(s,
@@ -70,8 +68,8 @@ int placement_make(struct store *s, int64_t deployment, int64_t version,
 		r = store_exec(s, "UPDATE placement SET ip4 = ?2, ip6 = ?3 WHERE seq = ?1", "iss", seq, ip4, ip6);
 	if (r < 0)
 		return r;
-	return store_exec(s, "UPDATE deployment SET placement = ?2, placed = ?3, fate = ?4, version = ?5 WHERE seq = ?1",
-			  "iiiii", deployment, seq, at, (int64_t)conf->bad, version);
+	return store_exec(s, "UPDATE deployment SET placement = ?2, placed = ?3, fate = ?4, version = ?5 WHERE seq = ?1", "iiiii",
+			  deployment, seq, at, (int64_t)conf->bad, version);
 }
 
 #define PLACEMENT_COLUMNS "p.id, d.id, p.version, p.created, p.stop, p.fate, p.ssh"
@@ -89,8 +87,7 @@ int placement_list(struct call *c)
 {
 	cleanup_query_ sqlite3_stmt *q = NULL;
 
-	if (!store_int(c->store, 0, "SELECT 1 FROM deployment WHERE id = ?1 AND account = ?2", "ss", c->arg[0],
-		       c->account))
+	if (!store_int(c->store, 0, "SELECT 1 FROM deployment WHERE id = ?1 AND account = ?2", "ss", c->arg[0], c->account))
 		return call_not_found(c, "Deployment");
 	q = store_query(c->store,
 			"SELECT " PLACEMENT_COLUMNS " FROM deployment d JOIN placement p ON p.deployment = d.seq"
@@ -105,11 +102,11 @@ int placement_list(struct call *c)
 
 int placement_get(struct call *c)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(
-		c->store,
-		"SELECT " PLACEMENT_COLUMNS " FROM placement p JOIN deployment d ON d.seq = p.deployment"
-		" WHERE p.id = ?1 AND d.account = ?2",
-		"ss", c->arg[0], c->account);
+	cleanup_query_ sqlite3_stmt *q =
+		store_query(c->store,
+			    "SELECT " PLACEMENT_COLUMNS " FROM placement p JOIN deployment d ON d.seq = p.deployment"
+			    " WHERE p.id = ?1 AND d.account = ?2",
+			    "ss", c->arg[0], c->account);
 
 	if (!store_row(c->store, q))
 		return call_not_found(c, "Placement");

@@ -100,8 +100,8 @@ bool rate_take(struct rate *r, const char *account, struct exchange *ex)
 	left = r->count - w->used;
 	reset = (w->start + r->seconds * MSEC_PER_SEC - now + MSEC_PER_SEC - 1) / MSEC_PER_SEC;
 	snprintf(ex->ratelimit, sizeof(ex->ratelimit), "\"default\";r=%" PRId64 ";t=%" PRId64, left, reset);
-	snprintf(ex->ratelimit_policy, sizeof(ex->ratelimit_policy), "\"default\";q=%" PRId64 ";w=%" PRId64,
-		 r->count, r->seconds);
+	snprintf(ex->ratelimit_policy, sizeof(ex->ratelimit_policy), "\"default\";q=%" PRId64 ";w=%" PRId64, r->count,
+		 r->seconds);
 	if (over)
 		ex->retry_after = reset;
 	return over;

@@ -6,9 +6,9 @@
 #include "emulator/route.h"
 #include "emulator/world.h"
 
-#define MANAGED "registry.cloudflare.com"
+#define MANAGED       "registry.cloudflare.com"
 #define MANAGED_SINCE 1735689600000 /* 2025-01-01 */
-#define DOMAIN_MAX 253
+#define DOMAIN_MAX    253
 
 static bool ends_with(const char *s, const char *end)
 {

@@ -7,24 +7,24 @@
 
 struct entry {
 	uint64_t number;
-	int64_t wall_ms;   /* of its arrival */
-	int64_t start;     /* monotonic */
-	int64_t took_ms;   /* -1: not answered yet */
+	int64_t wall_ms; /* of its arrival */
+	int64_t start;   /* monotonic */
+	int64_t took_ms; /* -1: not answered yet */
 	int status;
 	bool faulted;
 	char method[12];
 	char account[33];
-	char *path;        /* owned; path, query and url in one piece of memory */
+	char *path; /* owned; path, query and url in one piece of memory */
 	const char *query, *url;
-	char *body;        /* owned */
+	char *body; /* owned */
 	size_t bytes;
 };
 
 struct reqlog {
 	pthread_mutex_t lock;
-	struct entry *ring;  /* lock; entry n is at n % REQLOG_MAX */
+	struct entry *ring;   /* lock; entry n is at n % REQLOG_MAX */
 	uint64_t first, next; /* lock; numbers: those kept are first <= n < next */
-	size_t bytes;        /* lock; of texts */
+	size_t bytes;         /* lock; of texts */
 };
 
 struct reqlog *reqlog_new(void)

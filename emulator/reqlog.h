@@ -6,9 +6,9 @@
 
 #include "emulator/exchange.h"
 
-#define REQLOG_MAX 200000
+#define REQLOG_MAX       200000
 #define REQLOG_BYTES_MAX ((size_t)256 << 20)
-#define REQLOG_BODY_MAX ((size_t)64 << 10)
+#define REQLOG_BODY_MAX  ((size_t)64 << 10)
 
 struct reqlog *reqlog_new(void);
 struct reqlog *reqlog_free(struct reqlog *l);

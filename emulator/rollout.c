@@ -7,8 +7,8 @@
 #include "emulator/settle.h"
 #include "emulator/world.h"
 
-#define START_MS 1000 /* from pending to the first step, when it goes by itself */
-#define STEP_MS 10000 /* how long a step takes */
+#define START_MS  1000  /* from pending to the first step, when it goes by itself */
+#define STEP_MS   10000 /* how long a step takes */
 #define STEPS_MAX 100
 
 struct rollout {
@@ -26,8 +26,18 @@ static int load_seq(struct store *s, int64_t seq, struct rollout *ret)
 
 	if (!store_row(s, q))
 		return -ENOENT;
-	*ret = (struct rollout){ seq,           col_int(q, 0), col_int(q, 1), col_int(q, 2),
-				 col_int(q, 3), col_int(q, 4), col_int(q, 5), col_int(q, 6), "", "", "", "" };
+	*ret = (struct rollout){ seq,
+				 col_int(q, 0),
+				 col_int(q, 1),
+				 col_int(q, 2),
+				 col_int(q, 3),
+				 col_int(q, 4),
+				 col_int(q, 5),
+				 col_int(q, 6),
+				 "",
+				 "",
+				 "",
+				 "" };
 	snprintf(ret->id, sizeof(ret->id), "%s", col_text(q, 7));
 	snprintf(ret->kind, sizeof(ret->kind), "%s", col_text(q, 8));
 	snprintf(ret->status, sizeof(ret->status), "%s", col_text(q, 9));
@@ -54,8 +64,8 @@ static int set_status(struct call *c, const struct rollout *r, const char *statu
 {
 	if (due)
 		settle_soon(due);
-	return store_exec(c->store, "UPDATE rollout SET status = ?2, step = ?3, due = ?4, updated = ?5 WHERE seq = ?1",
-			  "isiii", r->seq, status, step, due, c->now);
+	return store_exec(c->store, "UPDATE rollout SET status = ?2, step = ?3, due = ?4, updated = ?5 WHERE seq = ?1", "isiii",
+			  r->seq, status, step, due, c->now);
 }
 
 static int64_t steps_of(struct call *c, const struct rollout *r)
@@ -65,9 +75,8 @@ static int64_t steps_of(struct call *c, const struct rollout *r)
 
 static int64_t updated_of(struct call *c, const struct rollout *r)
 {
-	return store_int(c->store, 0,
-			 "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0 AND app_version = ?2", "ii", r->app,
-			 r->to_version);
+	return store_int(c->store, 0, "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0 AND app_version = ?2", "ii",
+			 r->app, r->to_version);
 }
 
 /* Gives want deployments the target version, the others the earlier one. */
@@ -81,18 +90,18 @@ static int distribute(struct call *c, const struct rollout *r, int64_t want)
 	    conf_load(c->store, r->to_conf, &to) < 0)
 		return 0;
 	for (; e == 0 && have < want; have++) {
-		int64_t dep = store_int(c->store, 0,
-					"SELECT min(seq) FROM deployment WHERE app = ?1 AND app > 0 AND app_version <> ?2",
-					"ii", r->app, r->to_version);
+		int64_t dep =
+			store_int(c->store, 0, "SELECT min(seq) FROM deployment WHERE app = ?1 AND app > 0 AND app_version <> ?2",
+				  "ii", r->app, r->to_version);
 
 		if (!dep)
 			break;
 		e = dep_update(c->store, dep, r->to_version, &to, NULL, true, c->now);
 	}
 	for (; e == 0 && have > want; have--) {
-		int64_t dep = store_int(c->store, 0,
-					"SELECT max(seq) FROM deployment WHERE app = ?1 AND app > 0 AND app_version = ?2",
-					"ii", r->app, r->to_version);
+		int64_t dep =
+			store_int(c->store, 0, "SELECT max(seq) FROM deployment WHERE app = ?1 AND app > 0 AND app_version = ?2",
+				  "ii", r->app, r->to_version);
 
 		if (!dep)
 			break;
@@ -104,8 +113,8 @@ static int distribute(struct call *c, const struct rollout *r, int64_t want)
 static int64_t wanted(struct call *c, const struct rollout *r, int64_t step)
 {
 	int64_t all = store_int(c->store, 0, "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0", "i", r->app);
-	int64_t percentage = step == 0 ? 0
-				       : store_int(c->store, 100, "SELECT percentage FROM step WHERE rollout = ?1 AND n = ?2",
+	int64_t percentage = step == 0 ? 0 :
+					 store_int(c->store, 100, "SELECT percentage FROM step WHERE rollout = ?1 AND n = ?2",
 						   "ii", r->seq, step);
 
 	return (all * percentage + 99) / 100;
@@ -116,19 +125,20 @@ static int start_step(struct call *c, const struct rollout *r, int64_t step)
 	int e = strcmp(r->strategy, "rolling") == 0 ? distribute(c, r, wanted(c, r, step)) : 0;
 
 	if (e == 0)
-		e = store_exec(c->store,
-			       "UPDATE step SET status = 'progressing', started = ?3, completed = 0 WHERE rollout = ?1 AND n = ?2",
-			       "iii", r->seq, step, c->now);
+		e = store_exec(
+			c->store,
+			"UPDATE step SET status = 'progressing', started = ?3, completed = 0 WHERE rollout = ?1 AND n = ?2",
+			"iii", r->seq, step, c->now);
 	if (e == 0)
-		e = store_exec(c->store, "UPDATE rollout SET started = ?2 WHERE seq = ?1 AND started = 0", "ii", r->seq,
-			       c->now);
+		e = store_exec(c->store, "UPDATE rollout SET started = ?2 WHERE seq = ?1 AND started = 0", "ii", r->seq, c->now);
 	return e < 0 ? e : set_status(c, r, "progressing", step, c->now + STEP_MS);
 }
 
 static int finish(struct call *c, const struct rollout *r)
 {
-	int e = store_exec(c->store, "UPDATE application SET active = max(active, ?2), rollout = '' WHERE seq = ?1 AND rollout = ?3",
-			   "iis", r->app, r->to_version, r->id);
+	int e = store_exec(c->store,
+			   "UPDATE application SET active = max(active, ?2), rollout = '' WHERE seq = ?1 AND rollout = ?3", "iis",
+			   r->app, r->to_version, r->id);
 
 	return e < 0 ? e : set_status(c, r, "completed", r->step, 0);
 }
@@ -209,11 +219,11 @@ static void write_distribution(struct call *c, const struct rollout *r)
 
 static void write_rollout(struct call *c, const struct app *a, int64_t seq)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(
-		c->store,
-		"SELECT r.description, r.created, r.updated, r.started, r.percentage, f.user, t.user FROM rollout r"
-		" LEFT JOIN conf f ON f.seq = r.from_conf LEFT JOIN conf t ON t.seq = r.to_conf WHERE r.seq = ?1",
-		"i", seq);
+	cleanup_query_ sqlite3_stmt *q =
+		store_query(c->store,
+			    "SELECT r.description, r.created, r.updated, r.started, r.percentage, f.user, t.user FROM rollout r"
+			    " LEFT JOIN conf f ON f.seq = r.from_conf LEFT JOIN conf t ON t.seq = r.to_conf WHERE r.seq = ?1",
+			    "i", seq);
 	struct out *o = c->out;
 	struct rollout r;
 
@@ -356,8 +366,11 @@ static int insert(struct call *c, const struct app *a, char id[ID_SIZE])
 			       " to_version, from_conf, to_conf, percentage, due)"
 			       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?6, 'pending', ?7, ?8, ?9, ?10, ?11, ?12)",
 			       "sisssiiiiiii", id, a->seq, json_str(c->body, "description"), json_str(c->body, "strategy"),
-			       kind ? kind : a->durable ? "durable_objects_auto" : "full_auto", c->now, a->active, a->version,
-			       version_conf(c->store, a->seq, a->active), a->conf, json_int(c->body, "percentage", 0), due);
+			       kind       ? kind :
+			       a->durable ? "durable_objects_auto" :
+					    "full_auto",
+			       c->now, a->active, a->version, version_conf(c->store, a->seq, a->active), a->conf,
+			       json_int(c->body, "percentage", 0), due);
 	if (e == 0)
 		e = add_steps(c, store_last_rowid(c->store));
 	if (e == 0)

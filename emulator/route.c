@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#define W ROUTE_CHANGE
+#define W  ROUTE_CHANGE
 #define WB (ROUTE_CHANGE | ROUTE_BODY)
 
 static const struct route routes[] = {

@@ -15,8 +15,8 @@ enum {
 
 struct route {
 	const char *method;
-	const char *path;  /* below the prefix; "{}" stands for one segment */
-	int status;        /* of a success */
+	const char *path; /* below the prefix; "{}" stands for one segment */
+	int status;       /* of a success */
 	unsigned flags;
 	int (*handler)(struct call *c);
 };

@@ -11,9 +11,8 @@
 static const struct {
 	const char *path, *body;
 } calls[] = {
-	{ "/ssh-public-keys",
-	  "{\"name\":\"alice\",\"public_key\":\"ssh-ed25519 "
-	  "AAAAC3NzaC1lZDI1NTE5AAAAIJqnVz4n8m3QkXn2tG0vYx5r7eH1sB9cD2fE4gA6iK8m alice@example.net\"}" },
+	{ "/ssh-public-keys", "{\"name\":\"alice\",\"public_key\":\"ssh-ed25519 "
+			      "AAAAC3NzaC1lZDI1NTE5AAAAIJqnVz4n8m3QkXn2tG0vYx5r7eH1sB9cD2fE4gA6iK8m alice@example.net\"}" },
 	{ "/secrets", "{\"name\":\"database-password\",\"value\":\"correct horse battery staple\"}" },
 	{ "/secrets", "{\"name\":\"stripe-key\",\"value\":\"sk_test_0123456789\"}" },
 	{ "/registries", "{\"domain\":\"docker.io\",\"kind\":\"DockerHub\",\"auth\":{\"public_credential\":\"acme\","
@@ -34,22 +33,19 @@ static const struct {
 	{ "/applications/{app}/jobs", "{\"entrypoint\":[\"/bin/report\"],\"command\":[\"--month\",\"2026-10\"]}" },
 	{ "/applications/{app}/jobs", "{\"entrypoint\":[\"/bin/sh\",\"-c\"],\"command\":[\"sleep\",\"86400\"],\"secrets\":["
 				      "{\"type\":\"env\",\"name\":\"API_KEY\",\"value\":\"sk_test_9876543210\"}]}" },
-	{ "/applications",
-	  "{\"name\":\"chat-room\",\"scheduling_policy\":\"default\",\"instances\":0,\"max_instances\":50,"
-	  "\"configuration\":{\"image\":\"chat:v7\",\"instance_type\":\"lite\"},\"durable_objects\":{"
-	  "\"namespace_id\":\"5f0c1d9a7b3e4826a1c4d8f2b6e09375\"}}" },
+	{ "/applications", "{\"name\":\"chat-room\",\"scheduling_policy\":\"default\",\"instances\":0,\"max_instances\":50,"
+			   "\"configuration\":{\"image\":\"chat:v7\",\"instance_type\":\"lite\"},\"durable_objects\":{"
+			   "\"namespace_id\":\"5f0c1d9a7b3e4826a1c4d8f2b6e09375\"}}" },
 	{ "/applications",
 	  "{\"name\":\"thumbnails\",\"scheduling_policy\":\"default\",\"instances\":1,\"configuration\":{"
 	  "\"image\":\"docker.io/acme/thumbnails:2.4\",\"vcpu\":0.5,\"memory_mib\":2048,\"disk\":{\"size_mb\":4000},"
 	  "\"entrypoint\":[\"/usr/bin/thumbs\"],\"dns\":{\"servers\":[\"1.1.1.1\",\"1.0.0.1\"]}},"
 	  "\"affinities\":{\"colocation\":\"datacenter\"}}" },
-	{ "/deployments/v2",
-	  "{\"location\":\"lhr01\",\"image\":\"probe:v1\",\"instance_type\":\"lite\",\"labels\":["
-	  "{\"name\":\"cfcfs.name\",\"value\":\"probe-london\"},{\"name\":\"team\",\"value\":\"network\"}],"
-	  "\"network\":{\"assign_ipv4\":\"predefined\",\"mode\":\"public\"}}" },
-	{ "/deployments/v2",
-	  "{\"location\":\"nrt01\",\"image\":\"probe:v1\",\"instance_type\":\"lite\",\"labels\":["
-	  "{\"name\":\"cfcfs.name\",\"value\":\"probe-tokyo\"},{\"name\":\"team\",\"value\":\"network\"}]}" },
+	{ "/deployments/v2", "{\"location\":\"lhr01\",\"image\":\"probe:v1\",\"instance_type\":\"lite\",\"labels\":["
+			     "{\"name\":\"cfcfs.name\",\"value\":\"probe-london\"},{\"name\":\"team\",\"value\":\"network\"}],"
+			     "\"network\":{\"assign_ipv4\":\"predefined\",\"mode\":\"public\"}}" },
+	{ "/deployments/v2", "{\"location\":\"nrt01\",\"image\":\"probe:v1\",\"instance_type\":\"lite\",\"labels\":["
+			     "{\"name\":\"cfcfs.name\",\"value\":\"probe-tokyo\"},{\"name\":\"team\",\"value\":\"network\"}]}" },
 };
 
 struct ids {

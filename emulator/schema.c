@@ -20,8 +20,7 @@ void problem_add(struct problems *p, const char *path, const char *fmt, ...)
 
 static const char *type_name(const struct field *f)
 {
-	static const char *const names[] = { "a string",  "an integer", "a number",
-					     "a boolean", "an object",  "a value" };
+	static const char *const names[] = { "a string", "an integer", "a number", "a boolean", "an object", "a value" };
 
 	return names[f->type];
 }
@@ -60,8 +59,7 @@ static void check_words(const struct field *f, struct json_object *v, const char
 	problem_add(p, path, "must be one of: %s", out_text(&list));
 }
 
-static void check_value(const struct field *f, struct json_object *v, const char *path, unsigned how,
-			struct problems *p)
+static void check_value(const struct field *f, struct json_object *v, const char *path, unsigned how, struct problems *p)
 {
 	if (!type_fits(f, v)) {
 		problem_add(p, path, "must be %s", type_name(f));
@@ -84,8 +82,7 @@ static void check_value(const struct field *f, struct json_object *v, const char
 		schema_check(f->sub, v, path, how & ~(unsigned)CHECK_CLOSED, p);
 }
 
-static void check_field(const struct field *f, struct json_object *v, const char *path, unsigned how,
-			struct problems *p)
+static void check_field(const struct field *f, struct json_object *v, const char *path, unsigned how, struct problems *p)
 {
 	char sub[PATH_SIZE];
 
@@ -119,8 +116,7 @@ static void join(char path[PATH_SIZE], const char *parent, const char *name)
 	snprintf(path, PATH_SIZE, "%.120s%s%.120s", parent, *parent ? "." : "", name);
 }
 
-void schema_check(const struct field *fields, struct json_object *obj, const char *path, unsigned how,
-		  struct problems *p)
+void schema_check(const struct field *fields, struct json_object *obj, const char *path, unsigned how, struct problems *p)
 {
 	char sub[PATH_SIZE];
 	struct json_object *v;
@@ -153,7 +149,8 @@ void schema_strip_null(struct json_object *obj)
 		struct json_object_iter it;
 
 		n = 0;
-		json_object_object_foreachC(obj, it) {
+		json_object_object_foreachC(obj, it)
+		{
 			if (it.val && json_object_is_type(it.val, json_type_object))
 				schema_strip_null(it.val);
 			if (!it.val && n < array_len(gone))
@@ -168,7 +165,8 @@ void schema_patch(struct json_object *base, struct json_object *patch, bool merg
 {
 	struct json_object_iter it;
 
-	json_object_object_foreachC(patch, it) {
+	json_object_object_foreachC(patch, it)
+	{
 		struct json_object *old = json_member(base, it.key);
 
 		if (!it.val)

@@ -30,7 +30,10 @@ struct problems {
 	struct out details;
 	unsigned count; /* how many were found; the first PROBLEMS_MAX are kept */
 };
-#define PROBLEMS_INIT { OUT_INIT, 0 }
+#define PROBLEMS_INIT                                                                                                            \
+	{                                                                                                                        \
+		OUT_INIT, 0                                                                                                      \
+	}
 #define PROBLEMS_MAX 16
 
 void problem_add(struct problems *p, const char *path, const char *fmt, ...) printf_like_(3, 4);
@@ -46,8 +49,7 @@ enum {
 };
 
 /* Checks obj against the table and adds what it finds. path: "" at the top. */
-void schema_check(const struct field *fields, struct json_object *obj, const char *path, unsigned how,
-		  struct problems *p);
+void schema_check(const struct field *fields, struct json_object *obj, const char *path, unsigned how, struct problems *p);
 /* Takes out every member that is null, at any depth of objects (arrays keep theirs). */
 void schema_strip_null(struct json_object *obj);
 /* Lays a modification over a document: merge (nested objects are merged) or replace. base is changed. */

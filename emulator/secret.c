@@ -18,9 +18,10 @@ static void check_list(struct call *c, struct json_object *list, const char *pat
 		if (!name)
 			continue;
 		snprintf(where, sizeof(where), secrets ? "%ssecrets.%zu.secret" : "%sssh_public_key_ids.%zu", path, i);
-		if (secrets ? store_int(c->store, 0, "SELECT 1 FROM secret WHERE account = ?1 AND name = ?2", "ss", c->account,
-					name)
-			    : store_int(c->store, 0, "SELECT 1 FROM sshkey WHERE account = ?1 AND id = ?2", "ss", c->account, name))
+		if (secrets ?
+			    store_int(c->store, 0, "SELECT 1 FROM secret WHERE account = ?1 AND name = ?2", "ss", c->account,
+				      name) :
+			    store_int(c->store, 0, "SELECT 1 FROM sshkey WHERE account = ?1 AND id = ?2", "ss", c->account, name))
 			continue;
 		problem_add(p, where, secrets ? "there is no secret %.100s" : "there is no SSH public key with the id %.100s",
 			    name);
@@ -55,9 +56,9 @@ static void write_secret(struct call *c, sqlite3_stmt *q)
 
 static int answer_secret(struct call *c, const char *name)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(
-		c->store, "SELECT name, version, created, updated FROM secret WHERE account = ?1 AND name = ?2", "ss",
-		c->account, name);
+	cleanup_query_ sqlite3_stmt *q =
+		store_query(c->store, "SELECT name, version, created, updated FROM secret WHERE account = ?1 AND name = ?2", "ss",
+			    c->account, name);
 
 	if (!store_row(c->store, q))
 		return call_not_found(c, "Secret");
@@ -86,8 +87,8 @@ int secret_create(struct call *c)
 		r = check_name(c, name);
 	if (r < 0)
 		return r;
-	r = store_exec(c->store, "INSERT INTO secret(account, name, version, created, updated) VALUES(?1, ?2, 1, ?3, ?3)",
-		       "ssi", c->account, name, c->now);
+	r = store_exec(c->store, "INSERT INTO secret(account, name, version, created, updated) VALUES(?1, ?2, 1, ?3, ?3)", "ssi",
+		       c->account, name, c->now);
 	if (r == -EEXIST)
 		return call_fail(c, 409, "SECRET_NAME_ALREADY_EXISTS", "There is a secret of this name already");
 	return r < 0 ? r : answer_secret(c, name);
@@ -104,8 +105,8 @@ int secret_modify(struct call *c)
 
 	if (r < 0)
 		return r;
-	r = store_exec(c->store, "UPDATE secret SET version = version + 1, updated = ?3 WHERE account = ?1 AND name = ?2",
-		       "ssi", c->account, c->arg[0], c->now);
+	r = store_exec(c->store, "UPDATE secret SET version = version + 1, updated = ?3 WHERE account = ?1 AND name = ?2", "ssi",
+		       c->account, c->arg[0], c->now);
 	return r < 0 ? r : answer_secret(c, c->arg[0]);
 }
 
@@ -132,8 +133,8 @@ static void write_key(struct call *c, sqlite3_stmt *q)
 
 int key_list(struct call *c)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(
-		c->store, "SELECT id, name, public_key FROM sshkey WHERE account = ?1 ORDER BY seq", "s", c->account);
+	cleanup_query_ sqlite3_stmt *q =
+		store_query(c->store, "SELECT id, name, public_key FROM sshkey WHERE account = ?1 ORDER BY seq", "s", c->account);
 
 	out_open(c->out, '[');
 	while (store_row(c->store, q))

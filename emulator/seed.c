@@ -8,30 +8,28 @@
 #include "emulator/world.h"
 
 #define SEED_START_MS 1735689600000 /* 2025-01-01: what is seeded is old, and one second apart */
-#define SEED_MAX 1000000
+#define SEED_MAX      1000000
 
 struct seed {
 	struct call call; /* its account and its time; no request */
 	int64_t applications, deployments_per_application, deployments, secrets, ssh_keys, duplicate_names;
 	int64_t registries, protocols, durable_objects, jobs;
-	int64_t tick;     /* how many things were made in the account: the time of the next */
+	int64_t tick; /* how many things were made in the account: the time of the next */
 };
 
-static const struct field fields_seed[] = {
-	{ .name = "account", .type = FT_STRING },
-	{ .name = "applications", .type = FT_INT, .min = 0, .max = SEED_MAX },
-	{ .name = "deployments_per_application", .type = FT_INT, .min = 0, .max = 1000 },
-	{ .name = "deployments", .type = FT_INT, .min = 0, .max = SEED_MAX },
-	{ .name = "secrets", .type = FT_INT, .min = 0, .max = SEED_MAX },
-	{ .name = "ssh_keys", .type = FT_INT, .min = 0, .max = SEED_MAX },
-	{ .name = "duplicate_names", .type = FT_INT, .min = 0, .max = SEED_MAX },
-	{ .name = "registries", .type = FT_INT, .min = 0, .max = 1000 },
-	{ .name = "protocols", .type = FT_INT, .min = 0, .max = 1000 },
-	{ .name = "durable_objects", .type = FT_INT, .min = 0, .max = SEED_MAX },
-	{ .name = "jobs", .type = FT_INT, .min = 0, .max = SEED_MAX },
-	{ .name = "sample", .type = FT_BOOL },
-	{ .name = NULL }
-};
+static const struct field fields_seed[] = { { .name = "account", .type = FT_STRING },
+					    { .name = "applications", .type = FT_INT, .min = 0, .max = SEED_MAX },
+					    { .name = "deployments_per_application", .type = FT_INT, .min = 0, .max = 1000 },
+					    { .name = "deployments", .type = FT_INT, .min = 0, .max = SEED_MAX },
+					    { .name = "secrets", .type = FT_INT, .min = 0, .max = SEED_MAX },
+					    { .name = "ssh_keys", .type = FT_INT, .min = 0, .max = SEED_MAX },
+					    { .name = "duplicate_names", .type = FT_INT, .min = 0, .max = SEED_MAX },
+					    { .name = "registries", .type = FT_INT, .min = 0, .max = 1000 },
+					    { .name = "protocols", .type = FT_INT, .min = 0, .max = 1000 },
+					    { .name = "durable_objects", .type = FT_INT, .min = 0, .max = SEED_MAX },
+					    { .name = "jobs", .type = FT_INT, .min = 0, .max = SEED_MAX },
+					    { .name = "sample", .type = FT_BOOL },
+					    { .name = NULL } };
 
 static int64_t count_of(struct seed *s, const char *sql)
 {
@@ -72,8 +70,7 @@ static struct json_object *make_app(struct seed *s, int64_t n, bool durable, boo
 	snprintf(name, sizeof(name), "app-%05" PRId64, n);
 	json_object_object_add(doc, "name", json_object_new_string(name));
 	json_object_object_add(doc, "scheduling_policy", json_object_new_string("default"));
-	json_object_object_add(doc, "instances",
-			       json_object_new_int64(durable ? 0 : s->deployments_per_application));
+	json_object_object_add(doc, "instances", json_object_new_int64(durable ? 0 : s->deployments_per_application));
 	json_object_object_add(doc, "max_instances", json_object_new_int64(s->deployments_per_application + 10));
 	json_object_object_add(doc, "configuration", make_conf(name, n));
 	constraints = json_tokener_parse("{\"tier\":1}");
@@ -198,15 +195,17 @@ static int seed_registries(struct seed *s)
 	for (int64_t n = 1; r == 0 && n <= s->registries; n++) {
 		snprintf(name, sizeof(name), "%012" PRId64 ".dkr.ecr.us-east-1.amazonaws.com", n);
 		next_time(s);
-		r = store_exec(s->call.store,
-			       "INSERT OR IGNORE INTO registry(account, domain, kind, is_public, public_key, store, secret, created)"
-			       " VALUES(?1, ?2, 'ECR', 0, 'AKIAEXAMPLE', '00000000000000000000000000000001', 'registry', ?3)",
-			       "ssi", s->call.account, name, s->call.now);
+		r = store_exec(
+			s->call.store,
+			"INSERT OR IGNORE INTO registry(account, domain, kind, is_public, public_key, store, secret, created)"
+			" VALUES(?1, ?2, 'ECR', 0, 'AKIAEXAMPLE', '00000000000000000000000000000001', 'registry', ?3)",
+			"ssi", s->call.account, name, s->call.now);
 	}
 	for (int64_t n = 1; r == 0 && n <= s->protocols; n++) {
 		snprintf(name, sizeof(name), "proto%" PRId64, n);
 		snprintf(doc, sizeof(doc),
-			 "{\"proto\":\"%s\",\"domains\":[{\"domain\":\"registry%" PRId64 ".example.net\",\"path\":\"library\"}]}", name, n);
+			 "{\"proto\":\"%s\",\"domains\":[{\"domain\":\"registry%" PRId64 ".example.net\",\"path\":\"library\"}]}",
+			 name, n);
 		r = store_exec(s->call.store, "INSERT OR IGNORE INTO proto(account, proto, doc) VALUES(?1, ?2, ?3)", "sss",
 			       s->call.account, name, doc);
 	}
@@ -216,16 +215,17 @@ static int seed_registries(struct seed *s)
 /* A seed may be larger than an account can be: its limits grow, so that there is room for as much again. */
 static int make_room(struct seed *s)
 {
-	return store_exec(s->call.store,
-			  "UPDATE account SET total_vcpu = max(total_vcpu, 2 * used_vcpu), total_mem = max(total_mem, 2 * used_mem),"
-			  " total_disk = max(total_disk, 2 * used_disk) WHERE id = ?1",
-			  "s", s->call.account);
+	return store_exec(
+		s->call.store,
+		"UPDATE account SET total_vcpu = max(total_vcpu, 2 * used_vcpu), total_mem = max(total_mem, 2 * used_mem),"
+		" total_disk = max(total_disk, 2 * used_disk) WHERE id = ?1",
+		"s", s->call.account);
 }
 
 static int seed_all(struct seed *s)
 {
-	static int (*const parts[])(struct seed *s) = { seed_keys,	  seed_secrets, seed_registries, seed_apps,
-							seed_deployments, make_room };
+	static int (*const parts[])(struct seed * s) = { seed_keys, seed_secrets,     seed_registries,
+							 seed_apps, seed_deployments, make_room };
 	struct store *store = s->call.store;
 	int64_t serial, next;
 	int r = account_ensure(store, s->call.account, SEED_START_MS);

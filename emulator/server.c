@@ -13,11 +13,11 @@
 #include "api/base/clock.h"
 #include "emulator/exchange.h"
 
-#define SERVER_STACK ((size_t)512 << 10)
+#define SERVER_STACK        ((size_t)512 << 10)
 #define SERVER_IDLE_SECONDS 300u
-#define SERVER_MEMORY ((size_t)64 << 10) /* a connection's: bounds line and headers */
+#define SERVER_MEMORY       ((size_t)64 << 10) /* a connection's: bounds line and headers */
 #define SERVER_TLS_FILE_MAX ((size_t)1 << 20)
-#define WAIT_SLICE_MS 50
+#define WAIT_SLICE_MS       50
 
 struct server {
 	struct emulator *em;
@@ -27,7 +27,7 @@ struct server {
 
 /* One request while it comes in. */
 struct incoming {
-	char *uri;        /* owned; as it came */
+	char *uri; /* owned; as it came */
 	struct buf body;
 	bool begun, too_large;
 };
@@ -54,8 +54,7 @@ static void *uri_arrived(void *cls, const char *uri, struct MHD_Connection *conn
 	return in;
 }
 
-static void completed(void *cls, struct MHD_Connection *connection, void **req_cls,
-		      enum MHD_RequestTerminationCode code)
+static void completed(void *cls, struct MHD_Connection *connection, void **req_cls, enum MHD_RequestTerminationCode code)
 {
 	struct incoming *in = *req_cls;
 
@@ -82,8 +81,7 @@ static size_t keep_encoded(void *cls, struct MHD_Connection *connection, char *s
 /* Waits, until the time is over, the peer has gone, or the emulator stops. */
 static bool wait_ms(struct emulator *em, struct MHD_Connection *connection, int64_t ms)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct pollfd p = { .fd = info ? info->connect_fd : -1, .events = POLLRDHUP };
 	int64_t deadline = ms == CLOCK_NEVER ? CLOCK_NEVER : clock_after_ms(ms);
 
@@ -126,8 +124,7 @@ static void cut_free(void *cls)
 	free(c);
 }
 
-static struct MHD_Response *make_response(struct emulator *em, struct MHD_Connection *connection,
-					  struct exchange *ex)
+static struct MHD_Response *make_response(struct emulator *em, struct MHD_Connection *connection, struct exchange *ex)
 {
 	uint64_t len = ex->answer.b.len;
 	char *data = buf_steal(&ex->answer.b);
@@ -197,8 +194,7 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-static enum MHD_Result answer(struct emulator *em, struct MHD_Connection *connection, const char *method,
-			      struct incoming *in)
+static enum MHD_Result answer(struct emulator *em, struct MHD_Connection *connection, const char *method, struct incoming *in)
 {
 	struct exchange ex = { .method = method, .answer = OUT_INIT };
 	char *query = strchr(in->uri, '?');
@@ -312,13 +308,12 @@ static int start_daemon(struct server *s, int fd)
 
 	if (s->cert)
 		flags |= MHD_USE_TLS;
-	s->daemon = MHD_start_daemon(
-		flags, 0, NULL, NULL, arrived, s->em, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
-		uri_arrived, NULL, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
-		keep_encoded, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)EMULATOR_CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, SERVER_IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		SERVER_MEMORY, MHD_OPTION_THREAD_STACK_SIZE, SERVER_STACK, MHD_OPTION_ARRAY, s->cert ? tls : none,
-		MHD_OPTION_END);
+	s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, arrived, s->em, MHD_OPTION_LISTEN_SOCKET, fd,
+				     MHD_OPTION_URI_LOG_CALLBACK, uri_arrived, NULL, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+				     MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL, MHD_OPTION_CONNECTION_LIMIT,
+				     (unsigned)EMULATOR_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, SERVER_IDLE_SECONDS,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVER_MEMORY, MHD_OPTION_THREAD_STACK_SIZE,
+				     SERVER_STACK, MHD_OPTION_ARRAY, s->cert ? tls : none, MHD_OPTION_END);
 	return s->daemon ? 0 : -EIO;
 }
 
@@ -350,7 +345,8 @@ int server_start(struct emulator *em, struct server **ret_server, unsigned *ret_
 	r = start_daemon(s, fd);
 	if (r < 0) {
 		close(fd);
-		snprintf(text, size, "the HTTP server does not start%s", o->tls_cert ? ": is the key that of the certificate?" : "");
+		snprintf(text, size, "the HTTP server does not start%s",
+			 o->tls_cert ? ": is the key that of the certificate?" : "");
 		server_stop(s);
 		return r;
 	}

@@ -2,7 +2,7 @@
 
 #include "emulator/world.h"
 
-#define NEVER INT64_MAX
+#define NEVER     INT64_MAX
 #define STEPS_MAX 10000 /* of one settle, so that a call ends however far the clock was advanced */
 
 /* When the state has to be looked at next; kept under the emulator's lock. At the start: at once. */

@@ -22,8 +22,8 @@ static unsigned started(const struct placement *p, struct event e[EVENTS_MAX])
 	for (size_t i = 0; i < array_len(good); i++) {
 		if (good[i].only_ssh && !p->ssh)
 			continue;
-		e[n++] = (struct event){ p->created + good[i].after, good[i].type, good[i].name, good[i].message,
-					 good[i].status };
+		e[n++] =
+			(struct event){ p->created + good[i].after, good[i].type, good[i].name, good[i].message, good[i].status };
 		if (p->bad) {
 			e[n++] = (struct event){ p->created + FAILED_AFTER_MS, "UserError", "ImagePullError",
 						 "The image could not be pulled: it does not exist", "failed" };

@@ -57,9 +57,9 @@ bool image_proto(const char *image, char *ret_proto, size_t size);
 struct conf {
 	int64_t seq;
 	struct size size;
-	bool bad;  /* its image cannot be pulled */
-	bool ssh;  /* there are keys: sshd starts */
-	bool wssh; /* wrangler may connect */
+	bool bad;              /* its image cannot be pulled */
+	bool ssh;              /* there are keys: sshd starts */
+	bool wssh;             /* wrangler may connect */
 	char ip4[16], ip6[16]; /* none, predefined, account */
 };
 /* Checks what the table cannot say. path: where the configuration stands in the body ("" or "configuration."). */
@@ -79,7 +79,7 @@ struct app {
 	char id[ID_SIZE];
 	char account[33];
 	char policy[20];
-	char rollout[ID_SIZE]; /* active one, or "" */
+	char rollout[ID_SIZE];   /* active one, or "" */
 	int64_t version, active; /* version: of the document; active: that runs, rollouts aside */
 	int64_t instances, max_instances, conf, created, gone;
 	bool jobs, durable;
@@ -107,11 +107,11 @@ int app_purge(struct store *s, int64_t seq);
 /* ---- deployments (deployment.c, dep_view.c) ---- */
 
 /* Makes one and places it. a: NULL without application. */
-int dep_insert(struct call *c, const struct app *a, int64_t app_version, const struct conf *conf,
-	       const char *location, int64_t at, char ret_id[ID_SIZE]);
+int dep_insert(struct call *c, const struct app *a, int64_t app_version, const struct conf *conf, const char *location,
+	       int64_t at, char ret_id[ID_SIZE]);
 /* Gives it another version, configuration and, where restart says so, a new placement. */
-int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct conf *conf, const char *location,
-	       bool restart, int64_t at);
+int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct conf *conf, const char *location, bool restart,
+	       int64_t at);
 int dep_remove(struct store *s, int64_t seq);
 int dep_answer(struct call *c, const char *id);
 
@@ -131,16 +131,15 @@ unsigned timeline(const struct placement *p, int64_t now, struct event ret[EVENT
 const char *timeline_health(const struct placement *p, int64_t now);
 /* After so long a good placement runs, and a bad one has failed. */
 #define RUNNING_AFTER_MS 3000
-#define FAILED_AFTER_MS 1500
+#define FAILED_AFTER_MS  1500
 #define STOPPED_AFTER_MS 1000
 /* Writes an event as the contract's PlacementEvent; its id follows from owner and n. */
 void event_write(struct out *o, const char *owner, unsigned n, const struct event *e);
 /* Stops the deployment's placement and makes a new one. */
-int placement_make(struct store *s, int64_t deployment, int64_t version,
-		   const struct conf *conf, int64_t at);
+int placement_make(struct store *s, int64_t deployment, int64_t version, const struct conf *conf, int64_t at);
 /* Writes the members of a Placement, without braces. */
-void placement_write(struct out *o, const char *id, const char *deployment, int64_t version,
-		     const struct placement *p, bool events, int64_t now);
+void placement_write(struct out *o, const char *id, const char *deployment, int64_t version, const struct placement *p,
+		     bool events, int64_t now);
 
 /* Whether the labels of a configuration (JSON text) are all that the call filters by (dep_view.c). */
 bool labels_fit(const struct call *c, const char *conf_text);
@@ -158,8 +157,7 @@ void app_health(struct store *s, struct out *o, int64_t app, bool durable, int64
 void job_queue(struct call *c, int64_t app);
 
 /* Instances of Durable Objects (instance.c). */
-int instance_insert(struct call *c, int64_t app, const char *name, const char *location, int64_t created,
-		    int64_t stopped);
+int instance_insert(struct call *c, int64_t app, const char *name, const char *location, int64_t created, int64_t stopped);
 /* How many of them are running and how many are starting. */
 void instance_count(struct store *s, int64_t app, int64_t now, int64_t *ret_running, int64_t *ret_starting);
 

@@ -120,8 +120,10 @@ int commit_settle_create(struct commit *c, struct list *before, struct json_obje
 	}
 	/* Without a look at the end nobody knows: sent again, it might be there twice. */
 	if (!looked)
-		return err_set(&c->r->err, EIO, "outcome unknown: the %s may have been made, and the account cannot be asked; look at "
-			       "the list before writing it again", c->what.kind->name);
+		return err_set(&c->r->err, EIO,
+			       "outcome unknown: the %s may have been made, and the account cannot be asked; look at "
+			       "the list before writing it again",
+			       c->what.kind->name);
 	return -ENOENT;
 }
 

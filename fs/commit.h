@@ -12,18 +12,18 @@ struct json_object;
 
 struct commit {
 	struct request *r;
-	struct identity what;       /* of the target; id NULL: a create, unless the name turns out to be taken */
-	const char *file_name;      /* in its directory */
-	char *name;                 /* owned: the identity: decoded, or the snapshot's */
+	struct identity what;  /* of the target; id NULL: a create, unless the name turns out to be taken */
+	const char *file_name; /* in its directory */
+	char *name;            /* owned: the identity: decoded, or the snapshot's */
 	const struct buf *content;
-	struct snapshot *snapshot;  /* owned reference: the target as it was; NULL: a create */
-	bool rename;                /* the call is rename(2): EINVAL would be misread */
-	bool again;                 /* the draft's last content was sent with success, and only blanks came after it */
+	struct snapshot *snapshot; /* owned reference: the target as it was; NULL: a create */
+	bool rename;               /* the call is rename(2): EINVAL would be misread */
+	bool again;                /* the draft's last content was sent with success, and only blanks came after it */
 	/* Results: */
-	char *new_id;               /* owned */
-	uint64_t snapshot_hash;     /* of the target as it is now */
-	bool replaced;              /* an action after which the resource is gone, or has another id */
-	bool keep;                  /* the bytes may be kept for reading back */
+	char *new_id;           /* owned */
+	uint64_t snapshot_hash; /* of the target as it is now */
+	bool replaced;          /* an action after which the resource is gone, or has another id */
+	bool keep;              /* the bytes may be kept for reading back */
 };
 
 /* Sends the draft's content as the entry's, once: a content that was sent or refused already repeats its answer. */

@@ -14,9 +14,9 @@
 struct writing {
 	struct commit *c;
 	struct context context;
-	struct json_object *doc;     /* owned: as checked */
-	struct json_object *object;  /* owned: the account's, before */
-	int64_t version;             /* precondition, or -1 */
+	struct json_object *doc;    /* owned: as checked */
+	struct json_object *object; /* owned: the account's, before */
+	int64_t version;            /* precondition, or -1 */
 };
 
 static int parse(struct writing *w)
@@ -62,8 +62,8 @@ static int check_version(struct writing *w)
 	if (now < 0)
 		return err_set(&w->c->r->err, ESTALE, "version: is %lld, but the account has no %s '%s'", (long long)w->version,
 			       w->c->what.kind->name, w->c->name);
-	return err_set(&w->c->r->err, ESTALE, "version: is %lld, but the account is at version %lld: read it again", (long long)w->version,
-		       (long long)now);
+	return err_set(&w->c->r->err, ESTALE, "version: is %lld, but the account is at version %lld: read it again",
+		       (long long)w->version, (long long)now);
 }
 
 /* ---- create ---- */
@@ -135,7 +135,8 @@ static int find_lost(struct writing *w, struct list *before)
 	int result;
 
 	if (w->c->what.kind->flags & KIND_NEW_ONLY)
-		return err_set(&w->c->r->err, EIO, "outcome unknown: the %s may have been made; look at the list before writing it again",
+		return err_set(&w->c->r->err, EIO,
+			       "outcome unknown: the %s may have been made; look at the list before writing it again",
 			       w->c->what.kind->name);
 	result = commit_settle_create(w->c, before, &object);
 	if (result == 0)
@@ -195,7 +196,8 @@ static int send_create(struct writing *w, struct json_object *body)
 	snprintf(operation, sizeof(operation), "create %s", kind->name);
 	source_list(w->c->r, kind, w->c->what.parent_id, &before, &info);
 	for (;;) {
-		result = commit_call(w->c, operation, "POST", kind->create_path ? kind->create_path : kind->collection, body, &answer);
+		result = commit_call(w->c, operation, "POST", kind->create_path ? kind->create_path : kind->collection, body,
+				     &answer);
 		if (result == 0)
 			break;
 		if (w->c->r->err.outcome_unknown) {
@@ -247,7 +249,8 @@ static int find_lost_patch(struct writing *w, struct json_object *patch, struct 
 	result = commit_call(c, operation, "GET", c->what.kind->item, NULL, &answer);
 	if (result < 0) {
 		c->r->err = lost;
-		return err_set(&c->r->err, EIO, "outcome unknown: the answer to the change was lost, and the account cannot be asked");
+		return err_set(&c->r->err, EIO,
+			       "outcome unknown: the answer to the change was lost, and the account cannot be asked");
 	}
 	if (json_object_object_get_ex(answer.result, "version", &version))
 		now = json_object_get_int64(version);
@@ -260,7 +263,8 @@ static int find_lost_patch(struct writing *w, struct json_object *patch, struct 
 	} else if (now == c->snapshot->version) {
 		result = 0;
 	} else {
-		result = err_set(&c->r->err, EIO, "outcome unknown: the answer to the change was lost, and the account changed meanwhile");
+		result = err_set(&c->r->err, EIO,
+				 "outcome unknown: the answer to the change was lost, and the account changed meanwhile");
 		c->r->err.outcome_unknown = true;
 	}
 	answer_clear(&answer);
@@ -487,7 +491,8 @@ static int send_part(struct commit *c, struct json_object *doc, struct json_obje
 	result = commit_call(c, "get account", "GET", c->what.part->path, NULL, ret);
 	if (result < 0) {
 		c->r->err = lost;
-		return err_set(&c->r->err, EIO, "outcome unknown: the answer to the change was lost, and the account cannot be asked");
+		return err_set(&c->r->err, EIO,
+			       "outcome unknown: the answer to the change was lost, and the account cannot be asked");
 	}
 	result = doc_part_diff(c->what.part, ret->result, doc, context, &left, &c->r->err);
 	if (result == 0 && left) {

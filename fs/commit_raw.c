@@ -14,7 +14,7 @@
 /* ---- secrets ---- */
 
 struct print {
-	int64_t version;                /* that the write returned: it says nothing of another */
+	int64_t version; /* that the write returned: it says nothing of another */
 	uint8_t bytes[FINGERPRINT_BYTES];
 };
 
@@ -62,7 +62,8 @@ static int secret_body(struct commit *c, const char *value, size_t len, struct b
 
 	if (r == 0)
 		r = c->snapshot ? buf_adds(out, "{\"value\":\"") :
-				  buf_addf(out, "{\"name\":%s,\"value\":\"", json_object_to_json_string_ext(name, JSON_C_TO_STRING_PLAIN));
+				  buf_addf(out, "{\"name\":%s,\"value\":\"",
+					   json_object_to_json_string_ext(name, JSON_C_TO_STRING_PLAIN));
 	for (size_t i = 0; i < len && r == 0; i++) {
 		unsigned char ch = (unsigned char)value[i];
 
@@ -82,8 +83,11 @@ static int secret_body(struct commit *c, const char *value, size_t len, struct b
 static bool is_utf8(const unsigned char *s, size_t n)
 {
 	for (size_t i = 0; i < n;) {
-		size_t more = s[i] < 0x80 ? 0 : (s[i] & 0xe0) == 0xc0 && s[i] >= 0xc2 ? 1 : (s[i] & 0xf0) == 0xe0 ? 2 :
-			      (s[i] & 0xf8) == 0xf0 && s[i] <= 0xf4 ? 3 : 4;
+		size_t more = s[i] < 0x80                           ? 0 :
+			      (s[i] & 0xe0) == 0xc0 && s[i] >= 0xc2 ? 1 :
+			      (s[i] & 0xf0) == 0xe0                 ? 2 :
+			      (s[i] & 0xf8) == 0xf0 && s[i] <= 0xf4 ? 3 :
+								      4;
 
 		if (more == 4 || i + more >= n)
 			return false;
@@ -111,7 +115,9 @@ static int send_secret(struct commit *c, struct buf *body, struct answer *ret)
 		/* The same value twice is the same secret: a lost answer costs a version, never a value. */
 		.flags = CALL_WRITE | (c->snapshot ? CALL_REPEATABLE : 0),
 	};
-	int result = kind_path(c->snapshot ? kind->item : kind->create_path ? kind->create_path : kind->collection,
+	int result = kind_path(c->snapshot       ? kind->item :
+			       kind->create_path ? kind->create_path :
+						   kind->collection,
 			       c->what.parent_id, c->what.id, NULL, &path);
 
 	if (result < 0)
@@ -149,7 +155,8 @@ int commit_secret(struct commit *c)
 	if (!c->r->mount->options->secret_newline_keep && len && value[len - 1] == '\n')
 		len--;
 	if (memchr(value, '\0', len) || !is_utf8((const unsigned char *)value, len))
-		return err_set(&c->r->err, EINVAL, "a secret's value must be UTF-8 text without NUL bytes; encode it, for example in base64");
+		return err_set(&c->r->err, EINVAL,
+			       "a secret's value must be UTF-8 text without NUL bytes; encode it, for example in base64");
 	result = commit_find(c);
 	if (result < 0 || is_unchanged(c, value, len))
 		return result;
@@ -179,8 +186,10 @@ static int same_key(struct commit *c, const char *line, size_t len)
 	if (result < 0)
 		return result;
 	known = json_get_string(object, "public_key");
-	result = known && strcspn(known, "\n") == len && !strncmp(known, line, len) ? 0 :
-		 err_set(&c->r->err, EPERM, "an SSH public key cannot be changed: remove it first, then write the new one");
+	result = known && strcspn(known, "\n") == len && !strncmp(known, line, len) ?
+			 0 :
+			 err_set(&c->r->err, EPERM,
+				 "an SSH public key cannot be changed: remove it first, then write the new one");
 	json_object_put(object);
 	c->snapshot_hash = c->snapshot->hash;
 	return result;
@@ -258,7 +267,7 @@ int commit_credentials(struct commit *c)
 		result = commit_call(c, "generateImageRegistryCredentials", "POST", c->what.leaf->path, doc, &answer);
 	if (result == 0) {
 		text = json_object_to_json_string_ext(answer.result, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-						      JSON_C_TO_STRING_NOSLASHESCAPE);
+									     JSON_C_TO_STRING_NOSLASHESCAPE);
 		cleanup_(buf_wipe) struct buf out = BUF_INIT;
 
 		result = buf_addf(&out, "%s\n", text);
@@ -280,7 +289,8 @@ static const struct action *find_action(struct commit *c)
 	size_t skip = strspn(text, " \t\n"), n = strcspn(text + skip, " \t\n");
 
 	for (const struct action *a = c->what.leaf->actions; a->word; a++) {
-		if (strlen(a->word) == n && !strncmp(a->word, text + skip, n) && !text[skip + n + strspn(text + skip + n, " \t\n")])
+		if (strlen(a->word) == n && !strncmp(a->word, text + skip, n) &&
+		    !text[skip + n + strspn(text + skip + n, " \t\n")])
 			return a;
 		buf_addf(&words, "%s%s", words.len ? ", " : "", a->word);
 	}

@@ -81,8 +81,9 @@ static struct json_object *make_rollout(struct commit *c, struct json_object *bo
 		configuration = NULL;
 	json_object_object_add(rollout, "description", json_object_new_string("Written through cfcfs"));
 	json_object_object_add(rollout, "strategy", json_object_new_string("rolling"));
-	json_object_object_add(rollout, "kind",
-			       json_object_new_string(c->r->mount->options->rollout == ROLLOUT_MANUAL ? "full_manual" : "full_auto"));
+	json_object_object_add(
+		rollout, "kind",
+		json_object_new_string(c->r->mount->options->rollout == ROLLOUT_MANUAL ? "full_manual" : "full_auto"));
 	json_object_object_add(rollout, "steps", make_steps(c, body));
 	json_object_object_add(rollout, "target_configuration",
 			       configuration ? json_object_get(configuration) : json_object_new_object());
@@ -104,7 +105,8 @@ int commit_rollout_send(struct commit *c, struct json_object *body)
 	} else {
 		if (c->r->err.outcome_unknown)
 			result = -EIO;
-		err_prefix(&c->r->err, "the change was made, but its rollout failed (write the same again to send only the rollout): ");
+		err_prefix(&c->r->err,
+			   "the change was made, but its rollout failed (write the same again to send only the rollout): ");
 	}
 	free(child.new_id);
 	answer_clear(&answer);

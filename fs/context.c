@@ -83,9 +83,9 @@ int context_init(struct request *r, struct context *c, bool keys, bool compare, 
 	cleanup_buf_ struct buf text = BUF_INIT;
 	int result = 0;
 
-	*c = (struct context){ .doc = { .account_id = r->mount->options->account_id,
-					.validate = r->mount->options->validate,
-					.warn = warn } };
+	*c = (struct context){
+		.doc = { .account_id = r->mount->options->account_id, .validate = r->mount->options->validate, .warn = warn }
+	};
 	if (keys)
 		result = load_keys(r, c);
 	if (result == 0 && compare)

@@ -6,7 +6,7 @@
 
 struct context {
 	struct doc_context doc;
-	struct list *keys;   /* owned reference, or NULL */
+	struct list *keys;            /* owned reference, or NULL */
 	struct json_object *defaults; /* owned: doc.service_defaults */
 };
 

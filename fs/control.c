@@ -9,7 +9,7 @@
 
 /* Paths longer than the kernel's own bound lead nowhere. */
 #define REFRESH_PATH_MAX 4096
-#define ROOT_NAMES_MAX 64
+#define ROOT_NAMES_MAX   64
 
 static int read_version(struct mount *mount, struct buf *out)
 {

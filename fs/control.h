@@ -5,7 +5,7 @@
 #include "fs/mount.h"
 
 struct control {
-	const char *name;       /* "metrics" */
+	const char *name; /* "metrics" */
 	unsigned mode;
 	/* The whole content now; NULL: nothing to read. Never waits for the network. */
 	int (*read)(struct mount *mount, struct buf *out);
@@ -16,5 +16,5 @@ struct control {
 /* version, errors.jsonl, metrics, refresh; ends with a NULL name. rejected/ is a directory and no row. */
 extern const struct control control_rows[];
 const struct control *control_find(const char *name);
-#define CONTROL_DIR ".cfcfs"
+#define CONTROL_DIR      ".cfcfs"
 #define CONTROL_REJECTED "rejected"

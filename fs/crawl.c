@@ -5,9 +5,9 @@
 #include "fs/walk.h"
 
 struct crawler {
-	pid_t thread;              /* 0: free */
+	pid_t thread; /* 0: free */
 	int64_t moved_ms;
-	const struct kind *first;  /* the first collection that it opened; NULL: none yet */
+	const struct kind *first; /* the first collection that it opened; NULL: none yet */
 };
 
 struct crawl {

@@ -15,7 +15,7 @@ struct record {
 };
 
 struct credentials_table {
-	pthread_mutex_t lock; /* guards records */
+	pthread_mutex_t lock;   /* guards records */
 	struct record *records; /* owned */
 };
 

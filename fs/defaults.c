@@ -11,7 +11,7 @@ struct sizes {
 struct defaults {
 	pthread_mutex_t lock; /* guards all below */
 	bool known;
-	uint64_t hash;        /* of the snapshot that sizes was read from */
+	uint64_t hash; /* of the snapshot that sizes was read from */
 	struct sizes sizes;
 };
 

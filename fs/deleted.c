@@ -16,7 +16,7 @@ struct record {
 struct deleted {
 	pthread_mutex_t lock; /* guards all below */
 	struct record records[DELETED_MAX];
-	size_t next;          /* the oldest, or a free one */
+	size_t next; /* the oldest, or a free one */
 };
 
 struct deleted *deleted_new(void)

@@ -146,8 +146,7 @@ enum doc_state draft_state(struct draft *draft)
 	if (!draft->scan && !(draft->scan = doc_scan_new()))
 		return DOC_INCOMPLETE;
 	if (draft->scanned < draft->data.len) {
-		draft->state = doc_scan_feed(draft->scan, draft->data.data + draft->scanned,
-					     draft->data.len - draft->scanned);
+		draft->state = doc_scan_feed(draft->scan, draft->data.data + draft->scanned, draft->data.len - draft->scanned);
 		draft->scanned = draft->data.len;
 	}
 	return draft->state;

@@ -12,25 +12,25 @@
 
 struct draft {
 	_Atomic unsigned refs;
-	pthread_mutex_t lock;    /* guards all below */
-	struct buf data;         /* wiped when it goes */
-	bool json;               /* followed by a scanner: a JSON document */
-	bool key_line;           /* complete with its first newline */
-	bool secret;             /* cannot be read, is wiped */
-	bool scratch;            /* never sent by itself */
-	bool overflowed;         /* a write did not fit: what is here is cut off, and is never sent */
-	bool began_empty;        /* new, O_TRUNC or ftruncate(0): sent by the write that completes it */
-	struct doc_scan *scan;   /* owned; NULL until the first byte */
-	size_t scanned;          /* bytes fed to it */
-	enum doc_state state;    /* of the scanned bytes */
-	unsigned writers;        /* handles open for writing */
-	pid_t opener;            /* thread group that began it */
-	uint64_t serial;         /* rises with every change of the bytes */
-	uint64_t handled_hash;   /* of the content that was sent or refused last; 0: none */
+	pthread_mutex_t lock;  /* guards all below */
+	struct buf data;       /* wiped when it goes */
+	bool json;             /* followed by a scanner: a JSON document */
+	bool key_line;         /* complete with its first newline */
+	bool secret;           /* cannot be read, is wiped */
+	bool scratch;          /* never sent by itself */
+	bool overflowed;       /* a write did not fit: what is here is cut off, and is never sent */
+	bool began_empty;      /* new, O_TRUNC or ftruncate(0): sent by the write that completes it */
+	struct doc_scan *scan; /* owned; NULL until the first byte */
+	size_t scanned;        /* bytes fed to it */
+	enum doc_state state;  /* of the scanned bytes */
+	unsigned writers;      /* handles open for writing */
+	pid_t opener;          /* thread group that began it */
+	uint64_t serial;       /* rises with every change of the bytes */
+	uint64_t handled_hash; /* of the content that was sent or refused last; 0: none */
 	size_t handled_len;
-	uint64_t handled_for;    /* a scratch file: the name that it was sent under */
-	bool handled, sent;      /* sent: with success */
-	struct err result;       /* of what was handled; errnum 0: a success */
+	uint64_t handled_for; /* a scratch file: the name that it was sent under */
+	bool handled, sent;   /* sent: with success */
+	struct err result;    /* of what was handled; errnum 0: a success */
 	int64_t mtime_ns;
 };
 

@@ -11,14 +11,14 @@ struct line {
 };
 
 struct published {
-	UT_hash_handle hh; /* in the order of use */
+	UT_hash_handle hh;  /* in the order of use */
 	struct line *lines; /* owned */
 	struct buf text;
 	char key[];
 };
 
 struct events_table {
-	pthread_mutex_t lock; /* guards all below */
+	pthread_mutex_t lock;    /* guards all below */
 	struct published *files; /* owned */
 };
 

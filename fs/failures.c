@@ -17,7 +17,7 @@ struct memo {
 };
 
 struct failures {
-	pthread_mutex_t lock; /* guards all below */
+	pthread_mutex_t lock;      /* guards all below */
 	char *lines[FAILURES_MAX]; /* owned; a ring: line n stands at n % FAILURES_MAX */
 	uint64_t serial;           /* number of lines ever written */
 	struct memo *texts;        /* at most FAILURES_MAX */
@@ -111,8 +111,11 @@ struct failures *failures_free(struct failures *f)
 /* Bytes of the UTF-8 character at s, 0 where there is none. */
 static size_t utf8_length(const unsigned char *s)
 {
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 :
-		   s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+	size_t n = s[0] < 0x80                 ? 1 :
+		   s[0] >= 0xc2 && s[0] < 0xe0 ? 2 :
+		   s[0] >= 0xe0 && s[0] < 0xf0 ? 3 :
+		   s[0] >= 0xf0 && s[0] < 0xf5 ? 4 :
+						 0;
 
 	for (size_t i = 1; i < n; i++) {
 		if ((s[i] & 0xc0) != 0x80)

@@ -12,7 +12,7 @@ struct request;
 
 #define FAILURES_MAX 256
 /* Contents kept, by number and by bytes; the oldest go. */
-#define REJECTED_MAX 256
+#define REJECTED_MAX       256
 #define REJECTED_BYTES_MAX ((size_t)16 << 20)
 
 struct failures *failures_new(void);

@@ -8,15 +8,15 @@
 struct dir_listing;
 
 struct handle {
-	pthread_mutex_t lock;      /* guards view.bytes, listing and text; may be held across the network by a worker */
-	struct entry *entry;       /* owned reference */
-	struct identity what;      /* a copy, as it was at open */
+	pthread_mutex_t lock; /* guards view.bytes, listing and text; may be held across the network by a worker */
+	struct entry *entry;  /* owned reference */
+	struct identity what; /* a copy, as it was at open */
 	fuse_ino_t node;
-	unsigned flags;            /* of open(2) */
+	unsigned flags; /* of open(2) */
 	bool writes;
-	struct draft *draft;       /* owned reference; NULL: reads the account's */
-	struct view view;          /* what it was opened on */
-	pid_t opener;              /* thread group */
+	struct draft *draft;         /* owned reference; NULL: reads the account's */
+	struct view view;            /* what it was opened on */
+	pid_t opener;                /* thread group */
 	struct dir_listing *listing; /* owned */
 };
 

@@ -93,8 +93,7 @@ static struct record *obtain(struct kept *kept, const char *key)
 
 static void shrink(struct kept *kept, const struct record *but)
 {
-	while (kept->records && kept->records != but &&
-	       (kept->bytes > kept->max_bytes || HASH_COUNT(kept->records) > KEPT_MAX))
+	while (kept->records && kept->records != but && (kept->bytes > kept->max_bytes || HASH_COUNT(kept->records) > KEPT_MAX))
 		remove_record(kept, kept->records);
 }
 

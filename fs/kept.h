@@ -13,12 +13,12 @@ struct kept;
 #define KEPT_MAX 200000
 
 struct kept_value {
-	uint64_t serial;          /* of the bytes; 0: none kept */
-	struct body *bytes;       /* owned reference; NULL: none */
-	uint64_t snapshot_hash;   /* of the last snapshot that was found to mean the same as bytes */
-	uint64_t content;         /* hash64 of the content that the attributes hold for; 0: none are set */
+	uint64_t serial;            /* of the bytes; 0: none kept */
+	struct body *bytes;         /* owned reference; NULL: none */
+	uint64_t snapshot_hash;     /* of the last snapshot that was found to mean the same as bytes */
+	uint64_t content;           /* hash64 of the content that the attributes hold for; 0: none are set */
 	int64_t mtime_ns, atime_ns; /* -1: not set */
-	int64_t mode, uid, gid;   /* -1: not set */
+	int64_t mode, uid, gid;     /* -1: not set */
 };
 
 struct kept *kept_new(size_t max_bytes);

@@ -70,7 +70,8 @@ static bool read_fields(struct mount *mount, const struct kind *kind, const char
 		f->updated_ns = get_time(object, "last_updated_at");
 	if (kind->hooks && kind->hooks->traits)
 		f->traits = kind->hooks->traits(object);
-	f->body = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &f->body_len);
+	f->body =
+		json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &f->body_len);
 	return f->name && f->body;
 }
 

@@ -19,14 +19,14 @@ struct snapshot *source_make(struct mount *mount, const struct kind *kind, const
 struct listing {
 	struct mount *mount;
 	const struct kind *kind;
-	const char *parent;           /* borrowed; NULL at the root */
-	struct list *old;             /* owned; what was known (may be NULL); equal snapshots are taken over */
-	int64_t sent_ms;              /* CLOCK_MONOTONIC */
+	const char *parent; /* borrowed; NULL at the root */
+	struct list *old;   /* owned; what was known (may be NULL); equal snapshots are taken over */
+	int64_t sent_ms;    /* CLOCK_MONOTONIC */
 	/* The listing's own; zeroed at first: */
-	struct snapshot **snapshots;  /* owned references */
+	struct snapshot **snapshots; /* owned references */
 	size_t count, cap;
-	struct body *like;            /* owned reference: a document of the page; the others are kept as the difference */
-	struct buf packed;            /* the page under way: struct packed_item, each followed by its texts */
+	struct body *like; /* owned reference: a document of the page; the others are kept as the difference */
+	struct buf packed; /* the page under way: struct packed_item, each followed by its texts */
 };
 
 /* Takes the reference, on failure too. 0 or -ENOMEM. */

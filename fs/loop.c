@@ -21,10 +21,10 @@ struct loop {
 	pthread_mutex_t lock;         /* guards the next three */
 	pthread_cond_t turn_is_free;
 	bool turn_taken, over;
-	int result;                   /* why it is over */
+	int result; /* why it is over */
 	/* Of the thread that has the turn: */
 	int64_t spin_ns;
-	unsigned behind;              /* requests in a row behind which another stood */
+	unsigned behind; /* requests in a row behind which another stood */
 };
 
 int loop_new(struct fuse_session *session, struct loop **ret)

@@ -7,15 +7,15 @@
 
 /* Operations told apart; one past them is not counted. */
 #define METRICS_MAX 128
-#define BUCKETS 7
+#define BUCKETS     7
 
 /* Upper bounds of the histogram's buckets, but for +Inf. */
 static const struct {
 	int64_t ns;
 	const char *text;
 } bounds[BUCKETS] = {
-	{ 100000, "0.0001" }, { 1000000, "0.001" }, { 10000000, "0.01" }, { 100000000, "0.1" },
-	{ 1000000000, "1" }, { 10000000000, "10" }, { 60000000000, "60" },
+	{ 100000, "0.0001" }, { 1000000, "0.001" },  { 10000000, "0.01" },  { 100000000, "0.1" },
+	{ 1000000000, "1" },  { 10000000000, "10" }, { 60000000000, "60" },
 };
 
 /* One for each address of a name; equal names of different addresses are added up when they are printed. */
@@ -101,8 +101,8 @@ static int print_sums(struct buf *out, const struct sums *s)
 
 	for (size_t b = 0; b < BUCKETS && r == 0; b++) {
 		below += s->buckets[b];
-		r = buf_addf(out, "cfcfs_fuse_operation_seconds_bucket{operation=\"%s\",le=\"%s\"} %llu\n", s->op,
-			     bounds[b].text, (unsigned long long)below);
+		r = buf_addf(out, "cfcfs_fuse_operation_seconds_bucket{operation=\"%s\",le=\"%s\"} %llu\n", s->op, bounds[b].text,
+			     (unsigned long long)below);
 	}
 	if (r == 0)
 		r = buf_addf(out, "cfcfs_fuse_operation_seconds_bucket{operation=\"%s\",le=\"+Inf\"} %llu\n", s->op,

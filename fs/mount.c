@@ -192,7 +192,8 @@ void mount_tell_dir(struct mount *mount, const struct entry *entry)
 	cleanup_free_ char *dir = NULL;
 	fuse_ino_t parent = node_of(entry->parent);
 
-	if (!parent || !kind || entry->what.place != PLACE_RESOURCE || !kind_has_dir(kind) || strlen(name) <= strlen(kind->suffix))
+	if (!parent || !kind || entry->what.place != PLACE_RESOURCE || !kind_has_dir(kind) ||
+	    strlen(name) <= strlen(kind->suffix))
 		return;
 	dir = strndup(name, strlen(name) - strlen(kind->suffix));
 	if (dir)
@@ -204,7 +205,8 @@ void mount_tell_file(struct mount *mount, const struct entry *dir)
 	fuse_ino_t parent = node_of(dir->parent);
 	cleanup_free_ char *file = NULL;
 
-	if (!parent || dir->what.place != PLACE_RESOURCE_DIR || asprintf(&file, "%s%s", entry_name(dir), dir->what.kind->suffix) < 0)
+	if (!parent || dir->what.place != PLACE_RESOURCE_DIR ||
+	    asprintf(&file, "%s%s", entry_name(dir), dir->what.kind->suffix) < 0)
 		return;
 	notify_entry(mount->notifier, parent, entry_name(dir));
 	notify_entry(mount->notifier, parent, file);

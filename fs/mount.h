@@ -26,24 +26,24 @@ struct deleted;
 struct mount {
 	const struct options *options;
 	struct fuse_session *session;
-	struct client *client;        /* owned, as all below */
+	struct client *client; /* owned, as all below */
 	struct store *store;
-	struct state *state;          /* never NULL */
-	struct pool *readers;         /* requests that may wait for the network to read */
-	struct pool *writers;         /* requests that change something */
-	struct pool *fetchers;        /* the store's flights */
+	struct state *state;   /* never NULL */
+	struct pool *readers;  /* requests that may wait for the network to read */
+	struct pool *writers;  /* requests that change something */
+	struct pool *fetchers; /* the store's flights */
 	struct tree *tree;
 	struct kept *kept;
 	struct failures *failures;
 	struct notifier *notifier;
 	struct timers *timers;
 	struct credentials_table *credentials;
-	struct defaults *defaults;    /* of the account */
+	struct defaults *defaults; /* of the account */
 	struct events_table *events;
 	struct crawl *crawl;
 	struct deleted *deleted;
-	char *base_url;               /* owned */
-	int64_t start_ns;             /* when it was mounted: the time of what has no other */
+	char *base_url;   /* owned */
+	int64_t start_ns; /* when it was mounted: the time of what has no other */
 };
 
 /* With the tree's lock: tells the kernel that the directory of a resource's file comes, or went; and of a resource's directory,
@@ -58,4 +58,4 @@ void mount_tell_file(struct mount *mount, const struct entry *dir);
 #define MOUNT_WRITERS_MAX 128
 /* As many as there are readers: each may wait for an answer of its own. */
 #define MOUNT_FETCHERS_MAX MOUNT_READERS_MAX
-#define MOUNT_STACK_BYTES ((size_t)256 << 10)
+#define MOUNT_STACK_BYTES  ((size_t)256 << 10)

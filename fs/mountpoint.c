@@ -141,8 +141,13 @@ int mountpoint_check(char **path, struct err *err)
 /* Only fusermount3 may unmount for an ordinary user. */
 static int spawn_fusermount(const char *path)
 {
-	char *argv[] = { (char[]){ "fusermount3" }, (char[]){ "-u" }, (char[]){ "-z" }, (char[]){ "-q" }, (char[]){ "--" },
-			 strdup(path), NULL };
+	char *argv[] = { (char[]){ "fusermount3" },
+			 (char[]){ "-u" },
+			 (char[]){ "-z" },
+			 (char[]){ "-q" },
+			 (char[]){ "--" },
+			 strdup(path),
+			 NULL };
 	char *env[] = { (char[]){ "PATH=/usr/local/bin:/usr/bin:/bin" }, NULL };
 	posix_spawnattr_t attr;
 	sigset_t none;

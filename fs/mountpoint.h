@@ -6,7 +6,7 @@
 #include "api/base/err.h"
 
 struct mounted {
-	char type[64];  /* "fuse.cfcfs" */
+	char type[64]; /* "fuse.cfcfs" */
 	dev_t device;
 };
 

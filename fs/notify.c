@@ -19,7 +19,7 @@ struct notice {
 };
 
 struct notifier {
-	pthread_mutex_t lock;  /* guards all below but session */
+	pthread_mutex_t lock; /* guards all below but session */
 	pthread_cond_t more;
 	struct notice *queue;
 	bool running, stopping;

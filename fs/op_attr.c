@@ -331,7 +331,8 @@ int attributes_set(struct request *r, struct subject *s)
 
 	if (entry_is_dir(s->entry) || is_local(s)) {
 		scoped_lock(&s->tree->lock);
-		set_fields(r, clock_wall_ns(), &s->entry->set_mtime_ns, &s->entry->set_mode, &s->entry->set_uid, &s->entry->set_gid);
+		set_fields(r, clock_wall_ns(), &s->entry->set_mtime_ns, &s->entry->set_mode, &s->entry->set_uid,
+			   &s->entry->set_gid);
 	}
 	if (entry_is_dir(s->entry) || s->what.place >= PLACE_CONTROL_DIR || !(s->what.id || s->what.part))
 		return 0;
@@ -395,8 +396,11 @@ int op_access(struct request *r)
 		return result;
 	if (entry_is_dir(s.entry) || s.what.place >= PLACE_SCRATCH)
 		return reply_ok(r);
-	mode = s.what.leaf ? s.what.leaf->mode : s.what.part ? s.what.part->mode : s.what.control ? s.what.control->mode :
-	       s.what.kind ? s.what.kind->mode : 0400;
+	mode = s.what.leaf    ? s.what.leaf->mode :
+	       s.what.part    ? s.what.part->mode :
+	       s.what.control ? s.what.control->mode :
+	       s.what.kind    ? s.what.kind->mode :
+				0400;
 	/* Root passes mode bits; what the table calls read-only or write-only holds for root too. */
 	if (((r->mode & W_OK) && !(mode & 0222)) || ((r->mode & R_OK) && !(mode & 0444)))
 		return -EACCES;

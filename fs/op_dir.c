@@ -296,7 +296,8 @@ int op_mkdir(struct request *r)
 	if (result < 0)
 		return result;
 	if (s.what.place == PLACE_CONTROL_DIR || (r->name[0] != '.' && s.what.place != PLACE_SCRATCH_DIR))
-		return err_set(&r->err, EPERM, "no directory can be made here: the directory of a resource comes and goes with it");
+		return err_set(&r->err, EPERM,
+			       "no directory can be made here: the directory of a resource comes and goes with it");
 	pthread_mutex_lock(&s.tree->lock);
 	if (tree_find(s.tree, s.entry, r->name))
 		result = -EEXIST;
@@ -350,8 +351,9 @@ static int rmdir_collection(struct request *r, struct subject *dir)
 	int result = walk_identify(r, &dir->what, r->name, &what, &expires_ms);
 
 	if (result == 0 && what.place != PLACE_COLLECTION)
-		result = what.place == PLACE_RESOURCE || what.place == PLACE_LEAF || what.place == PLACE_PART ? -ENOTDIR :
-			 err_set(&r->err, EPERM, "a directory that the platform made cannot be removed");
+		result = what.place == PLACE_RESOURCE || what.place == PLACE_LEAF || what.place == PLACE_PART ?
+				 -ENOTDIR :
+				 err_set(&r->err, EPERM, "a directory that the platform made cannot be removed");
 	if (result == 0)
 		result = walk_each(r, &what, found_one, NULL, &info);
 	identity_clear(&what);

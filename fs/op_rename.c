@@ -26,11 +26,11 @@
 struct renaming {
 	struct request *r;
 	struct subject from_dir, to_dir;
-	struct entry *source;        /* owned reference; NULL: nothing local is known under the name */
-	struct identity what;        /* of the source; a copy */
-	struct draft *draft;         /* the source's; owned reference, or NULL */
-	struct identity target;      /* what the new name is, or would be */
-	bool target_exists;          /* as something of the account, or local */
+	struct entry *source;   /* owned reference; NULL: nothing local is known under the name */
+	struct identity what;   /* of the source; a copy */
+	struct draft *draft;    /* the source's; owned reference, or NULL */
+	struct identity target; /* what the new name is, or would be */
+	bool target_exists;     /* as something of the account, or local */
 };
 
 static void renaming_clear(struct renaming *n)
@@ -381,9 +381,10 @@ static int send_rename(struct renaming *n, const char *name, struct commit *c)
 	if (result == 0)
 		result = commit_call(c, "rename", "PATCH", n->what.kind->item, body, &answer);
 	/* A lost answer: the account says which name it has. */
-	if (result < 0 && n->r->err.outcome_unknown && commit_call(c, "get renamed", "GET", n->what.kind->item, NULL, &answer) == 0) {
+	if (result < 0 && n->r->err.outcome_unknown &&
+	    commit_call(c, "get renamed", "GET", n->what.kind->item, NULL, &answer) == 0) {
 		const char *now = n->what.kind->flags & KIND_LABEL_NAME ? doc_name_label(answer.result) :
-				  json_get_string(answer.result, n->what.kind->name_key);
+									  json_get_string(answer.result, n->what.kind->name_key);
 
 		if (now && !strcmp(now, name)) {
 			result = 0;

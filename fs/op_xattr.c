@@ -71,8 +71,11 @@ static int get_url(const struct facts *f, struct buf *out)
 {
 	const struct options *o = f->r->mount->options;
 	const struct kind *kind = f->s->what.kind;
-	const char *template = !kind ? NULL : f->s->what.part ? f->s->what.part->path : kind->item ? kind->item :
-			       kind->delete_item ? kind->delete_item : kind->collection;
+	const char *template = !kind             ? NULL :
+			       f->s->what.part   ? f->s->what.part->path :
+			       kind->item        ? kind->item :
+			       kind->delete_item ? kind->delete_item :
+						   kind->collection;
 	cleanup_free_ char *path = NULL;
 
 	if (!template || kind_path(template, f->s->what.parent_id, f->s->what.id, NULL, &path) < 0)
@@ -98,8 +101,14 @@ static int get_error(const struct facts *f, struct buf *out)
 }
 
 static const struct xattr xattrs[] = {
-	{ "id", get_id },	       { "kind", get_kind }, { "version", get_version }, { "created_at", get_created },
-	{ "updated_at", get_updated }, { "url", get_url },   { "age", get_age },	 { "stale", get_stale },
+	{ "id", get_id },
+	{ "kind", get_kind },
+	{ "version", get_version },
+	{ "created_at", get_created },
+	{ "updated_at", get_updated },
+	{ "url", get_url },
+	{ "age", get_age },
+	{ "stale", get_stale },
 	{ "error", get_error },
 };
 

@@ -17,8 +17,8 @@ static void start_ino(fuse_req_t fuse, const char *op, request_fn run, bool chan
 	request_start(r);
 }
 
-static void start_name(fuse_req_t fuse, const char *op, request_fn run, bool changes, fuse_ino_t ino, const char *name, mode_t mode,
-		       size_t size)
+static void start_name(fuse_req_t fuse, const char *op, request_fn run, bool changes, fuse_ino_t ino, const char *name,
+		       mode_t mode, size_t size)
 {
 	struct request *r = request_new(fuse, op, run, changes);
 
@@ -252,8 +252,15 @@ static void ll_fsyncdir(fuse_req_t fuse, fuse_ino_t ino, int datasync, struct fu
 static void ll_statfs(fuse_req_t fuse, fuse_ino_t ino)
 {
 	struct statvfs st = {
-		.f_bsize = 4096, .f_frsize = 4096, .f_blocks = 1 << 24, .f_bfree = 1 << 24, .f_bavail = 1 << 24,
-		.f_files = 1 << 24, .f_ffree = 1 << 24, .f_favail = 1 << 24, .f_namemax = 255,
+		.f_bsize = 4096,
+		.f_frsize = 4096,
+		.f_blocks = 1 << 24,
+		.f_bfree = 1 << 24,
+		.f_bavail = 1 << 24,
+		.f_files = 1 << 24,
+		.f_ffree = 1 << 24,
+		.f_favail = 1 << 24,
+		.f_namemax = 255,
 	};
 
 	(void)ino;

@@ -7,7 +7,16 @@
 #include "api/base/buf.h"
 #include "api/base/parse.h"
 
-enum option_type { OPTION_TEXT, OPTION_FLAG, OPTION_SECONDS, OPTION_UNSIGNED, OPTION_NUMBER, OPTION_MIB, OPTION_MODE, OPTION_WORD };
+enum option_type {
+	OPTION_TEXT,
+	OPTION_FLAG,
+	OPTION_SECONDS,
+	OPTION_UNSIGNED,
+	OPTION_NUMBER,
+	OPTION_MIB,
+	OPTION_MODE,
+	OPTION_WORD
+};
 
 struct option_row {
 	const char *name;
@@ -112,8 +121,10 @@ static const struct option_row rows[] = {
 	  .help = "keep: a secret's last newline is part of it" },
 	{ "cache_ttl", OPTION_SECONDS, AT(cache_ttl_ms), 0, 86400, .help = "seconds that settings stay fresh (5)" },
 	{ "status_ttl", OPTION_SECONDS, AT(status_ttl_ms), 0, 86400, .help = "seconds that status stays fresh (2)" },
-	{ "negative_ttl", OPTION_SECONDS, AT(negative_ttl_ms), 0, 86400, .help = "seconds that a missing name is remembered (1)" },
-	{ "stale_ttl", OPTION_SECONDS, AT(stale_ttl_ms), 0, 604800, .help = "seconds that old answers serve when the API is away (300)" },
+	{ "negative_ttl", OPTION_SECONDS, AT(negative_ttl_ms), 0, 86400,
+	  .help = "seconds that a missing name is remembered (1)" },
+	{ "stale_ttl", OPTION_SECONDS, AT(stale_ttl_ms), 0, 604800,
+	  .help = "seconds that old answers serve when the API is away (300)" },
 	{ "max_cache_size", OPTION_MIB, AT(max_cache_bytes), 1, 65536, .help = "MiB of memory for what the API said (64)" },
 	{ "rps", OPTION_NUMBER, AT(rps), 0.01, 10000, .help = "API calls a second (3)" },
 	{ "burst", OPTION_UNSIGNED, AT(burst), 1, 100000, .help = "API calls at once (200)" },
@@ -132,9 +143,10 @@ static const struct option_row rows[] = {
 };
 
 /* Options meant for mount(8), fstab and systemd. nosuid and nodev always hold. */
-static const char *const ignored[] = { "rw", "defaults", "auto", "noauto", "user", "users", "nouser", "owner", "group",
-				       "dev", "nodev", "suid", "nosuid", "_netdev", "nofail", "relatime", "norelatime",
-				       "strictatime", "diratime", "nodiratime", "async", "nousers", "noowner", "nogroup" };
+static const char *const ignored[] = { "rw",       "defaults",   "auto",   "noauto",   "user",       "users",
+				       "nouser",   "owner",      "group",  "dev",      "nodev",      "suid",
+				       "nosuid",   "_netdev",    "nofail", "relatime", "norelatime", "strictatime",
+				       "diratime", "nodiratime", "async",  "nousers",  "noowner",    "nogroup" };
 /* Options that go on to the kernel. */
 static const char *const passed[] = { "exec", "noexec", "atime", "noatime", "sync" };
 
@@ -289,7 +301,8 @@ static int add_option(struct options *o, char *text, struct err *err)
 			*p = '_';
 	}
 	if (is_credential(text))
-		return err_set(err, EINVAL, "a token on the command line can be seen by others: use token_file=PATH "
+		return err_set(err, EINVAL,
+			       "a token on the command line can be seen by others: use token_file=PATH "
 			       "or CLOUDFLARE_API_TOKEN");
 	for (size_t i = 0; i < array_len(rows); i++) {
 		if (!strcmp(text, rows[i].name))

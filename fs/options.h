@@ -13,13 +13,13 @@ enum rollout_mode { ROLLOUT_AUTO, ROLLOUT_MANUAL, ROLLOUT_NONE };
 #define ROLLOUT_STEPS_MAX 16
 
 struct options {
-	char *account_id, *mountpoint;     /* owned */
+	char *account_id, *mountpoint;                         /* owned */
 	char *url, *token_file, *cacert, *state_dir, *logfile; /* owned; NULL: not given */
 	enum view_mode view;
 	bool ro, nodelete, allow_other, secret_newline_keep;
 	enum rollout_mode rollout;
 	unsigned rollout_steps[ROLLOUT_STEPS_MAX]; /* percent, rising to 100 */
-	unsigned rollout_steps_count;      /* 0: the default, 10:100 */
+	unsigned rollout_steps_count;              /* 0: the default, 10:100 */
 	enum validate_mode validate;
 	/* Milliseconds: */
 	int64_t delete_grace_ms, cache_ttl_ms, status_ttl_ms, negative_ttl_ms, stale_ttl_ms;
@@ -32,7 +32,7 @@ struct options {
 	unsigned umask, file_mode, dir_mode; /* modes: 0 is "as the table says" */
 	enum log_level loglevel;
 	bool foreground, debug, help, version;
-	char *fuse_options;                /* owned; what libfuse and the kernel take, comma-separated */
+	char *fuse_options; /* owned; what libfuse and the kernel take, comma-separated */
 };
 
 void options_init(struct options *o);

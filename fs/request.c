@@ -81,8 +81,8 @@ static bool ends_wait(pid_t tid)
 {
 	char path[64], line[128];
 	uint64_t pending = 0;
-	const uint64_t ending = 1ULL << (SIGINT - 1) | 1ULL << (SIGTERM - 1) | 1ULL << (SIGHUP - 1) |
-				1ULL << (SIGQUIT - 1) | 1ULL << (SIGKILL - 1);
+	const uint64_t ending = 1ULL << (SIGINT - 1) | 1ULL << (SIGTERM - 1) | 1ULL << (SIGHUP - 1) | 1ULL << (SIGQUIT - 1) |
+				1ULL << (SIGKILL - 1);
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);

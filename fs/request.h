@@ -18,14 +18,14 @@ struct request {
 	fuse_req_t fuse;
 	struct mount *mount;
 	request_fn run;
-	const char *op;            /* "rename": for errors.jsonl and metrics */
-	bool changes;              /* goes to the writers' pool */
-	bool worker;               /* may wait */
+	const char *op; /* "rename": for errors.jsonl and metrics */
+	bool changes;   /* goes to the writers' pool */
+	bool worker;    /* may wait */
 	int64_t deadline_ms;
 	int64_t began_ns;
-	struct waiter waiter;      /* initialised in a worker alone */
+	struct waiter waiter; /* initialised in a worker alone */
 	struct err err;
-	struct fuse_ctx ctx;       /* uid, gid, thread id, umask */
+	struct fuse_ctx ctx; /* uid, gid, thread id, umask */
 	/* Arguments, as far as the operation has them; strings and data are owned. */
 	fuse_ino_t ino, new_ino;
 	char *name, *new_name;
@@ -38,7 +38,7 @@ struct request {
 	struct stat attr;
 	struct fuse_file_info fi;
 	bool has_fi;
-	int stage;                 /* what the first phase has done already */
+	int stage; /* what the first phase has done already */
 };
 
 /* Starts a request: fields of the arguments are set by the caller on the result. NULL: ENOMEM was replied. */

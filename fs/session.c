@@ -126,8 +126,10 @@ int session_mount(struct fuse_session *session, const char *path, dev_t *ret_dev
 	int r;
 
 	if (access("/dev/fuse", F_OK) < 0)
-		return err_set(err, ENODEV, "mounting on %s: there is no /dev/fuse: the kernel's fuse module is not loaded, "
-			       "or the container does not have the device", path);
+		return err_set(err, ENODEV,
+			       "mounting on %s: there is no /dev/fuse: the kernel's fuse module is not loaded, "
+			       "or the container does not have the device",
+			       path);
 	catch_start(&catcher);
 	r = fuse_session_mount(session, path);
 	catch_end(&catcher, text, sizeof(text));

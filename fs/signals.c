@@ -14,22 +14,22 @@ enum phase {
 	PHASE_STARTING, /* no mount: an end is an exit */
 	PHASE_MOUNTING, /* an end is remembered */
 	PHASE_UP,
-	PHASE_OVER,     /* the loop ended */
+	PHASE_OVER, /* the loop ended */
 };
 
 struct signals {
 	pthread_mutex_t lock; /* guards all below but thread */
 	pthread_cond_t changed;
 	enum phase phase;
-	unsigned ends;          /* SIGTERM and SIGINT so far */
-	bool closing;           /* an orderly end was begun */
-	bool leaving;           /* the thread is to end */
-	struct mount *mount;    /* borrowed, as all below; in PHASE_UP only */
+	unsigned ends;       /* SIGTERM and SIGINT so far */
+	bool closing;        /* an orderly end was begun */
+	bool leaving;        /* the thread is to end */
+	struct mount *mount; /* borrowed, as all below; in PHASE_UP only */
 	struct loop *loop;
 	const char *path;
 	dev_t device;
 	pthread_t closer;
-	pthread_t thread;       /* fixed once it runs */
+	pthread_t thread; /* fixed once it runs */
 };
 
 /* Nobody is told that a change failed which was made: the writers get their answers, and then their close. */

@@ -19,12 +19,12 @@ enum exit_status {
 
 struct start {
 	struct options options;
-	char *base_url;               /* owned, as all below */
+	char *base_url; /* owned, as all below */
 	struct signals *signals;
 	struct mount *mount;
 	struct fuse_session *session;
 	struct loop *loop;
-	dev_t device;                 /* 0: not mounted */
+	dev_t device; /* 0: not mounted */
 };
 
 /* Before the fork: the address, the mount point, absolute paths. An exit status, with text. */

@@ -17,14 +17,14 @@
 /* One hidden name. */
 struct hidden {
 	struct hidden *prev, *next;
-	struct entry *entry;      /* owned reference */
-	bool sending;             /* a worker has it */
+	struct entry *entry; /* owned reference */
+	bool sending;        /* a worker has it */
 };
 
 /* The first failure in a directory since its last flush. */
 struct missed {
 	struct missed *prev, *next;
-	struct entry *dir;        /* owned reference */
+	struct entry *dir; /* owned reference */
 	struct err err;
 };
 
@@ -33,9 +33,9 @@ struct timers {
 	pthread_t thread;
 	bool started;
 	/* Guarded by the tree's lock: */
-	pthread_cond_t changed;   /* the list, a state in it, or ending */
-	struct hidden *hidden;    /* owned */
-	struct missed *missed;    /* owned */
+	pthread_cond_t changed; /* the list, a state in it, or ending */
+	struct hidden *hidden;  /* owned */
+	struct missed *missed;  /* owned */
 	unsigned sending;
 	bool ending;
 };
@@ -229,8 +229,8 @@ static int delete_entry(struct timers *t, struct entry *entry, struct identity *
 
 struct sending {
 	struct timers *t;
-	struct entry *entry;      /* owned reference */
-	struct identity what;     /* owned strings */
+	struct entry *entry;  /* owned reference */
+	struct identity what; /* owned strings */
 };
 
 /* With the tree's lock: the entry's DELETE is this caller's from now on. */

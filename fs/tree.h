@@ -33,13 +33,13 @@ enum place {
 /* What an entry is; strings are owned by the entry that holds it. */
 struct identity {
 	enum place place;
-	const struct kind *kind;   /* of the resource, collection or part; NULL elsewhere */
+	const struct kind *kind; /* of the resource, collection or part; NULL elsewhere */
 	const struct leaf *leaf;
 	const struct part *part;
 	const struct control *control;
-	char *parent_id;           /* the parent resource's id, or NULL */
-	char *grandparent_id;      /* its parent's, or NULL */
-	char *id;                  /* the resource's; NULL: not created yet */
+	char *parent_id;      /* the parent resource's id, or NULL */
+	char *grandparent_id; /* its parent's, or NULL */
+	char *id;             /* the resource's; NULL: not created yet */
 };
 
 enum hide {
@@ -51,26 +51,26 @@ enum hide {
 struct entry {
 	UT_hash_handle hh;
 	unsigned refs;
-	bool unlinked;            /* no name leads to it any more */
-	bool renewed;             /* the next lookup's node was asked for by tree_renew */
-	bool reread;              /* the next lookup's node was asked for by a reader whose node stood for something else */
-	pid_t reader;             /* the thread that asked last */
-	bool local;               /* stands in its parent's list of locals, which holds a reference */
-	char *key;                /* owned: the parent's address, then the name */
-	struct entry *parent;     /* owned reference; NULL: the root */
-	struct entry *locals;     /* first of the entries here that the mount itself keeps (scratch, drafts, hidden) */
+	bool unlinked;             /* no name leads to it any more */
+	bool renewed;              /* the next lookup's node was asked for by tree_renew */
+	bool reread;               /* the next lookup's node was asked for by a reader whose node stood for something else */
+	pid_t reader;              /* the thread that asked last */
+	bool local;                /* stands in its parent's list of locals, which holds a reference */
+	char *key;                 /* owned: the parent's address, then the name */
+	struct entry *parent;      /* owned reference; NULL: the root */
+	struct entry *locals;      /* first of the entries here that the mount itself keeps (scratch, drafts, hidden) */
 	struct entry *prev, *next; /* in the parent's locals */
-	struct identity what;     /* identity.id and place change under the lock only */
-	uint64_t ino;             /* st_ino */
-	struct node *current;     /* what a lookup gives; not owned */
-	struct draft *draft;      /* owned reference: what readers see instead of the account's */
+	struct identity what;      /* identity.id and place change under the lock only */
+	uint64_t ino;              /* st_ino */
+	struct node *current;      /* what a lookup gives; not owned */
+	struct draft *draft;       /* owned reference: what readers see instead of the account's */
 	enum hide hide;
 	int64_t hide_until_ms;
-	uint64_t local_serial;    /* of a directory: rises when its locals change */
+	uint64_t local_serial;              /* of a directory: rises when its locals change */
 	uint64_t listed_list, listed_local; /* the serials that the kernel's cached listing was made of */
-	char *target;             /* owned: PLACE_LINK */
-	char *backup_of;          /* owned: scratch that a resource was renamed to: the resource's file name */
-	int64_t mtime_ns;         /* of what the mount itself keeps, and of directories */
+	char *target;                       /* owned: PLACE_LINK */
+	char *backup_of;                    /* owned: scratch that a resource was renamed to: the resource's file name */
+	int64_t mtime_ns;                   /* of what the mount itself keeps, and of directories */
 	/* Set by tools on what is local (-1: not set); they go with the content to what is kept of the resource. */
 	int64_t set_mtime_ns, set_mode, set_uid, set_gid;
 	/* What holds where no tool set anything: the mode that scratch was made with, which stays behind when its content
@@ -83,35 +83,35 @@ struct entry {
 /* What a node's content was made of; equal stamps mean equal content without rendering. */
 struct stamp {
 	uint64_t snapshot_hash;
-	uint64_t keys_serial;     /* of the list of SSH keys, where it shows their names */
-	uint64_t kept_serial;     /* of the bytes kept for it, or 0 */
+	uint64_t keys_serial; /* of the list of SSH keys, where it shows their names */
+	uint64_t kept_serial; /* of the bytes kept for it, or 0 */
 };
 
 struct node {
 	UT_hash_handle hh;
 	fuse_ino_t id;
-	uint64_t lookups;         /* the kernel's references */
+	uint64_t lookups; /* the kernel's references */
 	unsigned opens;
-	bool cached;              /* the kernel may hold pages of it */
-	bool redirected;          /* made because an open asked for a node without pages: not asked again */
-	bool reread;              /* a reader asked for another node in its place, or for this one: not asked again */
-	struct body *bytes;       /* owned reference: the content, kept for the open that this node's lookup is part of */
-	pid_t bytes_for;          /* the thread that opens */
-	struct entry *entry;      /* owned reference */
+	bool cached;         /* the kernel may hold pages of it */
+	bool redirected;     /* made because an open asked for a node without pages: not asked again */
+	bool reread;         /* a reader asked for another node in its place, or for this one: not asked again */
+	struct body *bytes;  /* owned reference: the content, kept for the open that this node's lookup is part of */
+	pid_t bytes_for;     /* the thread that opens */
+	struct entry *entry; /* owned reference */
 	struct stamp stamp;
-	uint64_t content;         /* hash64 of the bytes; 0: a draft's, or not known */
+	uint64_t content; /* hash64 of the bytes; 0: a draft's, or not known */
 	int64_t size;
 };
 
 struct tree {
 	pthread_mutex_t lock;
-	struct entry *entries;    /* by key */
-	struct node *nodes;       /* by id */
+	struct entry *entries; /* by key */
+	struct node *nodes;    /* by id */
 	struct entry *root;
 	fuse_ino_t next_id;
 	uint64_t next_ino;
 	size_t locals_count;
-	uint64_t changes;         /* rises with every change that the mount makes or learns of itself */
+	uint64_t changes; /* rises with every change that the mount makes or learns of itself */
 };
 
 struct tree *tree_new(void);

@@ -310,7 +310,8 @@ static int load(struct request *r, const struct identity *what, struct view *vie
 
 	switch (what->place) {
 	case PLACE_RESOURCE:
-		return what->id ? source_snapshot(r, what->kind, what->parent_id, what->id, false, &view->snapshot, &view->info) : -ENOENT;
+		return what->id ? source_snapshot(r, what->kind, what->parent_id, what->id, false, &view->snapshot, &view->info) :
+				  -ENOENT;
 	case PLACE_LEAF:
 		if (what->leaf->source == LEAF_FETCH)
 			return source_leaf(r, what->leaf, what->parent_id, what->id, &view->snapshot, &view->info);
@@ -340,8 +341,9 @@ static bool grows(const struct identity *what)
 {
 	if (what->place == PLACE_CONTROL)
 		return true;
-	return what->place == PLACE_LEAF && (what->leaf->source == LEAF_EVENTS ||
-		what->leaf->source == LEAF_EVENTS_OF_PLACEMENTS || what->leaf->source == LEAF_CREDENTIALS);
+	return what->place == PLACE_LEAF &&
+	       (what->leaf->source == LEAF_EVENTS || what->leaf->source == LEAF_EVENTS_OF_PLACEMENTS ||
+		what->leaf->source == LEAF_CREDENTIALS);
 }
 
 static void set_attributes(struct request *r, const struct identity *what, struct view *view)

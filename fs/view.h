@@ -6,11 +6,11 @@
 
 struct view {
 	int64_t size;
-	uint64_t content;          /* hash64 of the bytes; never 0 */
+	uint64_t content; /* hash64 of the bytes; never 0 */
 	struct stamp stamp;
-	bool grows;                /* one node that grows: not versioned, never cached by the kernel */
+	bool grows; /* one node that grows: not versioned, never cached by the kernel */
 	int64_t mtime_ns, atime_ns, ctime_ns;
-	unsigned mode;             /* permission bits */
+	unsigned mode; /* permission bits */
 	uid_t uid;
 	gid_t gid;
 	struct store_info info;    /* of what it was made of */

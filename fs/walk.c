@@ -358,7 +358,8 @@ static int refuse_name(const struct kind *kind, const char *name, struct err *er
 	if (!wanted)
 		return err_set(err, EINVAL, "'%s' is no name of a %s", name, kind->name);
 	name_encode(wanted, kind->suffix, encoded);
-	return err_set(err, EINVAL, "'%s' is no file name of a %s: write '%s' for the one named '%s'", name, kind->name, encoded, wanted);
+	return err_set(err, EINVAL, "'%s' is no file name of a %s: write '%s' for the one named '%s'", name, kind->name, encoded,
+		       wanted);
 }
 
 int walk_classify(struct request *r, const struct identity *dir, const char *name, struct identity *ret, struct err *err)

@@ -18,31 +18,31 @@
 static const struct {
 	const char *path, *text;
 } texts[] = {
-    {"applications/NAME.json", "an application's settings"},
-    {"applications/NAME/status.json", "id, version, times, health"},
-    {"applications/NAME/queue.json", "job queue and scheduler"},
-    {"applications/NAME/versions.json", "its versions and their shares"},
-    {"applications/NAME/instances/ID.json", "an instance"},
-    {"applications/NAME/deployments/ID.json", "a deployment the scheduler made"},
-    {"applications/NAME/jobs/JOB.json", "a job; written once"},
-    {"applications/NAME/rollouts/ROLLOUT.json", "a rollout; written once"},
-    {"deployments/NAME.json", "a deployment of no application"},
-    {"secrets/NAME", "a secret's value; write-only"},
-    {"ssh-keys/NAME.pub", "an SSH public key; written once"},
-    {"registries/DOMAIN.json", "an image registry; written once"},
-    {"registries/DOMAIN/credentials.json", "write a request, read the answer"},
-    {"registry-protocols/PROTO.json", "a registry protocol"},
-    {"ips/ADDRESS.json", "an IP allocation"},
-    {"account/limits.json", "limits of the account"},
-    {"account/locations.json", "locations it may use"},
-    {"account/usage.json", "what it uses"},
-    {"account/defaults.json", "its defaults"},
-    /* Those that several kinds have, by how they end. */
-    {"/placements/ID.json", "one life of its container"},
-    {"/placements/ID/events.jsonl", "the placement's events"},
-    {"/events.jsonl", "its events, oldest first"},
-    {"/status.json", "what the service says of it"},
-    {"/action", NULL},
+	{ "applications/NAME.json", "an application's settings" },
+	{ "applications/NAME/status.json", "id, version, times, health" },
+	{ "applications/NAME/queue.json", "job queue and scheduler" },
+	{ "applications/NAME/versions.json", "its versions and their shares" },
+	{ "applications/NAME/instances/ID.json", "an instance" },
+	{ "applications/NAME/deployments/ID.json", "a deployment the scheduler made" },
+	{ "applications/NAME/jobs/JOB.json", "a job; written once" },
+	{ "applications/NAME/rollouts/ROLLOUT.json", "a rollout; written once" },
+	{ "deployments/NAME.json", "a deployment of no application" },
+	{ "secrets/NAME", "a secret's value; write-only" },
+	{ "ssh-keys/NAME.pub", "an SSH public key; written once" },
+	{ "registries/DOMAIN.json", "an image registry; written once" },
+	{ "registries/DOMAIN/credentials.json", "write a request, read the answer" },
+	{ "registry-protocols/PROTO.json", "a registry protocol" },
+	{ "ips/ADDRESS.json", "an IP allocation" },
+	{ "account/limits.json", "limits of the account" },
+	{ "account/locations.json", "locations it may use" },
+	{ "account/usage.json", "what it uses" },
+	{ "account/defaults.json", "its defaults" },
+	/* Those that several kinds have, by how they end. */
+	{ "/placements/ID.json", "one life of its container" },
+	{ "/placements/ID/events.jsonl", "the placement's events" },
+	{ "/events.jsonl", "its events, oldest first" },
+	{ "/status.json", "what the service says of it" },
+	{ "/action", NULL },
 };
 
 static void die(const char *what, const char *path)
@@ -96,8 +96,8 @@ static const char *text_of(const char *path, const struct leaf *leaf)
 	for (size_t i = 0; i < array_len(texts); i++) {
 		size_t m = strlen(texts[i].path);
 
-		if (texts[i].path[0] == '/' ? n < m || strcmp(path + n - m, texts[i].path) != 0
-					    : strcmp(path, texts[i].path) != 0)
+		if (texts[i].path[0] == '/' ? n < m || strcmp(path + n - m, texts[i].path) != 0 :
+					      strcmp(path, texts[i].path) != 0)
 			continue;
 		if (texts[i].text)
 			return texts[i].text;
@@ -179,9 +179,9 @@ static size_t shared_count;
 static const char *type_of(const struct field *f, char *to, size_t size)
 {
 	static const char *const names[] = {
-	    [FIELD_STRING] = "string",	     [FIELD_INT] = "integer",	[FIELD_NUMBER] = "number",
-	    [FIELD_BOOL] = "boolean",	     [FIELD_OBJECT] = "object", [FIELD_ARRAY] = "array",
-	    [FIELD_ANY] = "string or object"};
+		[FIELD_STRING] = "string", [FIELD_INT] = "integer", [FIELD_NUMBER] = "number",       [FIELD_BOOL] = "boolean",
+		[FIELD_OBJECT] = "object", [FIELD_ARRAY] = "array", [FIELD_ANY] = "string or object"
+	};
 
 	if (f->type == FIELD_ARRAY)
 		snprintf(to, size, "[%s]", names[f->item]);
@@ -196,11 +196,11 @@ static void add_notes(const struct field *f, const char *where, FILE *out)
 		unsigned flag;
 		const char *text;
 	} notes[] = {
-	    {FIELD_REQUIRED, "required"},
-	    {FIELD_CREATE_ONLY, "set at creation only"},
-	    {FIELD_WRITE_ONLY, "the service never tells it"},
-	    {FIELD_SET, "in any order"},
-	    {FIELD_DEPRECATED, "an older spelling"},
+		{ FIELD_REQUIRED, "required" },
+		{ FIELD_CREATE_ONLY, "set at creation only" },
+		{ FIELD_WRITE_ONLY, "the service never tells it" },
+		{ FIELD_SET, "in any order" },
+		{ FIELD_DEPRECATED, "an older spelling" },
 	};
 	const char *comma = "";
 
@@ -237,8 +237,7 @@ static void print_field(const struct field *f, size_t depth, const char *where)
 	add_notes(f, where, out);
 	fclose(out);
 	indent(depth);
-	printf(len ? "%s\t%s\tT{\n.na\n.nh\n%s\nT}\n" : "%s\t%s\t%s\n", f->name,
-	       type_of(f, type, sizeof(type)), notes);
+	printf(len ? "%s\t%s\tT{\n.na\n.nh\n%s\nT}\n" : "%s\t%s\t%s\n", f->name, type_of(f, type, sizeof(type)), notes);
 	free(notes);
 }
 
@@ -263,8 +262,7 @@ static void print_fields(const char *title, const struct field *fields, size_t d
 			continue;
 		if (shared_count < SHARED_MAX) {
 			shared[shared_count].fields = f->fields;
-			snprintf(shared[shared_count++].where, sizeof(shared[0].where), "%s of %s", f->name,
-				 title);
+			snprintf(shared[shared_count++].where, sizeof(shared[0].where), "%s of %s", f->name, title);
 		}
 		print_fields(title, f->fields, depth + 1);
 	}
@@ -290,8 +288,7 @@ static void print_all_fields(void)
 			snprintf(title, sizeof(title), "%s/%s", kind->dir, p->name);
 			print_table(title, p->fields);
 		}
-		if (kind->fields && (kind->verbs & KIND_CREATE) &&
-		    !(kind->flags & (KIND_SECRET | KIND_KEY_LINE)))
+		if (kind->fields && (kind->verbs & KIND_CREATE) && !(kind->flags & (KIND_SECRET | KIND_KEY_LINE)))
 			print_table(kind->name, kind->fields);
 	}
 }

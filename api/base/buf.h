@@ -16,7 +16,10 @@ struct buf {
 /* The bound of a buffer that names none: 64 MiB. */
 #define BUF_MAX ((size_t)64 << 20)
 
-#define BUF_INIT { NULL, 0, 0, 0 }
+#define BUF_INIT                                                                                                                 \
+	{                                                                                                                        \
+		NULL, 0, 0, 0                                                                                                    \
+	}
 
 /* All return 0, -ENOMEM, or -EFBIG past max; on failure the content is unchanged. */
 int buf_reserve(struct buf *b, size_t more);
@@ -35,5 +38,5 @@ void buf_wipe(struct buf *b);
 /* The content as a string that the caller frees ("" when empty), NULL without memory; the buffer is left empty. */
 char *buf_steal(struct buf *b);
 
-#define cleanup_buf_ cleanup_(buf_free)
+#define cleanup_buf_      cleanup_(buf_free)
 #define cleanup_buf_wipe_ cleanup_(buf_wipe)

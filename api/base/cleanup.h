@@ -9,18 +9,18 @@
 
 #include "api/base/banned.h"
 
-#define cleanup_(func) __attribute__((cleanup(func)))
+#define cleanup_(func)          __attribute__((cleanup(func)))
 #define printf_like_(fmt, args) __attribute__((format(printf, fmt, args)))
-#define must_check_ __attribute__((warn_unused_result))
-#define array_len(a) (sizeof(a) / sizeof((a)[0]))
+#define must_check_             __attribute__((warn_unused_result))
+#define array_len(a)            (sizeof(a) / sizeof((a)[0]))
 
 /* Hands a pointer over: returns it and leaves NULL behind. */
-#define steal_ptr(p)                                                                                          \
-	({                                                                                                    \
-		__typeof__(p) *steal_ = &(p);                                                                 \
-		__typeof__(p) stolen_ = *steal_;                                                              \
-		*steal_ = NULL;                                                                               \
-		stolen_;                                                                                      \
+#define steal_ptr(p)                                                                                                             \
+	({                                                                                                                       \
+		__typeof__(p) *steal_ = &(p);                                                                                    \
+		__typeof__(p) stolen_ = *steal_;                                                                                 \
+		*steal_ = NULL;                                                                                                  \
+		stolen_;                                                                                                         \
 	})
 
 static inline int steal_fd(int *fd)
@@ -32,11 +32,11 @@ static inline int steal_fd(int *fd)
 }
 
 /* Defines name##p(), for cleanup_(), from a destructor that takes a pointer. */
-#define DEFINE_CLEANUP(type, destructor)                                                                      \
-	static inline void destructor##p(type *p)                                                             \
-	{                                                                                                     \
-		if (*p)                                                                                       \
-			destructor(*p);                                                                       \
+#define DEFINE_CLEANUP(type, destructor)                                                                                         \
+	static inline void destructor##p(type *p)                                                                                \
+	{                                                                                                                        \
+		if (*p)                                                                                                          \
+			destructor(*p);                                                                                          \
 	}
 
 static inline void freep(void *p)
@@ -59,5 +59,5 @@ static inline void unlockp(pthread_mutex_t **mutex)
 }
 
 /* Holds a mutex to the end of the scope. */
-#define scoped_lock(mutex)                                                                                    \
+#define scoped_lock(mutex)                                                                                                       \
 	cleanup_(unlockp) pthread_mutex_t *scope_lock_ __attribute__((unused)) = (pthread_mutex_lock(mutex), (mutex))

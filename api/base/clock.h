@@ -3,9 +3,9 @@
 
 #include "api/base/cleanup.h"
 
-#define MSEC_PER_SEC 1000
+#define MSEC_PER_SEC  1000
 #define NSEC_PER_MSEC 1000000
-#define NSEC_PER_SEC 1000000000LL
+#define NSEC_PER_SEC  1000000000LL
 /* A deadline that never comes. */
 #define CLOCK_NEVER INT64_MAX
 

@@ -12,11 +12,11 @@
 #define LINE_MAX_BYTES 1023
 
 static struct {
-	pthread_mutex_t lock;   /* guards all below */
-	enum log_level level;   /* read without the lock, as an atomic */
+	pthread_mutex_t lock; /* guards all below */
+	enum log_level level; /* read without the lock, as an atomic */
 	bool syslog;
-	int fd;                 /* owned when path is set */
-	char *path;             /* owned; NULL: no file */
+	int fd;                         /* owned when path is set */
+	char *path;                     /* owned; NULL: no file */
 	char *secrets[LOG_SECRETS_MAX]; /* owned */
 	size_t next_secret;
 } log_state = { .lock = PTHREAD_MUTEX_INITIALIZER, .level = LOG_LEVEL_WARNING, .fd = STDERR_FILENO };

@@ -168,8 +168,8 @@ bool name_is_scratch(const char *name)
 {
 	size_t n = strlen(name);
 
-	if (name[0] == '.' || name_has_suffix(name, "~") || name_has_suffix(name, ".swp") ||
-	    name_has_suffix(name, ".swx") || name_has_suffix(name, ".tmp") || !strcmp(name, "4913"))
+	if (name[0] == '.' || name_has_suffix(name, "~") || name_has_suffix(name, ".swp") || name_has_suffix(name, ".swx") ||
+	    name_has_suffix(name, ".tmp") || !strcmp(name, "4913"))
 		return true;
 	if (n >= 2 && name[0] == '#' && name[n - 1] == '#')
 		return true;

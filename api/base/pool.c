@@ -15,12 +15,12 @@ struct task {
 };
 
 struct pool {
-	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t work;  /* a task was queued, or the pool ends */
-	pthread_cond_t done;  /* a thread left, or the last task ended */
+	pthread_mutex_t lock;      /* guards all below */
+	pthread_cond_t work;       /* a task was queued, or the pool ends */
+	pthread_cond_t done;       /* a thread left, or the last task ended */
 	struct task *head, **tail; /* owned */
 	unsigned queued, idle, threads;
-	unsigned tasks;       /* accepted and not ended */
+	unsigned tasks; /* accepted and not ended */
 	bool ending;
 	/* Fixed after pool_new: */
 	unsigned max;

@@ -13,7 +13,7 @@ void rand_bytes(void *data, size_t len);
 uint64_t hash64(const void *data, size_t len);
 
 #define FINGERPRINT_KEY_BYTES 32
-#define FINGERPRINT_BYTES 32
+#define FINGERPRINT_BYTES     32
 /* A keyed hash (BLAKE2b) by which a value can be recognised but not found out without the key. */
 void fingerprint(const uint8_t key[FINGERPRINT_KEY_BYTES], const void *data, size_t len, uint8_t ret[FINGERPRINT_BYTES]);
 /* Overwrites memory in a way that the compiler keeps. */

@@ -22,24 +22,12 @@
 #define NAMES  24
 #define ERRNOS 256
 
-enum op {
-	OP_READ,
-	OP_STATUS,
-	OP_LIST,
-	OP_STAT,
-	OP_CREATE,
-	OP_CHANGE,
-	OP_REPLACE,
-	OP_RENAME,
-	OP_DELETE,
-	OP_BAD,
-	OPS
-};
+enum op { OP_READ, OP_STATUS, OP_LIST, OP_STAT, OP_CREATE, OP_CHANGE, OP_REPLACE, OP_RENAME, OP_DELETE, OP_BAD, OPS };
 
-static const char *const op_names[OPS] = {"read",   "status",  "list",	 "stat",   "create",
-					  "change", "replace", "rename", "delete", "bad"};
+static const char *const op_names[OPS] = { "read",   "status",  "list",   "stat",   "create",
+					   "change", "replace", "rename", "delete", "bad" };
 /* How often each is picked, of 100. */
-static const int op_share[OPS] = {28, 10, 8, 14, 10, 10, 6, 4, 6, 4};
+static const int op_share[OPS] = { 28, 10, 8, 14, 10, 10, 6, 4, 6, 4 };
 
 struct tally {
 	unsigned long ok[OPS];
@@ -111,13 +99,12 @@ static int list_dir(void)
 
 static void document(char *ret, size_t size)
 {
-	snprintf(
-	    ret, size,
-	    "{\n  \"scheduling_policy\": \"default\",\n  \"instances\": %u,\n  \"max_instances\": %u,\n"
-	    "  \"configuration\": {\n    \"image\": \"registry.cloudflare.com/app:v%u\",\n"
-	    "    \"instance_type\": \"%s\",\n"
-	    "    \"environment_variables\": [\n      { \"name\": \"N\", \"value\": \"%u\" }\n    ]\n  }\n}\n",
-	    pick(4), 4 + pick(4), pick(3), pick(2) ? "lite" : "basic", pick(100));
+	snprintf(ret, size,
+		 "{\n  \"scheduling_policy\": \"default\",\n  \"instances\": %u,\n  \"max_instances\": %u,\n"
+		 "  \"configuration\": {\n    \"image\": \"registry.cloudflare.com/app:v%u\",\n"
+		 "    \"instance_type\": \"%s\",\n"
+		 "    \"environment_variables\": [\n      { \"name\": \"N\", \"value\": \"%u\" }\n    ]\n  }\n}\n",
+		 pick(4), 4 + pick(4), pick(3), pick(2) ? "lite" : "basic", pick(100));
 }
 
 static int one(enum op op)
@@ -185,11 +172,11 @@ static int allowed(enum op op, int error)
 		return error == EINVAL || error == ESTALE || error == EEXIST;
 	case OP_DELETE:
 	case OP_RENAME:
-		return error == ENOENT || error == EEXIST || error == EBUSY || error == ESTALE ||
-		       error == EBADMSG || error == EINVAL;
+		return error == ENOENT || error == EEXIST || error == EBUSY || error == ESTALE || error == EBADMSG ||
+		       error == EINVAL;
 	default:
-		return error == ENOENT || error == EEXIST || error == EBUSY || error == ESTALE ||
-		       error == EBADMSG || error == EINVAL;
+		return error == ENOENT || error == EEXIST || error == EBUSY || error == ESTALE || error == EBADMSG ||
+		       error == EINVAL;
 	}
 }
 
@@ -229,8 +216,7 @@ static int report(void)
 			if (!tally->err[op][error])
 				continue;
 			bad += !fine;
-			printf(", %lu %s%s", tally->err[op][error], strerrorname_np(error),
-			       fine ? "" : " (!)");
+			printf(", %lu %s%s", tally->err[op][error], strerrorname_np(error), fine ? "" : " (!)");
 		}
 		putchar('\n');
 	}

@@ -30,8 +30,7 @@ static int number_of(const char *name)
 	static const struct {
 		const char *name;
 		int number;
-	} rows[] = {
-	    {"INT", SIGINT}, {"ALRM", SIGALRM}, {"WINCH", SIGWINCH}, {"URG", SIGURG}, {"USR1", SIGUSR1}};
+	} rows[] = { { "INT", SIGINT }, { "ALRM", SIGALRM }, { "WINCH", SIGWINCH }, { "URG", SIGURG }, { "USR1", SIGUSR1 } };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (!strcmp(rows[i].name, name))
@@ -42,7 +41,7 @@ static int number_of(const char *name)
 
 static void pause_ms(long ms)
 {
-	struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
 
 	nanosleep(&time, NULL);
 }
@@ -72,8 +71,7 @@ static void *reader(void *number)
 	char path[4096];
 
 	if (at)
-		snprintf(path, sizeof(path), "%.*s%ld%s", (int)(at - pattern), pattern,
-			 (long)(intptr_t)number, at + 1);
+		snprintf(path, sizeof(path), "%.*s%ld%s", (int)(at - pattern), pattern, (long)(intptr_t)number, at + 1);
 	read_all(at ? path : pattern);
 	return NULL;
 }
@@ -114,7 +112,7 @@ static _Noreturn void send_signals(pid_t to, int number)
 
 int main(int argc, char **argv)
 {
-	struct sigaction action = {.sa_handler = count};
+	struct sigaction action = { .sa_handler = count };
 	pid_t self = getpid(), sender;
 	int number, result;
 

@@ -159,8 +159,7 @@ static int usage(void)
 int main(int argc, char **argv)
 {
 	const char *op = argc > 2 ? argv[1] : "";
-	const char *a = argc > 2 ? argv[2] : "", *b = argc > 3 ? argv[3] : NULL,
-		   *c = argc > 4 ? argv[4] : NULL;
+	const char *a = argc > 2 ? argv[2] : "", *b = argc > 3 ? argv[3] : NULL, *c = argc > 4 ? argv[4] : NULL;
 	struct stat st;
 
 	if (!strcmp(op, "write") && b)

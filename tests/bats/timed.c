@@ -50,7 +50,7 @@ static int64_t now_ns(void)
 
 static void pause_ms(long ms)
 {
-	struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
 
 	nanosleep(&time, NULL);
 }
@@ -138,8 +138,8 @@ static const struct op {
 	int (*run)(const char *path);
 	int writes, renames;
 } ops[] = {
-    {"stat", do_stat, 0, 0}, {"df", do_df, 0, 0},   {"cat", do_cat, 0, 0},  {"ls", do_ls, 0, 0},
-    {"lsl", do_lsl, 0, 0},   {"write", NULL, 1, 0}, {"rename", NULL, 1, 1},
+	{ "stat", do_stat, 0, 0 }, { "df", do_df, 0, 0 },   { "cat", do_cat, 0, 0 },  { "ls", do_ls, 0, 0 },
+	{ "lsl", do_lsl, 0, 0 },   { "write", NULL, 1, 0 }, { "rename", NULL, 1, 1 },
 };
 
 struct task {
@@ -172,8 +172,7 @@ static void name_target(const char *pattern, int turn, char *name, char *scratch
 	else
 		snprintf(name, PATH_MAX, "%s", pattern);
 	slash = strrchr(name, '/');
-	snprintf(scratch, PATH_MAX, "%.*s/.scratch-%d", slash ? (int)(slash - name) : 1, slash ? name : ".",
-		 turn);
+	snprintf(scratch, PATH_MAX, "%.*s/.scratch-%d", slash ? (int)(slash - name) : 1, slash ? name : ".", turn);
 }
 
 /* 0 or -errno; *ret_ns is what the operation took, and nothing of its preparation. */
@@ -208,7 +207,7 @@ static void nothing(int number)
 /* The process that waits. */
 static _Noreturn void wait_in_call(const struct task *task, int turn)
 {
-	struct sigaction action = {.sa_handler = task->caught ? nothing : SIG_DFL};
+	struct sigaction action = { .sa_handler = task->caught ? nothing : SIG_DFL };
 	int64_t took;
 	int r;
 
@@ -265,12 +264,8 @@ static int interrupt(const struct task *task, int turn, int64_t *ret_ns)
 	waitpid(pid, &status, 0);
 	*ret_ns = (task->caught ? shared->ended_ns : now_ns()) - began;
 	if (task->caught)
-		return WIFEXITED(status) && shared->errnum == EINTR
-			   ? 0
-			   : complain("the call did not fail with EINTR");
-	return WIFSIGNALED(status) && WTERMSIG(status) == task->signal
-		   ? 0
-		   : complain("the signal did not end the process");
+		return WIFEXITED(status) && shared->errnum == EINTR ? 0 : complain("the call did not fail with EINTR");
+	return WIFSIGNALED(status) && WTERMSIG(status) == task->signal ? 0 : complain("the signal did not end the process");
 }
 
 static int signal_of(const char *name)
@@ -286,7 +281,7 @@ static int signal_of(const char *name)
 
 static int parse(int argc, char **argv, struct task *task)
 {
-	*task = (struct task){0};
+	*task = (struct task){ 0 };
 	if (argc > 2 && (!strcmp(argv[0], "signal") || !strcmp(argv[0], "caught"))) {
 		task->caught = argv[0][0] == 'c';
 		task->signal = signal_of(argv[1]);

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define ROUNDS_MAX   1000
-#define BATCH	     2000
+#define BATCH        2000
 #define KINDS_MAX    64
 #define METRICS_MAX  (1 << 16)
 #define SETTLE_MS    20 /* for what the kernel sends and does not wait for: the end of an open file */
@@ -136,8 +136,7 @@ static size_t turn(const char *op, unsigned round)
 			fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW);
 		} else if (!strcmp(op, "getxattr")) {
 			snprintf(name, sizeof(name), "/proc/self/fd/%d/%s", dir, file);
-			if (lgetxattr(name, argument, value, sizeof(value)) < 0 && errno != ENODATA &&
-			    errno != EOPNOTSUPP)
+			if (lgetxattr(name, argument, value, sizeof(value)) < 0 && errno != ENODATA && errno != EOPNOTSUPP)
 				die(file);
 		}
 	}
@@ -176,8 +175,7 @@ static void read_requests(int metrics_fd, struct requests *ret)
 	ret->kinds_count = 0;
 	for (char *at = text; (at = strstr(at, prefix)) && ret->kinds_count < KINDS_MAX; ret->kinds_count++) {
 		at += sizeof(prefix) - 1;
-		sscanf(at, "%31[^\"]\"} %ld", ret->kinds[ret->kinds_count].op,
-		       &ret->kinds[ret->kinds_count].count);
+		sscanf(at, "%31[^\"]\"} %ld", ret->kinds[ret->kinds_count].op, &ret->kinds[ret->kinds_count].count);
 	}
 }
 
@@ -211,7 +209,7 @@ static long look_until_steady(int metrics_fd, struct requests *ret_step, struct 
 	static struct requests looks[LOOKS_MAX];
 
 	for (int i = 0, same = 0; i < LOOKS_MAX; i++) {
-		struct timespec settle = {0, SETTLE_MS * 1000000L};
+		struct timespec settle = { 0, SETTLE_MS * 1000000L };
 
 		nanosleep(&settle, NULL);
 		read_requests(metrics_fd, &looks[i]);
@@ -227,8 +225,7 @@ static long look_until_steady(int metrics_fd, struct requests *ret_step, struct 
 }
 
 /* What there was beside the looks. */
-static void print_requests(const struct requests *step, const struct requests *before,
-			   const struct requests *after, long looks)
+static void print_requests(const struct requests *step, const struct requests *before, const struct requests *after, long looks)
 {
 	for (size_t i = 0; i < after->kinds_count; i++) {
 		const char *op = after->kinds[i].op;

@@ -7,10 +7,10 @@
 #include "api/doc.h"
 #include "api/doc_json.h"
 
-#define MUST(what_)                                                                                           \
-	do {                                                                                                  \
-		if (!(what_))                                                                                 \
-			abort();                                                                              \
+#define MUST(what_)                                                                                                              \
+	do {                                                                                                                     \
+		if (!(what_))                                                                                                    \
+			abort();                                                                                                 \
 	} while (0)
 
 static const char *key_name(void *arg, const char *id)
@@ -25,8 +25,11 @@ static const char *key_id(void *arg, const char *name)
 	return *name == 'k' ? name : NULL;
 }
 
-static const struct doc_context context = { .account_id = "0123456789abcdef0123456789abcdef", .default_vcpu = 0.0625,
-					    .default_memory_mib = 256, .key_name = key_name, .key_id = key_id };
+static const struct doc_context context = { .account_id = "0123456789abcdef0123456789abcdef",
+					    .default_vcpu = 0.0625,
+					    .default_memory_mib = 256,
+					    .key_name = key_name,
+					    .key_id = key_id };
 
 static enum doc_state scan(const char *text, size_t len, size_t chunk)
 {

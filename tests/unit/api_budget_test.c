@@ -120,7 +120,9 @@ static void headers_are_read(void **state)
 
 static void odd_headers_say_nothing(void **state)
 {
-	static const char *const odd[] = { "", ",", ";;;", "\"", "r=", "\"a\";r=x;t=1", "\"a\";r=5", "=;=,", "\"a\\", "r==5;t=3" };
+	static const char *const odd[] = {
+		"", ",", ";;;", "\"", "r=", "\"a\";r=x;t=1", "\"a\";r=5", "=;=,", "\"a\\", "r==5;t=3"
+	};
 	(void)state;
 
 	for (size_t i = 0; i < array_len(odd); i++) {

@@ -103,7 +103,8 @@ static void answer_pages(struct server *server, const struct request *request, s
 	if (page < 3)
 		snprintf(next, sizeof(next), ",\"next_page_token\":\"t/%d\"", page + 1);
 	snprintf(reply->room, sizeof(reply->room),
-		 "{\"success\":true,\"result\":{\"items\":[{\"id\":\"a%d\"},{\"id\":\"b%d\"}]},\"result_info\":{\"per_page\":2%s}}",
+		 "{\"success\":true,\"result\":{\"items\":[{\"id\":\"a%d\"},{\"id\":\"b%d\"}]},\"result_info\":{\"per_page\":2%s}"
+		 "}",
 		 page, page, next);
 	reply->body = reply->room;
 }
@@ -197,12 +198,9 @@ static void lists_go_on_after_the_last(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_more_than_max_conns_at_once),
-		cmocka_unit_test(writes_go_before_waiting_reads),
-		cmocka_unit_test(free_finishes_what_is_being_sent),
-		cmocka_unit_test(lists_follow_the_token),
-		cmocka_unit_test(a_list_that_leads_to_itself_ends),
-		cmocka_unit_test(lists_go_on_after_the_last),
+		cmocka_unit_test(no_more_than_max_conns_at_once),   cmocka_unit_test(writes_go_before_waiting_reads),
+		cmocka_unit_test(free_finishes_what_is_being_sent), cmocka_unit_test(lists_follow_the_token),
+		cmocka_unit_test(a_list_that_leads_to_itself_ends), cmocka_unit_test(lists_go_on_after_the_last),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

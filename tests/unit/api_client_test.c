@@ -64,7 +64,9 @@ static void gives_up_after_the_retries(void **state)
 	(void)state;
 
 	begin(&f, answer_script, 2, 5000);
-	set_script(9, (struct reply){ .status = 503, .headers = "cf-ray: r9\r\n", .body = "{\"success\":false,\"errors\":[{\"code\":1,\"message\":\"down\"}]}" });
+	set_script(9, (struct reply){ .status = 503,
+				      .headers = "cf-ray: r9\r\n",
+				      .body = "{\"success\":false,\"errors\":[{\"code\":1,\"message\":\"down\"}]}" });
 	assert_int_equal(call(&f, "GET", 0, NULL), -EIO);
 	assert_int_equal(server_count(f.server), 3);
 	assert_int_equal(f.err.http_status, 503);
@@ -110,8 +112,11 @@ static void never_repeats_a_lost_create(void **state)
 static void repeats_what_can_be_repeated(void **state)
 {
 	const struct reply lost[] = {
-		{ .close = true }, { .reset = true }, { .status = 200, .body = OK_BODY, .truncate = 10 },
-		{ .status = 200, .body = "<html>" }, { .status = 200, .body = "" },
+		{ .close = true },
+		{ .reset = true },
+		{ .status = 200, .body = OK_BODY, .truncate = 10 },
+		{ .status = 200, .body = "<html>" },
+		{ .status = 200, .body = "" },
 		{ .status = 404, .headers = "Content-Type: text/html\r\n", .body = "<html>no such page" },
 	};
 	static const struct {
@@ -275,8 +280,13 @@ static int call_canceled(struct fixture *f, const char *method, unsigned flags, 
 {
 	struct waiter waiter;
 	struct canceler canceler = { &waiter, ms };
-	struct call c = { .operation = "c", .method = method, .path = "/p", .body = flags ? "{}" : NULL,
-			  .body_len = flags ? 2 : 0, .flags = flags, .waiter = &waiter };
+	struct call c = { .operation = "c",
+			  .method = method,
+			  .path = "/p",
+			  .body = flags ? "{}" : NULL,
+			  .body_len = flags ? 2 : 0,
+			  .flags = flags,
+			  .waiter = &waiter };
 	pthread_t thread;
 	int r;
 

@@ -16,8 +16,8 @@
 static char dir[64];
 
 static const char *const variables[] = {
-	"CREDENTIALS_DIRECTORY", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY", "CLOUDFLARE_EMAIL",
-	"XDG_CONFIG_HOME", "CLOUDFLARE_API_BASE_URL",
+	"CREDENTIALS_DIRECTORY", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY",
+	"CLOUDFLARE_EMAIL",      "XDG_CONFIG_HOME",      "CLOUDFLARE_API_BASE_URL",
 };
 
 static const char *path_of(const char *name)
@@ -280,8 +280,10 @@ static void the_address_has_a_default(void **state)
 
 static int setup(void **state)
 {
-	static const char *const dirs[] = { "home", "home/.config", "home/.config/.wrangler", "home/.config/.wrangler/config",
-					    "home/.wrangler", "home/.wrangler/config" };
+	static const char *const dirs[] = {
+		"home",           "home/.config",         "home/.config/.wrangler", "home/.config/.wrangler/config",
+		"home/.wrangler", "home/.wrangler/config"
+	};
 	(void)state;
 
 	snprintf(dir, sizeof(dir), "/tmp/cfcfs-credentials-XXXXXX");

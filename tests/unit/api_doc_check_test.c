@@ -39,19 +39,28 @@ static void good_documents_pass(void **state)
 	static const char *const cases[][2] = {
 		{ "application", "{\"instances\":1.0,\"configuration\":{\"image\":\"a\"}}" },
 		{ "application", "{\"name\":\"web\",\"instances\":1,\"configuration\":{\"image\":\"a\"}}" },
-		{ "application", "{\"scheduling_policy\":\"durable_object\",\"durable_objects\":{\"script_name\":\"s\",\"class_name\":\"c\"}}" },
-		{ "application", "{\"scheduling_policy\":\"durable_object\",\"instances\":null,\"durable_objects\":{\"namespace_id\":\"n\"}}" },
-		{ "application", "{\"instances\":1,\"configuration\":{\"image\":\"a\",\"instance_type\":\"lite\",\"vcpu\":null,\"disk\":{}}}" },
-		{ "application", "{\"instances\":1,\"configuration\":{\"image\":\"a\",\"memory\":\"1GiB\",\"memory_mib\":1024}}" },
-		{ "application", "{\"instances\":1,\"configuration\":{\"image\":\"a\",\"wrangler_ssh\":{},\"network\":null,\"command\":[]}}" },
+		{ "application",
+		  "{\"scheduling_policy\":\"durable_object\",\"durable_objects\":{\"script_name\":\"s\",\"class_name\":\"c\"}}" },
+		{ "application",
+		  "{\"scheduling_policy\":\"durable_object\",\"instances\":null,\"durable_objects\":{\"namespace_id\":\"n\"}}" },
+		{ "application",
+		  "{\"instances\":1,\"configuration\":{\"image\":\"a\",\"instance_type\":\"lite\",\"vcpu\":null,\"disk\":{}}}" },
+		{ "application",
+		  "{\"instances\":1,\"configuration\":{\"image\":\"a\",\"memory\":\"1GiB\",\"memory_mib\":1024}}" },
+		{ "application",
+		  "{\"instances\":1,\"configuration\":{\"image\":\"a\",\"wrangler_ssh\":{},\"network\":null,\"command\":[]}}" },
 		{ "application", "{\"scheduling_policy\":\"moon\"}" },
 		{ "deployment", "{\"image\":\"a\",\"location\":\"l\",\"labels\":[{\"name\":\"cfcfs.name\",\"value\":\"web\"}]}" },
-		{ "deployment", "{\"image\":\"a\",\"location\":\"l\",\"checks\":[{\"type\":\"http\",\"port\":\"80\",\"interval\":\"5s\","
-				"\"timeout\":\"1s\",\"kind\":\"ready\",\"http\":{\"method\":\"GET\",\"headers\":{\"X-Y\":[1,{\"z\":2}]}}}]}" },
-		{ "job", "{\"entrypoint\":[],\"command\":[],\"vcpus\":1,\"secrets\":[{\"type\":\"env\",\"name\":\"A\",\"value\":\"\"}]}" },
-		{ "rollout", "{\"description\":\"\",\"strategy\":\"rolling\",\"step_percentage\":25.0,\"target_configuration\":{\"image\":\"a\"}}" },
+		{ "deployment",
+		  "{\"image\":\"a\",\"location\":\"l\",\"checks\":[{\"type\":\"http\",\"port\":\"80\",\"interval\":\"5s\","
+		  "\"timeout\":\"1s\",\"kind\":\"ready\",\"http\":{\"method\":\"GET\",\"headers\":{\"X-Y\":[1,{\"z\":2}]}}}]}" },
+		{ "job", "{\"entrypoint\":[],\"command\":[],\"vcpus\":1,\"secrets\":[{\"type\":\"env\",\"name\":\"A\",\"value\":"
+			 "\"\"}]}" },
+		{ "rollout", "{\"description\":\"\",\"strategy\":\"rolling\",\"step_percentage\":25.0,\"target_configuration\":{"
+			     "\"image\":\"a\"}}" },
 		{ "registry", "{\"is_public\":true}" },
-		{ "registry", "{\"domain\":\"web\",\"auth\":{\"public_credential\":\"u\",\"private_credential\":{\"store_id\":\"s\",\"secret_name\":\"n\"}}}" },
+		{ "registry", "{\"domain\":\"web\",\"auth\":{\"public_credential\":\"u\",\"private_credential\":{\"store_id\":"
+			      "\"s\",\"secret_name\":\"n\"}}}" },
 		{ "registry protocol", "{\"proto\":\"web\",\"domains\":[]}" },
 	};
 	(void)state;
@@ -104,9 +113,12 @@ static void less_strict(void **state)
 static void secrets_are_never_quoted(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "application", "{\"instances\":1,\"configuration\":{\"image\":\"a\",\"environment_variables\":[{\"name\":\"A\",\"value\":\"TOPSECRET\\u0000\"}]}}" },
-		{ "job", "{\"entrypoint\":[],\"command\":[],\"secrets\":[{\"type\":\"env\",\"name\":\"A\",\"value\":\"TOPSECRET\\u0000\"}]}" },
-		{ "job", "{\"entrypoint\":[],\"command\":[],\"secrets\":[{\"type\":\"env\",\"name\":\"A\",\"value\":[\"TOPSECRET\"]}]}" },
+		{ "application", "{\"instances\":1,\"configuration\":{\"image\":\"a\",\"environment_variables\":[{\"name\":\"A\","
+				 "\"value\":\"TOPSECRET\\u0000\"}]}}" },
+		{ "job", "{\"entrypoint\":[],\"command\":[],\"secrets\":[{\"type\":\"env\",\"name\":\"A\",\"value\":"
+			 "\"TOPSECRET\\u0000\"}]}" },
+		{ "job", "{\"entrypoint\":[],\"command\":[],\"secrets\":[{\"type\":\"env\",\"name\":\"A\",\"value\":["
+			 "\"TOPSECRET\"]}]}" },
 		{ "registry", "{\"auth\":{\"public_credential\":\"u\",\"private_credential\":\"TOPSECRET\\u0000\"}}" },
 		{ "registry", "{\"auth\":{\"public_credential\":\"u\",\"private_credential\":[\"TOPSECRET\"]}}" },
 	};
@@ -150,7 +162,8 @@ static void secrets_are_seen(void **state)
 
 static void credentials(void **state)
 {
-	struct json_object *whole = parse("{\"permissions\":[\"pull\",\"push\"],\"expiration_minutes\":15}"), *empty = parse("{}");
+	struct json_object *whole = parse("{\"permissions\":[\"pull\",\"push\"],\"expiration_minutes\":15}"),
+			   *empty = parse("{}");
 	(void)state;
 
 	assert_int_equal(doc_credentials_check(whole, true, NULL), 0);
@@ -165,7 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_documents_pass), cmocka_unit_test(less_strict), cmocka_unit_test(secrets_are_never_quoted),
-		cmocka_unit_test(secrets_are_seen), cmocka_unit_test(credentials),
+		cmocka_unit_test(secrets_are_seen),    cmocka_unit_test(credentials),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,12 +8,12 @@
 
 #include "api/doc.h"
 
-#define LABELS "'labels':[{'name':'cfcfs.name','value':'web'}]"
-#define CHECK "'type':'tcp','port':'80','interval':'5s','timeout':'1s','kind':'ready'"
-#define FILLED "'name':'tcp-80','tls':false,'attempts_before_failure':3"
+#define LABELS        "'labels':[{'name':'cfcfs.name','value':'web'}]"
+#define CHECK         "'type':'tcp','port':'80','interval':'5s','timeout':'1s','kind':'ready'"
+#define FILLED        "'name':'tcp-80','tls':false,'attempts_before_failure':3"
 #define BASIC_NUMBERS "'vcpu':0.25,'memory':'1GiB','memory_mib':1024,'disk':{'size':'4GB','size_mb':4000}"
-#define LITE_NUMBERS "'vcpu':0.0625,'memory':'256MiB','memory_mib':256,'disk':{'size':'2GB','size_mb':2000}"
-#define BASIC_ROW "'vcpu':0.25,'memory_mib':1024,'disk':{'size_mb':4000}"
+#define LITE_NUMBERS  "'vcpu':0.0625,'memory':'256MiB','memory_mib':256,'disk':{'size':'2GB','size_mb':2000}"
+#define BASIC_ROW     "'vcpu':0.25,'memory_mib':1024,'disk':{'size_mb':4000}"
 
 /* JSON with ' for "; NULL for NULL. */
 static struct json_object *parse(const char *text)
@@ -31,7 +31,8 @@ static struct json_object *parse(const char *text)
 }
 
 /* What is sent for doc where the account has object and remembered is known of it. */
-static struct json_object *patch_of(const struct kind *kind, const char *object, const char *doc, const char *remembered, bool sizes)
+static struct json_object *patch_of(const struct kind *kind, const char *object, const char *doc, const char *remembered,
+				    bool sizes)
 {
 	struct json_object *o = parse(object), *d = parse(doc), *row = parse(remembered), *patch = NULL;
 	struct doc_context ctx = { .account_id = "a", .service_defaults = row };
@@ -55,7 +56,8 @@ static void must_be(struct json_object *got, const char *wanted, const char *wha
 	struct json_object *want = parse(wanted);
 
 	if (!want != !got || (want && !json_object_equal(want, got)))
-		fail_msg("%s:\ngot  %s\nwant %s", what, got ? json_object_to_json_string_ext(got, JSON_C_TO_STRING_NOSLASHESCAPE) : "nothing",
+		fail_msg("%s:\ngot  %s\nwant %s", what,
+			 got ? json_object_to_json_string_ext(got, JSON_C_TO_STRING_NOSLASHESCAPE) : "nothing",
 			 wanted ? wanted : "nothing");
 	json_object_put(want);
 	json_object_put(got);
@@ -78,7 +80,8 @@ static void remembers(const char *kind, const char *patch, const char *answer, c
 	json_object_put(row);
 }
 
-static const char *const check_fields[] = { "'name':'n'", "'tls':false", "'tls':true", "'attempts_before_failure':5", "'grace_period':'10s'" };
+static const char *const check_fields[] = { "'name':'n'", "'tls':false", "'tls':true", "'attempts_before_failure':5",
+					    "'grace_period':'10s'" };
 
 /* What was written of a check and what it was filled with is known: nothing is left out of the comparison, on either side. */
 static void a_field_of_a_check_counts(void **state)
@@ -123,7 +126,8 @@ static void what_is_always_answered_is_forgiven_without_memory(void **state)
 
 static void what_was_filled_into_a_check_is_remembered(void **state)
 {
-	static const char filled[] = "{'id':'d'," LABELS ",'checks':[{" CHECK "," FILLED "},{" CHECK "," FILLED ",'grace_period':'1s'}]}";
+	static const char filled[] =
+		"{'id':'d'," LABELS ",'checks':[{" CHECK "," FILLED "},{" CHECK "," FILLED ",'grace_period':'1s'}]}";
 	static const char doc[] = "{'checks':[{" CHECK "},{" CHECK ",'tls':false,'grace_period':'1s'}]}";
 	static const char row[] = "{'checks':[{" FILLED "},{'name':'tcp-80','attempts_before_failure':3}]}";
 	(void)state;
@@ -132,9 +136,10 @@ static void what_was_filled_into_a_check_is_remembered(void **state)
 	sends("deployment", filled, doc, row, NULL);
 	/* Another change leaves it remembered; what was written once, filled in or not, counts. */
 	remembers("deployment", "{'command':null}", filled, row, row);
-	sends("deployment", filled, "{'checks':[{" CHECK "},{" CHECK ",'tls':false}]}", row, "{'checks':[{" CHECK "},{" CHECK ",'tls':false}]}");
-	sends("deployment", "{'id':'d'," LABELS ",'checks':[{" CHECK ",'name':'x'}]}", "{'checks':[{" CHECK "}]}", "{'checks':[{'name':'y'}]}",
-	      "{'checks':[{" CHECK "}]}");
+	sends("deployment", filled, "{'checks':[{" CHECK "},{" CHECK ",'tls':false}]}", row,
+	      "{'checks':[{" CHECK "},{" CHECK ",'tls':false}]}");
+	sends("deployment", "{'id':'d'," LABELS ",'checks':[{" CHECK ",'name':'x'}]}", "{'checks':[{" CHECK "}]}",
+	      "{'checks':[{'name':'y'}]}", "{'checks':[{" CHECK "}]}");
 	remembers("deployment", "{'checks':[{" CHECK "}]}", "{'checks':[{" CHECK "," FILLED "},{" CHECK "}]}", row, NULL);
 	remembers("deployment", "{'command':null}", "{'checks':[{" CHECK "," FILLED "}]}", row, NULL);
 	remembers("deployment", "{'command':null}", "{'checks':[{" CHECK "," FILLED "},{" CHECK ",'name':'z'}]}", row, NULL);
@@ -142,7 +147,8 @@ static void what_was_filled_into_a_check_is_remembered(void **state)
 		  "{'configuration':{'checks':[{" CHECK ",'http':{'path':'/','method':'GET'}}]}}", NULL,
 		  "{'configuration':{'checks':[{'http':{'method':'GET'}}]}}");
 	sends("application", "{'configuration':{'checks':[{" CHECK ",'http':{'path':'/','method':'GET'}}]}}",
-	      "{'configuration':{'checks':[{" CHECK ",'http':{'path':'/'}}]}}", "{'configuration':{'checks':[{'http':{'method':'GET'}}]}}", NULL);
+	      "{'configuration':{'checks':[{" CHECK ",'http':{'path':'/'}}]}}",
+	      "{'configuration':{'checks':[{'http':{'method':'GET'}}]}}", NULL);
 }
 
 /* The numbers of a type that somebody chose are no default, and neither are those that an earlier row took for one. */
@@ -167,10 +173,11 @@ static void the_numbers_of_a_type_are_not_remembered(void **state)
 	sends("deployment", typed, "{'vcpu':0.25}", row, "{'vcpu':0.25,'instance_type':null}");
 	sends("deployment", typed, "{'memory_mib':1024}", row, "{'memory_mib':1024,'instance_type':null}");
 	sends("deployment", typed, "{'disk':{'size':'4GB'}}", row, "{'disk':{'size':'4GB'},'instance_type':null}");
-	sends("application", "{'configuration':{'instance_type':'basic'," BASIC_NUMBERS "}}", "{}", "{'configuration':{" BASIC_ROW "}}",
-	      "{'configuration':null}");
-	sends("application", "{'configuration':{'image':'x','instance_type':'basic'," BASIC_NUMBERS "}}", "{'configuration':{'image':'x'}}",
-	      "{'configuration':{" BASIC_ROW "}}", "{'configuration':{'image':'x','instance_type':null}}");
+	sends("application", "{'configuration':{'instance_type':'basic'," BASIC_NUMBERS "}}", "{}",
+	      "{'configuration':{" BASIC_ROW "}}", "{'configuration':null}");
+	sends("application", "{'configuration':{'image':'x','instance_type':'basic'," BASIC_NUMBERS "}}",
+	      "{'configuration':{'image':'x'}}", "{'configuration':{" BASIC_ROW "}}",
+	      "{'configuration':{'image':'x','instance_type':null}}");
 	sends("deployment", "{'id':'d'," LABELS "," BASIC_NUMBERS "}", "{}", row, NULL);
 	sends("deployment", typed, "{}", "{'instance_type':'basic'}", NULL);
 }
@@ -193,11 +200,14 @@ static void what_arrived_is_told(void **state)
 		const char *object, *doc, *patch;
 		bool arrived;
 	} cases[] = {
-		{ "{" LABELS ",'checks':[{" CHECK "," FILLED "}]}", "{'checks':[{" CHECK "}]}", "{'checks':[{" CHECK "}]}", true },
-		{ "{" LABELS ",'checks':[{" CHECK "," FILLED "}]}", "{'checks':[{" CHECK ",'tls':true}]}", "{'checks':[{" CHECK ",'tls':true}]}", false },
+		{ "{" LABELS ",'checks':[{" CHECK "," FILLED "}]}", "{'checks':[{" CHECK "}]}", "{'checks':[{" CHECK "}]}",
+		  true },
+		{ "{" LABELS ",'checks':[{" CHECK "," FILLED "}]}", "{'checks':[{" CHECK ",'tls':true}]}",
+		  "{'checks':[{" CHECK ",'tls':true}]}", false },
 		{ "{" LABELS ",'checks':[{" CHECK "," FILLED "}],'command':['a']}", "{'checks':[{" CHECK "}]}",
 		  "{'checks':[{" CHECK "}],'command':null}", false },
-		{ "{" LABELS ",'checks':[{" CHECK "," FILLED "}]}", "{'command':['a']}", "{'command':['a'],'checks':null}", false },
+		{ "{" LABELS ",'checks':[{" CHECK "," FILLED "}]}", "{'command':['a']}", "{'command':['a'],'checks':null}",
+		  false },
 	};
 	struct doc_context ctx = { .account_id = "a" };
 	(void)state;
@@ -216,7 +226,8 @@ static void what_arrived_is_told(void **state)
 static void what_was_filled_in_needs_no_rollout(void **state)
 {
 	struct json_object *o = parse("{'configuration':{'image':'x','checks':[{" CHECK "," FILLED "}]}}");
-	struct json_object *patch = parse("{'configuration':{'image':'x','checks':[{" CHECK "}],'wrangler_ssh':{'enabled':true}}}");
+	struct json_object *patch =
+		parse("{'configuration':{'image':'x','checks':[{" CHECK "}],'wrangler_ssh':{'enabled':true}}}");
 	struct json_object *other = parse("{'configuration':{'image':'x','checks':[{" CHECK ",'attempts_before_failure':9}]}}");
 	struct json_object *row = parse("{'configuration':{'checks':[{" FILLED "}]}}");
 	struct json_object *said = parse("{'configuration':{'checks':[{}]}}");
@@ -237,7 +248,8 @@ static void of_the_account(void **state)
 {
 	const struct part *part = kind_find("account")->parts;
 	struct json_object *patch = parse("{'defaults':{'memory_mib':null}}"), *again = NULL, *row;
-	struct json_object *answer = parse("{'limits':{},'defaults':{'vcpus':0.0625,'memory_mib':256,'disk_mb':2000,'memory':'256MiB'}}");
+	struct json_object *answer =
+		parse("{'limits':{},'defaults':{'vcpus':0.0625,'memory_mib':256,'disk_mb':2000,'memory':'256MiB'}}");
 	struct json_object *doc = parse("{'vcpus':0.0625,'disk_mb':2000}");
 	struct doc_context ctx = { .account_id = "a" };
 	(void)state;

@@ -41,8 +41,7 @@ static struct outcome diff(const char *name, const char *object, const char *doc
 	return out;
 }
 
-static void patches_in(const struct doc_context *ctx, const char *kind, const char *object, const char *doc,
-		       const char *wanted)
+static void patches_in(const struct doc_context *ctx, const char *kind, const char *object, const char *doc, const char *wanted)
 {
 	struct outcome out = diff(kind, object, doc, ctx);
 	struct json_object *want = wanted ? parse(wanted) : NULL;
@@ -93,7 +92,8 @@ static void defaults_are_no_difference(void **state)
 	     DOC("", ",'instances':0,'scheduling_policy':'default','jobs':false,'rollout_active_grace_period':0"));
 	same(APP(",'network':{'assign_ipv4':'none'}", ""), DOC("", ""));
 	same(APP("", ""), DOC(",'network':{'assign_ipv4':'none'}", ""));
-	same(APP("", ""), DOC(",'command':[],'dns':{},'secrets':null,'checks':[]", ",'constraints':{'regions':[]},'observability':null"));
+	same(APP("", ""),
+	     DOC(",'command':[],'dns':{},'secrets':null,'checks':[]", ",'constraints':{'regions':[]},'observability':null"));
 	same(APP(",'command':[],'dns':{'servers':[]}", ",'constraints':{},'affinities':null"), DOC("", ""));
 	same(APP("", ""), DOC("", ",'name':'web','version':99"));
 	same(APP("", ",'new':{'x':1}"), DOC("", ""));
@@ -125,8 +125,8 @@ static void sets_have_no_order(void **state)
 	same(APP("", ",'constraints':{'tiers':[1,2],'regions':['A','B'],'cities':['c','d'],'pops':['e','f']}"),
 	     DOC("", ",'constraints':{'tiers':[2.0,1],'regions':['B','A'],'cities':['d','c'],'pops':['f','e']}"));
 	changes(APP(",'command':['a','b']", ""), DOC(",'command':['b','a']", ""), PATCH(",'command':['b','a']"));
-	changes(APP(",'labels':[{'name':'A','value':'1'},{'name':'A','value':'2'}]", ""), DOC(",'labels':[{'name':'A','value':'1'}]", ""),
-		PATCH(",'labels':[{'name':'A','value':'1'}]"));
+	changes(APP(",'labels':[{'name':'A','value':'1'},{'name':'A','value':'2'}]", ""),
+		DOC(",'labels':[{'name':'A','value':'1'}]", ""), PATCH(",'labels':[{'name':'A','value':'1'}]"));
 }
 
 static void one_size_has_many_spellings(void **state)
@@ -182,13 +182,16 @@ static void sizes_change(void **state)
 	patches_in(&unknown, "application", APP(BASIC_NUMBERS, ""), DOC("", ""), NULL);
 	patches_in(&unknown, "application", APP("", ""), DOC(",'instance_type':'lite'", ""), PATCH(",'instance_type':'lite'"));
 	/* A deployment has its size at the top. */
-	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'vcpu':1,'memory_mib':1024,'memory':'1GiB'}",
+	patches("deployment",
+		"{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'vcpu':1,'memory_mib':1024,'memory':'1GiB'}",
 		"{'vcpu':2,'memory':'1GiB'}", "{'vcpu':2}");
-	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'vcpu':1,'memory_mib':1024,'memory':'1GiB'}",
+	patches("deployment",
+		"{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'vcpu':1,'memory_mib':1024,'memory':'1GiB'}",
 		"{'vcpu':1,'memory':'2GiB'}", "{'memory':'2GiB','memory_mib':null}");
 	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'instance_type':'lite'" LITE_NUMBERS "}",
 		"{'instance_type':'basic'}", "{'instance_type':'basic'}");
-	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'instance_type':'basic'" BASIC_NUMBERS "}",
+	patches("deployment",
+		"{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'instance_type':'basic'" BASIC_NUMBERS "}",
 		"{'vcpu':0.25,'memory_mib':512,'disk':{'size_mb':4000}}",
 		"{'vcpu':0.25,'memory_mib':512,'memory':null,'disk':{'size_mb':4000},'instance_type':null}");
 }
@@ -203,13 +206,15 @@ static void both_spellings_change(void **state)
 	static const char *const cases[][3] = {
 		{ both, "{'vcpu':1,'memory_mib':2048,'disk':{'size_mb':4000}}", "{'memory_mib':2048,'memory':null}" },
 		{ both, "{'vcpu':1,'memory':'2GiB','disk':{'size_mb':4000}}", "{'memory':'2GiB','memory_mib':null}" },
-		{ both, "{'vcpu':1,'memory':'2GiB','memory_mib':2048,'disk':{'size_mb':4000}}", "{'memory':'2GiB','memory_mib':2048}" },
+		{ both, "{'vcpu':1,'memory':'2GiB','memory_mib':2048,'disk':{'size_mb':4000}}",
+		  "{'memory':'2GiB','memory_mib':2048}" },
 		{ both, "{'vcpu':1,'disk':{'size':'4GB'}}", "{'memory_mib':null,'memory':null}" },
 		{ both, "{'vcpu':1,'memory':'1GiB','disk':{'size':'8GB'}}", "{'disk':{'size':'8GB','size_mb':null}}" },
 		{ both, "{'vcpu':1,'memory':'1GiB','disk':{'size_mb':8000}}", "{'disk':{'size_mb':8000,'size':null}}" },
 		{ both, "{'vcpu':1,'memory':'1GiB'}", "{'disk':null}" },
 		{ old, "{'vcpu':1,'memory_mib':2048,'disk':{'size':'4GB'}}", "{'memory_mib':2048,'memory':null}" },
-		{ old, "{'vcpu':1,'memory':'2GiB','disk':{'size_mb':8000}}", "{'memory':'2GiB','disk':{'size_mb':8000,'size':null}}" },
+		{ old, "{'vcpu':1,'memory':'2GiB','disk':{'size_mb':8000}}",
+		  "{'memory':'2GiB','disk':{'size_mb':8000,'size':null}}" },
 		{ modern, "{'vcpu':1,'memory':'2GiB','disk':{'size':'8GB'}}",
 		  "{'memory':'2GiB','memory_mib':null,'disk':{'size':'8GB','size_mb':null}}" },
 		{ modern, "{'vcpu':1,'memory_mib':2048,'disk':{'size_mb':8000}}", "{'memory_mib':2048,'disk':{'size_mb':8000}}" },
@@ -234,9 +239,13 @@ static void empty_ones_stay_here(void **state)
 	changes(APP(",'dns':{'servers':['1'],'searches':['x']}", ""), DOC(",'dns':{'servers':[],'searches':['x']}", ""),
 		PATCH(",'dns':{'searches':['x'],'servers':null}"));
 	changes(APP(",'dns':{'servers':['1']}", ""), DOC(",'dns':{'servers':[]}", ""), PATCH(",'dns':null"));
-	changes(APP("", ",'constraints':{'tier':1}"), DOC("", ",'constraints':{'regions':[]},'priorities':{}"), "{'constraints':null}");
-	changes(APP("", ",'constraints':{'tier':1}"), DOC("", ",'constraints':{'tier':2,'regions':[]}"), "{'constraints':{'tier':2}}");
-	changes(APP("", ""), DOC(",'checks':[{'type':'tcp','port':'80','interval':'5s','timeout':'1s','kind':'ready','http':{},'name':null}]", ""),
+	changes(APP("", ",'constraints':{'tier':1}"), DOC("", ",'constraints':{'regions':[]},'priorities':{}"),
+		"{'constraints':null}");
+	changes(APP("", ",'constraints':{'tier':1}"), DOC("", ",'constraints':{'tier':2,'regions':[]}"),
+		"{'constraints':{'tier':2}}");
+	changes(APP("", ""),
+		DOC(",'checks':[{'type':'tcp','port':'80','interval':'5s','timeout':'1s','kind':'ready','http':{},'name':null}]",
+		    ""),
 		PATCH(",'checks':[{'type':'tcp','port':'80','interval':'5s','timeout':'1s','kind':'ready'}]"));
 	/* What the contract does not know goes back as it came. */
 	changes(APP(",'new':{'x':[]}", ""), DOC(",'new':{'x':[]},'command':['a']", ""), PATCH(",'new':{'x':[]},'command':['a']"));
@@ -252,8 +261,10 @@ static void is_integer(struct json_object *v, int64_t wanted)
 static void whole_numbers_go_as_integers(void **state)
 {
 	struct doc_context ctx = context();
-	struct outcome out = diff("application", APP("", ""),
-				  "{'instances':1e1,'configuration':{'image':'app:v1','memory_mib':1e3,'vcpu':1.0,'disk':{'size_mb':4.0e3}}}", &ctx);
+	struct outcome out =
+		diff("application", APP("", ""),
+		     "{'instances':1e1,'configuration':{'image':'app:v1','memory_mib':1e3,'vcpu':1.0,'disk':{'size_mb':4.0e3}}}",
+		     &ctx);
 	struct json_object *v, *configuration, *body = NULL, *d = parse("{'location':'l','image':'a','memory_mib':1e3}");
 	(void)state;
 
@@ -279,11 +290,13 @@ static void a_changed_field_goes_whole(void **state)
 {
 	(void)state;
 	changes(APP("", ",'max_instances':5"), DOC("", ",'max_instances':6"), "{'max_instances':6}");
-	changes("{'instances':3}", "{'instances':0,'configuration':{'image':'a'}}", "{'instances':0,'configuration':{'image':'a'}}");
+	changes("{'instances':3}", "{'instances':0,'configuration':{'image':'a'}}",
+		"{'instances':0,'configuration':{'image':'a'}}");
 	changes(APP(",'command':['a']", ",'observability':{'logs':{'enabled':true}}"),
 		"{'configuration':{'image':'app:v2','command':['a']},'observability':{'logs':{'enabled':true}}}",
 		"{'configuration':{'image':'app:v2','command':['a']}}");
-	changes(APP("", ""), DOC(",'ssh_public_key_ids':['ssh-keys/bert.pub','k9']", ""), PATCH(",'ssh_public_key_ids':['k2','k9']"));
+	changes(APP("", ""), DOC(",'ssh_public_key_ids':['ssh-keys/bert.pub','k9']", ""),
+		PATCH(",'ssh_public_key_ids':['k2','k9']"));
 	/* Unknown fields inside go back as they came. */
 	changes(APP(",'new':{'x':1}", ""), DOC(",'new':{'x':1},'command':['a']", ""), PATCH(",'new':{'x':1},'command':['a']"));
 }
@@ -293,8 +306,8 @@ static void what_is_removed_is_null(void **state)
 	(void)state;
 	changes(APP("", ",'max_instances':5"), DOC("", ""), "{'max_instances':null}");
 	changes(APP("", ",'max_instances':5"), DOC("", ",'max_instances':null"), "{'max_instances':null}");
-	changes("{'instances':3,'rollout_active_grace_period':60,'configuration':{'image':'" LONG "'}}", DOC("", ",'instances':3"),
-		"{'rollout_active_grace_period':null}");
+	changes("{'instances':3,'rollout_active_grace_period':60,'configuration':{'image':'" LONG "'}}",
+		DOC("", ",'instances':3"), "{'rollout_active_grace_period':null}");
 	changes(APP(",'command':['a'],'dns':{'servers':['1'],'searches':['x']}", ""), DOC(",'dns':{'servers':['1']}", ""),
 		PATCH(",'dns':{'servers':['1'],'searches':null},'command':null"));
 	changes(APP(",'command':['a']", ""), DOC(",'command':[]", ""), PATCH(",'command':null"));
@@ -303,13 +316,15 @@ static void what_is_removed_is_null(void **state)
 		"{'constraints':{'tier':1,'regions':null}}");
 	changes(APP("", ",'constraints':{'tier':1}"), DOC("", ",'constraints':{}"), "{'constraints':null}");
 	/* The service must have a policy. */
-	changes("{'scheduling_policy':'gpu','configuration':{'image':'" LONG "'}}", DOC("", ""), "{'scheduling_policy':'default'}");
+	changes("{'scheduling_policy':'gpu','configuration':{'image':'" LONG "'}}", DOC("", ""),
+		"{'scheduling_policy':'default'}");
 }
 
 static void the_service_has_defaults_of_its_own(void **state)
 {
 	struct doc_context ctx = context();
-	struct json_object *patch = parse("{'max_instances':null,'configuration':{'command':null,'dns':{'searches':null},'image':'x'}}");
+	struct json_object *patch =
+		parse("{'max_instances':null,'configuration':{'command':null,'dns':{'searches':null},'image':'x'}}");
 	struct json_object *answer = parse(APP(",'command':['x'],'dns':{'servers':['1']}", ",'max_instances':20"));
 	struct json_object *remembered = doc_service_defaults(kind_find("application"), patch, answer, &ctx), *more, *want;
 	(void)state;
@@ -346,23 +361,29 @@ static void the_service_has_defaults_of_its_own(void **state)
 
 static void what_only_a_creation_sets_cannot_change(void **state)
 {
-	static const char dep[] = "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'image':'" LONG "','location':{'name':'sfo06'},"
-				  "'network':{'mode':'public','ipv4':'192.0.2.1'},'wrangler_ssh':{'enabled':true}}";
+	static const char dep[] =
+		"{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'image':'" LONG "','location':{'name':'sfo06'},"
+		"'network':{'mode':'public','ipv4':'192.0.2.1'},'wrangler_ssh':{'enabled':true}}";
 	(void)state;
 
 	refuses("application", APP("", ""), DOC("", ",'jobs':true"), "jobs: can be set at creation only, and must stay");
-	refuses("application", "{'jobs':true,'configuration':{'image':'" LONG "'}}", DOC("", ""), "jobs: can be set at creation only, and must stay true");
+	refuses("application", "{'jobs':true,'configuration':{'image':'" LONG "'}}", DOC("", ""),
+		"jobs: can be set at creation only, and must stay true");
 	refuses("application", APP("", ",'durable_objects':{'namespace_id':'n'}"), DOC("", ""), "durable_objects: can be set");
 	refuses("application", APP("", ""), DOC("", ",'durable_objects':{'namespace_id':'n'}"), "durable_objects: can be set");
-	refuses("application", APP("", ",'durable_objects':{'namespace_id':'n'}"), DOC("", ",'durable_objects':{'namespace_id':'m'}"),
-		"durable_objects: can be set");
-	same(APP("", ",'durable_objects':{'namespace_id':'n'}"), DOC("", ",'durable_objects':{'script_name':'s','class_name':'C'}"));
-	refuses("deployment", dep, "{'image':'app:v1','location':'sfo06','wrangler_ssh':{'enabled':true},'network':{'mode':'private'}}",
+	refuses("application", APP("", ",'durable_objects':{'namespace_id':'n'}"),
+		DOC("", ",'durable_objects':{'namespace_id':'m'}"), "durable_objects: can be set");
+	same(APP("", ",'durable_objects':{'namespace_id':'n'}"),
+	     DOC("", ",'durable_objects':{'script_name':'s','class_name':'C'}"));
+	refuses("deployment", dep,
+		"{'image':'app:v1','location':'sfo06','wrangler_ssh':{'enabled':true},'network':{'mode':'private'}}",
 		"network.mode: can be set at creation only");
-	refuses("deployment", dep, "{'image':'app:v1','location':'sfo06','wrangler_ssh':{'enabled':false}}", "wrangler_ssh: can be set");
+	refuses("deployment", dep, "{'image':'app:v1','location':'sfo06','wrangler_ssh':{'enabled':false}}",
+		"wrangler_ssh: can be set");
 	/* What the service never answers is no difference, and what it chose neither. */
 	patches("deployment", dep,
-		"{'image':'app:v1','location':'sfo06','wrangler_ssh':{'enabled':true},'network':{'mode':'public','assign_ipv4':'predefined'},"
+		"{'image':'app:v1','location':'sfo06','wrangler_ssh':{'enabled':true},'network':{'mode':'public','assign_ipv4':'"
+		"predefined'},"
 		"'experimental_flags':['x'],'ports':[{'name':'web'}],'provisioner':{'type':'none'}}",
 		NULL);
 	patches("deployment", dep, "{'image':'app:v1','location':'sfo06','wrangler_ssh':{'enabled':true}}", NULL);
@@ -379,9 +400,11 @@ static void deployments_keep_their_name(void **state)
 	(void)state;
 
 	patches("deployment", named, doc, NULL);
-	patches("deployment", named, "{'image':'app:v1','location':'ams01','labels':[{'name':'a','value':'1'}]}", "{'location':'ams01'}");
+	patches("deployment", named, "{'image':'app:v1','location':'ams01','labels':[{'name':'a','value':'1'}]}",
+		"{'location':'ams01'}");
 	patches("deployment", named, "{'image':'app:v1','location':'sfo06'}", "{'labels':[{'name':'cfcfs.name','value':'web'}]}");
-	patches("deployment", named, "{'image':'app:v1','location':'sfo06','labels':[{'name':'b','value':'2'},{'name':'cfcfs.name','value':'web'}]}",
+	patches("deployment", named,
+		"{'image':'app:v1','location':'sfo06','labels':[{'name':'b','value':'2'},{'name':'cfcfs.name','value':'web'}]}",
 		"{'labels':[{'name':'b','value':'2'},{'name':'cfcfs.name','value':'web'}]}");
 	/* A label that another tool dropped is put back. */
 	patches("deployment", plain, "{'image':'app:v1','location':'sfo06'}", "{'labels':[{'name':'cfcfs.name','value':'web'}]}");
@@ -398,28 +421,34 @@ static void deployments_keep_their_name(void **state)
 static void other_kinds(void **state)
 {
 	(void)state;
-	patches("registry", "{'domain':'web','public_key':'u','private_credential':{'store_id':'s','secret_name':'n'},'kind':'ECR'}",
+	patches("registry",
+		"{'domain':'web','public_key':'u','private_credential':{'store_id':'s','secret_name':'n'},'kind':'ECR'}",
 		"{'auth':{'public_credential':'u','private_credential':'a secret'}}", NULL);
-	patches("registry", "{'domain':'web','public_key':'u','private_credential':{'store_id':'s','secret_name':'n'},'kind':'ECR'}",
+	patches("registry",
+		"{'domain':'web','public_key':'u','private_credential':{'store_id':'s','secret_name':'n'},'kind':'ECR'}",
 		"{'kind':'ECR','auth':{'public_credential':'u','private_credential':{'store_id':'s','secret_name':'n'}}}", NULL);
 	patches("registry", "{'domain':'web','kind':'DockerHub'}", "{'is_public':true}", NULL);
 	patches("registry protocol", "{'proto':'web','domains':[{'domain':'a','path':'/'}]}",
 		"{'proto':'web','domains':[{'path':'/','domain':'a'}]}", NULL);
-	patches("registry protocol", "{'proto':'web','domains':[{'domain':'a','path':'/'}]}", "{'domains':[{'domain':'b','path':'/'}]}",
-		"{'domains':[{'domain':'b','path':'/'}]}");
+	patches("registry protocol", "{'proto':'web','domains':[{'domain':'a','path':'/'}]}",
+		"{'domains':[{'domain':'b','path':'/'}]}", "{'domains':[{'domain':'b','path':'/'}]}");
 	/* A job takes from its application what it does not say. */
-	patches("job", "{'id':'j','entrypoint':['a'],'command':['b'],'image':'" LONG "','vcpu':1,'memory_mib':256,'timeout':0,"
-		       "'secrets':[{'type':'env','name':'A'}]}",
+	patches("job",
+		"{'id':'j','entrypoint':['a'],'command':['b'],'image':'" LONG "','vcpu':1,'memory_mib':256,'timeout':0,"
+		"'secrets':[{'type':'env','name':'A'}]}",
 		"{'entrypoint':['a'],'command':['b'],'secrets':[{'type':'env','name':'A','value':'x'}]}", NULL);
-	patches("rollout", "{'id':'r','description':'d','kind':'full_auto','strategy':'rolling','target_configuration':{'image':'" LONG "'" LITE "},"
-			   "'steps':[{'id':1,'step_size':{'percentage':50},'description':'x','status':'pending'}]}",
+	patches("rollout",
+		"{'id':'r','description':'d','kind':'full_auto','strategy':'rolling','target_configuration':{'image':'" LONG
+		"'" LITE "},"
+		"'steps':[{'id':1,'step_size':{'percentage':50},'description':'x','status':'pending'}]}",
 		"{'description':'d','strategy':'rolling','step_percentage':50,'target_configuration':{'image':'app:v1'}}", NULL);
 }
 
 static void the_account(void **state)
 {
 	const struct part *part = kind_find("account")->parts;
-	struct json_object *o = parse("{'limits':{},'defaults':{'vcpus':0.0625,'memory_mib':256,'disk_mb':2000,'memory':'256MiB'}}");
+	struct json_object *o =
+		parse("{'limits':{},'defaults':{'vcpus':0.0625,'memory_mib':256,'disk_mb':2000,'memory':'256MiB'}}");
 	struct doc_context ctx = context();
 	static const char *const cases[][2] = {
 		{ "{'vcpus':0.0625,'memory_mib':256,'disk_mb':2000}", NULL },

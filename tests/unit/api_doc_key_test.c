@@ -24,8 +24,12 @@ static void line_of(const char *type, const char *inner, const char *rest, char 
 
 static void good_keys(void **state)
 {
-	static const char *const types[] = { "ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
-					     "ecdsa-sha2-nistp521", "sk-ssh-ed25519@openssh.com",
+	static const char *const types[] = { "ssh-ed25519",
+					     "ssh-rsa",
+					     "ecdsa-sha2-nistp256",
+					     "ecdsa-sha2-nistp384",
+					     "ecdsa-sha2-nistp521",
+					     "sk-ssh-ed25519@openssh.com",
 					     "sk-ecdsa-sha2-nistp256@openssh.com" };
 	static const char *const rests[] = { "", "\n", " anna@example.com", " a comment with \xc3\xa9\n", "\n\n", "\tx" };
 	char line[512];

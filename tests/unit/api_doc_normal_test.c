@@ -148,7 +148,8 @@ static void unlike(const char *a, const char *d, const char *wanted_a, const cha
 
 	assert_int_equal(doc_unlike(top_fields, x, y, &left_x, &left_y), 0);
 	if (!json_object_equal(left_x, want_x) || !json_object_equal(left_y, want_y))
-		fail_msg("%s and %s leave %s and %s", a, d, json_object_to_json_string(left_x), json_object_to_json_string(left_y));
+		fail_msg("%s and %s leave %s and %s", a, d, json_object_to_json_string(left_x),
+			 json_object_to_json_string(left_y));
 	json_object_put(left_x);
 	json_object_put(left_y);
 	assert_true(json_object_equal(x, before_x) && json_object_equal(y, before_y));
@@ -205,11 +206,8 @@ static void test_characters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sets),
-		cmocka_unit_test(test_spellings),
-		cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_unlike),
-		cmocka_unit_test(test_characters),
+		cmocka_unit_test(test_sets),   cmocka_unit_test(test_spellings),  cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_unlike), cmocka_unit_test(test_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@
 #include "api/doc.h"
 
 #define ACCOUNT "0123456789abcdef0123456789abcdef"
-#define OTHER "fedcba9876543210fedcba9876543210"
+#define OTHER   "fedcba9876543210fedcba9876543210"
 
 static const char *key_name(void *arg, const char *id)
 {
@@ -59,16 +59,19 @@ static void an_application(void **state)
 	static const char object[] =
 		"{\"id\":\"i\",\"new\":[1],\"name\":\"web\",\"version\":3,\"observability\":{\"logs\":{\"enabled\":true}},"
 		"\"instances\":2,\"scheduling_policy\":\"default\",\"account_id\":\"" ACCOUNT "\",\"configuration\":{"
-		"\"new\":{\"b\":1,\"a\":2.50},\"instance_type\":\"lite\",\"vcpu\":0.0625,\"memory\":\"256MiB\",\"memory_mib\":256,"
+		"\"new\":{\"b\":1,\"a\":2.50},\"instance_type\":\"lite\",\"vcpu\":0.0625,\"memory\":\"256MiB\",\"memory_mib\":"
+		"256,"
 		"\"disk\":{\"size\":\"2GB\",\"size_mb\":2000},\"ssh_public_key_ids\":[\"k1\",\"k2\",\"k3\",\"k9\"],"
-		"\"image\":\"registry.cloudflare.com/" ACCOUNT "/app:v1\"},\"health\":{\"instances\":{\"healthy\":1,\"active\":2}}}";
+		"\"image\":\"registry.cloudflare.com/" ACCOUNT
+		"/app:v1\"},\"health\":{\"instances\":{\"healthy\":1,\"active\":2}}}";
 	(void)state;
 
 	shows("application", DOC_SETTABLE, object,
 	      "{\n  \"scheduling_policy\": \"default\",\n  \"instances\": 2,\n  \"configuration\": {\n"
 	      "    \"image\": \"registry.cloudflare.com/app:v1\",\n"
 	      "    \"ssh_public_key_ids\": [\n      \"ssh-keys/anna.pub\",\n      \"ssh-keys/a%2Fb.pub\",\n      \"k3\",\n"
-	      "      \"k9\"\n    ],\n    \"instance_type\": \"lite\",\n    \"new\": {\n      \"b\": 1,\n      \"a\": 2.5\n    }\n  },\n"
+	      "      \"k9\"\n    ],\n    \"instance_type\": \"lite\",\n    \"new\": {\n      \"b\": 1,\n      \"a\": 2.5\n    "
+	      "}\n  },\n"
 	      "  \"observability\": {\n    \"logs\": {\n      \"enabled\": true\n    }\n  }\n}\n");
 	shows("application", DOC_STATUS, object,
 	      "{\n  \"id\": \"i\",\n  \"account_id\": \"" ACCOUNT "\",\n  \"version\": 3,\n  \"health\": {\n"
@@ -76,19 +79,21 @@ static void an_application(void **state)
 }
 
 #define CONFIGURATION(inner_) "{\"configuration\":{" inner_ "}}"
-#define SHOWN(inner_) "{\n  \"configuration\": {\n" inner_ "  }\n}\n"
+#define SHOWN(inner_)         "{\n  \"configuration\": {\n" inner_ "  }\n}\n"
 
 static void sizes(void **state)
 {
 	(void)state;
 	/* Numbers stay numbers, in their modern spelling. */
 	shows("application", DOC_SETTABLE,
-	      CONFIGURATION("\"vcpu\":0.0625,\"memory\":\"256MiB\",\"memory_mib\":256,\"disk\":{\"size\":\"2GB\",\"size_mb\":2000}"),
+	      CONFIGURATION(
+		      "\"vcpu\":0.0625,\"memory\":\"256MiB\",\"memory_mib\":256,\"disk\":{\"size\":\"2GB\",\"size_mb\":2000}"),
 	      SHOWN("    \"vcpu\": 0.0625,\n    \"memory_mib\": 256,\n    \"disk\": {\n      \"size_mb\": 2000\n    }\n"));
 	shows("application", DOC_SETTABLE, CONFIGURATION("\"memory\":\"1.5GiB\",\"disk\":{\"size\":\"2.5gb\"}"),
 	      SHOWN("    \"memory_mib\": 1536,\n    \"disk\": {\n      \"size_mb\": 2500\n    }\n"));
-	shows("application", DOC_SETTABLE, CONFIGURATION("\"memory\":\"a lot\""), SHOWN(""
-	      "    \"memory\": \"a lot\"\n"));
+	shows("application", DOC_SETTABLE, CONFIGURATION("\"memory\":\"a lot\""),
+	      SHOWN(""
+		    "    \"memory\": \"a lot\"\n"));
 }
 
 static void images(void **state)
@@ -115,17 +120,31 @@ static void images(void **state)
 static void numbers_and_strings(void **state)
 {
 	static const char *const numbers[][2] = {
-		{ "1", "1" }, { "1.0", "1" }, { "-0", "0" }, { "-0.0", "0" }, { "1e2", "100" }, { "0.1", "0.1" },
-		{ "0.10000000000000001", "0.1" }, { "0.0625", "0.0625" }, { "6.25e-2", "0.0625" },
-		{ "9223372036854775807", "9223372036854775807" }, { "-9223372036854775808", "-9223372036854775808" },
-		{ "123456789012345678901234567890", "123456789012345678901234567890" }, { "1e400", "1e400" },
-		{ "1e-400", "1e-400" }, { "0e400", "0" }, { "0.12345678901234567890123", "0.12345678901234567890123" },
+		{ "1", "1" },
+		{ "1.0", "1" },
+		{ "-0", "0" },
+		{ "-0.0", "0" },
+		{ "1e2", "100" },
+		{ "0.1", "0.1" },
+		{ "0.10000000000000001", "0.1" },
+		{ "0.0625", "0.0625" },
+		{ "6.25e-2", "0.0625" },
+		{ "9223372036854775807", "9223372036854775807" },
+		{ "-9223372036854775808", "-9223372036854775808" },
+		{ "123456789012345678901234567890", "123456789012345678901234567890" },
+		{ "1e400", "1e400" },
+		{ "1e-400", "1e-400" },
+		{ "0e400", "0" },
+		{ "0.12345678901234567890123", "0.12345678901234567890123" },
 		{ "1e300", "1e+300" },
 	};
 	static const char *const strings[][2] = {
-		{ "\\u0061\\/b", "a/b" }, { "\\u00e9\xe2\x82\xac", "\xc3\xa9\xe2\x82\xac" },
-		{ "\\ud83d\\ude00", "\xf0\x9f\x98\x80" }, { "\\\"\\\\\\n\\t\\b\\f\\r", "\\\"\\\\\\n\\t\\b\\f\\r" },
-		{ "\\u0001\\u001f\\u007f", "\\u0001\\u001f\x7f" }, { "x\\u0000y", "x\\u0000y" },
+		{ "\\u0061\\/b", "a/b" },
+		{ "\\u00e9\xe2\x82\xac", "\xc3\xa9\xe2\x82\xac" },
+		{ "\\ud83d\\ude00", "\xf0\x9f\x98\x80" },
+		{ "\\\"\\\\\\n\\t\\b\\f\\r", "\\\"\\\\\\n\\t\\b\\f\\r" },
+		{ "\\u0001\\u001f\\u007f", "\\u0001\\u001f\x7f" },
+		{ "x\\u0000y", "x\\u0000y" },
 	};
 	char object[300], wanted[300];
 	(void)state;
@@ -156,14 +175,17 @@ static void a_deployment(void **state)
 {
 	static const char object[] =
 		"{\"type\":\"default\",\"id\":\"d\",\"image\":\"app:v1\",\"location\":{\"name\":\"sfo06\",\"enabled\":true},"
-		"\"labels\":[{\"name\":\"cfcfs.name\",\"value\":\"web\"}],\"network\":{\"mode\":\"public\",\"ipv4\":\"192.0.2.1\"},"
+		"\"labels\":[{\"name\":\"cfcfs.name\",\"value\":\"web\"}],\"network\":{\"mode\":\"public\",\"ipv4\":\"192.0.2."
+		"1\"},"
 		"\"vcpu\":1}";
 	(void)state;
 
 	shows("deployment", DOC_SETTABLE, object,
-	      "{\n  \"image\": \"app:v1\",\n  \"location\": \"sfo06\",\n  \"vcpu\": 1,\n  \"network\": {\n    \"mode\": \"public\"\n  }\n}\n");
+	      "{\n  \"image\": \"app:v1\",\n  \"location\": \"sfo06\",\n  \"vcpu\": 1,\n  \"network\": {\n    \"mode\": "
+	      "\"public\"\n  }\n}\n");
 	shows("deployment", DOC_STATUS, object,
-	      "{\n  \"type\": \"default\",\n  \"id\": \"d\",\n  \"location\": {\n    \"name\": \"sfo06\",\n    \"enabled\": true\n  },\n"
+	      "{\n  \"type\": \"default\",\n  \"id\": \"d\",\n  \"location\": {\n    \"name\": \"sfo06\",\n    \"enabled\": "
+	      "true\n  },\n"
 	      "  \"network\": {\n    \"mode\": \"public\",\n    \"ipv4\": \"192.0.2.1\"\n  }\n}\n");
 	/* What the service never answers is shown from what was written. */
 	shows_with("deployment", DOC_SETTABLE, "{\"image\":\"a\",\"network\":{\"ipv4\":\"192.0.2.1\"}}",
@@ -177,7 +199,8 @@ static void jobs_rollouts_registries(void **state)
 {
 	(void)state;
 	shows("job", DOC_SETTABLE,
-	      "{\"id\":\"j\",\"entrypoint\":[\"a\"],\"command\":[],\"image\":\"app:v1\",\"vcpus\":1,\"memory_mb\":256,\"events\":[{}],"
+	      "{\"id\":\"j\",\"entrypoint\":[\"a\"],\"command\":[],\"image\":\"app:v1\",\"vcpus\":1,\"memory_mb\":256,\"events\":"
+	      "[{}],"
 	      "\"secrets\":[{\"type\":\"env\",\"name\":\"A\"}],\"timeout\":0}",
 	      "{\n  \"entrypoint\": [\n    \"a\"\n  ],\n  \"command\": [],\n  \"image\": \"app:v1\",\n  \"vcpu\": 1,\n"
 	      "  \"memory_mib\": 256,\n  \"secrets\": [\n    {\n      \"type\": \"env\",\n      \"name\": \"A\"\n    }\n  ],\n"
@@ -190,7 +213,8 @@ static void jobs_rollouts_registries(void **state)
 	shows("rollout", DOC_SETTABLE,
 	      "{\"description\":\"d\",\"id\":\"r\",\"steps\":[{\"id\":1,\"step_size\":{\"percentage\":10},\"description\":\"s\","
 	      "\"status\":\"pending\"}]}",
-	      "{\n  \"description\": \"d\",\n  \"steps\": [\n    {\n      \"step_size\": {\n        \"percentage\": 10\n      },\n"
+	      "{\n  \"description\": \"d\",\n  \"steps\": [\n    {\n      \"step_size\": {\n        \"percentage\": 10\n      "
+	      "},\n"
 	      "      \"description\": \"s\"\n    }\n  ]\n}\n");
 	shows("registry", DOC_SETTABLE,
 	      "{\"public_key\":\"u\",\"private_credential\":{\"secret_name\":\"n\",\"store_id\":\"s\"},\"domain\":\"docker.io\","
@@ -221,8 +245,9 @@ static void fields_and_events(void **state)
 	assert_string_equal(out.data, "{\n  \"vcpus\": 0.0625,\n  \"memory_mib\": 1024,\n  \"disk_mb\": 2000\n}\n");
 	json_object_put(o);
 	buf_clear(&out);
-	o = json_tokener_parse("[{\"time\":\"2026-01-01T00:00:02Z\",\"id\":\"b\"},{\"id\":\"c\",\"time\":\"2026-01-01T00:00:01Z\"},"
-			       "{\"id\":\"n\"},{\"time\":\"2026-01-01T01:00:01+01:00\",\"id\":\"d\",\"details\":{\"x\":\"/\"}}]");
+	o = json_tokener_parse(
+		"[{\"time\":\"2026-01-01T00:00:02Z\",\"id\":\"b\"},{\"id\":\"c\",\"time\":\"2026-01-01T00:00:01Z\"},"
+		"{\"id\":\"n\"},{\"time\":\"2026-01-01T01:00:01+01:00\",\"id\":\"d\",\"details\":{\"x\":\"/\"}}]");
 	assert_int_equal(doc_render_events(o, &out), 0);
 	assert_string_equal(out.data, "{\"id\":\"c\",\"time\":\"2026-01-01T00:00:01Z\"}\n{\"id\":\"n\"}\n"
 				      "{\"id\":\"d\",\"time\":\"2026-01-01T01:00:01+01:00\",\"details\":{\"x\":\"/\"}}\n"
@@ -251,10 +276,9 @@ static void labels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_application),	cmocka_unit_test(sizes),
-		cmocka_unit_test(images),		cmocka_unit_test(numbers_and_strings),
-		cmocka_unit_test(a_deployment),		cmocka_unit_test(jobs_rollouts_registries),
-		cmocka_unit_test(fields_and_events),	cmocka_unit_test(labels),
+		cmocka_unit_test(an_application),      cmocka_unit_test(sizes),        cmocka_unit_test(images),
+		cmocka_unit_test(numbers_and_strings), cmocka_unit_test(a_deployment), cmocka_unit_test(jobs_rollouts_registries),
+		cmocka_unit_test(fields_and_events),   cmocka_unit_test(labels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,10 +190,8 @@ static void many_keys_byte_by_byte(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(states_are_as_they_must_be),
-		cmocka_unit_test(every_prefix_of_a_document_is_incomplete),
-		cmocka_unit_test(depth_is_bounded),
-		cmocka_unit_test(errors_say_where),
+		cmocka_unit_test(states_are_as_they_must_be), cmocka_unit_test(every_prefix_of_a_document_is_incomplete),
+		cmocka_unit_test(depth_is_bounded),           cmocka_unit_test(errors_say_where),
 		cmocka_unit_test(many_keys_byte_by_byte),
 	};
 

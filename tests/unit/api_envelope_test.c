@@ -29,13 +29,15 @@ static const struct row rows[] = {
 	{ 400, true,
 	  INNER("\"{\\\"error\\\":\\\"VALIDATE_INPUT\\\",\\\"details\\\":{\\\"configuration.image\\\":\\\"not found\\\"}}\""),
 	  -EINVAL, "VALIDATE_INPUT", 1000, "configuration.image: not found" },
-	{ 400, true, "{\"error\":\"VALIDATE_INPUT\",\"details\":{\"name\":\"is taken\",\"x\":\"odd\"},\"request_id\":\"rq\"}", -EINVAL,
-	  "VALIDATE_INPUT", 0, "name: is taken; x: odd" },
+	{ 400, true, "{\"error\":\"VALIDATE_INPUT\",\"details\":{\"name\":\"is taken\",\"x\":\"odd\"},\"request_id\":\"rq\"}",
+	  -EINVAL, "VALIDATE_INPUT", 0, "name: is taken; x: odd" },
 	{ 400, true, "{\"success\":false,\"errors\":[{\"code\":7,\"message\":\"refused\"}],\"error\":\"SURPASSED_TOTAL_LIMITS\"}",
 	  -EDQUOT, "SURPASSED_TOTAL_LIMITS", 7, "refused" },
 	/* The same thing in two places is said once. */
-	{ 404, true, "{\"errors\":[{\"message\":\"{\\\"error\\\":\\\"NOT_HERE\\\",\\\"details\\\":{\\\"message\\\":\\\"Not found\\\"}}\"}],"
-		     "\"error\":\"NOT_HERE\",\"details\":{\"message\":\"Not found\"}}", -ENOENT, "NOT_HERE", 0, "Not found" },
+	{ 404, true,
+	  "{\"errors\":[{\"message\":\"{\\\"error\\\":\\\"NOT_HERE\\\",\\\"details\\\":{\\\"message\\\":\\\"Not found\\\"}}\"}],"
+	  "\"error\":\"NOT_HERE\",\"details\":{\"message\":\"Not found\"}}",
+	  -ENOENT, "NOT_HERE", 0, "Not found" },
 	/* Other forms of the same. */
 	{ 400, true, INNER("\"VALIDATE_INPUT\""), -EINVAL, "VALIDATE_INPUT", 1000, NULL },
 	{ 400, true, INNER("\"JOB_CREATE_NOT_ALLOWED: no jobs\""), -EPERM, "JOB_CREATE_NOT_ALLOWED", 1000, "no jobs" },
@@ -48,11 +50,11 @@ static const struct row rows[] = {
 	{ 400, false, "{}", -EINVAL, "", 0, "400" },
 	{ 400, false, "{\"success\":false,\"errors\":null,\"details\":7,\"error\":[]}", -EINVAL, "", 0, NULL },
 	{ 400, false, "{\"success\":false,\"errors\":[null,{},[],{\"message\":{}},{\"code\":{}}]}", -EINVAL, "", 0, NULL },
-	{ 400, false, INNER("\"Invalid request headers\",\"error_chain\":[{\"code\":6111,\"message\":\"bad format\"}]"), -EINVAL, "",
-	  1000, "bad format" },
+	{ 400, false, INNER("\"Invalid request headers\",\"error_chain\":[{\"code\":6111,\"message\":\"bad format\"}]"), -EINVAL,
+	  "", 1000, "bad format" },
 	/* A failure that says 200. */
-	{ 200, true, "{\"success\":false,\"errors\":[{\"message\":\"no\"}],\"error\":\"VALIDATE_INPUT\"}", -EINVAL, "VALIDATE_INPUT",
-	  0, "no" },
+	{ 200, true, "{\"success\":false,\"errors\":[{\"message\":\"no\"}],\"error\":\"VALIDATE_INPUT\"}", -EINVAL,
+	  "VALIDATE_INPUT", 0, "no" },
 	{ 200, false, "{\"success\":false,\"errors\":[]}", -EIO, "", 0, NULL },
 	/* Words. */
 	{ 400, true, "{\"error\":\"SURPASSED_BASE_LIMITS\"}", -EDQUOT, "SURPASSED_BASE_LIMITS", 0, NULL },
@@ -62,7 +64,8 @@ static const struct row rows[] = {
 	  0, NULL },
 	{ 409, true, "{\"error\":\"SECRET_NAME_ALREADY_EXISTS\"}", -EEXIST, "SECRET_NAME_ALREADY_EXISTS", 0, NULL },
 	{ 409, true, "{\"error\":\"IMAGE_REGISTRY_IS_PUBLIC\"}", -EINVAL, "IMAGE_REGISTRY_IS_PUBLIC", 0, NULL },
-	{ 400, true, "{\"error\":\"IMAGE_REGISTRY_PROTO_IS_REFERENCED\"}", -EBUSY, "IMAGE_REGISTRY_PROTO_IS_REFERENCED", 0, NULL },
+	{ 400, true, "{\"error\":\"IMAGE_REGISTRY_PROTO_IS_REFERENCED\"}", -EBUSY, "IMAGE_REGISTRY_PROTO_IS_REFERENCED", 0,
+	  NULL },
 	{ 409, true, INNER("\"The application has an active rollout\""), -EBUSY, "", 1000, "active rollout" },
 	{ 400, true, INNER("\"the current step is not finished\""), -EBUSY, "", 1000, NULL },
 	/* Statuses. */
@@ -236,14 +239,10 @@ static void scrub_takes_secrets_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(failures_become_errno_and_text),
-		cmocka_unit_test(nothing_is_said_twice),
-		cmocka_unit_test(the_request_id_of_the_body_is_kept),
-		cmocka_unit_test(successes_of_all_shapes),
-		cmocka_unit_test(odd_bytes_stay_out_of_texts),
-		cmocka_unit_test(deep_and_broken_documents_are_refused),
-		cmocka_unit_test(foreign_answers_are_told_apart),
-		cmocka_unit_test(scrub_takes_secrets_out),
+		cmocka_unit_test(failures_become_errno_and_text),     cmocka_unit_test(nothing_is_said_twice),
+		cmocka_unit_test(the_request_id_of_the_body_is_kept), cmocka_unit_test(successes_of_all_shapes),
+		cmocka_unit_test(odd_bytes_stay_out_of_texts),        cmocka_unit_test(deep_and_broken_documents_are_refused),
+		cmocka_unit_test(foreign_answers_are_told_apart),     cmocka_unit_test(scrub_takes_secrets_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,8 +130,8 @@ static void paths_are_encoded(void **state)
 
 static void the_tree_is_that_of_the_specification(void **state)
 {
-	static const char *const declared[] = { "application", "deployment", "secret", "ssh key", "registry", "registry protocol",
-						"account" };
+	static const char *const declared[] = { "application", "deployment",        "secret", "ssh key",
+						"registry",    "registry protocol", "account" };
 	const struct kind *application = kind_by_dir(NULL, "applications");
 	const struct kind *owned = kind_by_dir(application, "deployments");
 	size_t n = 0;
@@ -178,8 +178,8 @@ static void traits_are_read_off(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_row_is_sound),	  cmocka_unit_test(every_path_can_be_filled),
-		cmocka_unit_test(paths_are_encoded),	  cmocka_unit_test(the_tree_is_that_of_the_specification),
+		cmocka_unit_test(every_row_is_sound),  cmocka_unit_test(every_path_can_be_filled),
+		cmocka_unit_test(paths_are_encoded),   cmocka_unit_test(the_tree_is_that_of_the_specification),
 		cmocka_unit_test(traits_are_read_off),
 	};
 

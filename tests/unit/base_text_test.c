@@ -109,11 +109,24 @@ static void test_err(void **state)
 static void test_name_encode(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "web", "web" },	  { "a b", "a b" },	    { "a/b", "a%2Fb" },	      { ".hidden", "%2Ehidden" },
-		{ "..", "%2E." },	  { "a.b", "a.b" },	    { "100%", "100%25" },     { "x.json", "x%2Ejson" },
-		{ "x.json.json", "x.json%2Ejson" }, { "tab\there", "tab%09here" }, { "\x7f", "%7F" }, { "ümläut", "ümläut" },
-		{ "v~1234abcd", "v%7E1234abcd" }, { "v~1234abc", "v~1234abc" }, { "v~1234abcde", "v~1234abcde" },
-		{ "~1234abcd", "%7E1234abcd" }, { "%41", "%2541" }, { "\n", "%0A" },
+		{ "web", "web" },
+		{ "a b", "a b" },
+		{ "a/b", "a%2Fb" },
+		{ ".hidden", "%2Ehidden" },
+		{ "..", "%2E." },
+		{ "a.b", "a.b" },
+		{ "100%", "100%25" },
+		{ "x.json", "x%2Ejson" },
+		{ "x.json.json", "x.json%2Ejson" },
+		{ "tab\there", "tab%09here" },
+		{ "\x7f", "%7F" },
+		{ "ümläut", "ümläut" },
+		{ "v~1234abcd", "v%7E1234abcd" },
+		{ "v~1234abc", "v~1234abc" },
+		{ "v~1234abcde", "v~1234abcde" },
+		{ "~1234abcd", "%7E1234abcd" },
+		{ "%41", "%2541" },
+		{ "\n", "%0A" },
 	};
 	char name[NAME_MAX_BYTES + 1];
 
@@ -132,8 +145,9 @@ static void test_name_encode(void **state)
 
 static void test_name_decode_refuses(void **state)
 {
-	static const char *const names[] = { ".json", "a", "a.jso", "a%zz.json", "a%41.json", "a%2.json", "a%.json", "%00.json",
-					     "a%2f.json", "x.json.json", ".a.json", "a~12345678.json", "a%2" };
+	static const char *const names[] = { ".json",   "a",        "a.jso",     "a%zz.json",   "a%41.json", "a%2.json",
+					     "a%.json", "%00.json", "a%2f.json", "x.json.json", ".a.json",   "a~12345678.json",
+					     "a%2" };
 	char *back = (char *)"untouched";
 
 	(void)state;
@@ -145,7 +159,9 @@ static void test_name_decode_refuses(void **state)
 /* Whatever the bytes: the way there and back, one name for one identity, and a name that a directory can hold. */
 static void test_name_round_trip(void **state)
 {
-	static const char *const pieces[] = { "a", ".", "/", "%", "~", "deadbeef", ".json", "\x01", "\xc3\xa9", "41", "Z", "\xff" };
+	static const char *const pieces[] = {
+		"a", ".", "/", "%", "~", "deadbeef", ".json", "\x01", "\xc3\xa9", "41", "Z", "\xff"
+	};
 	unsigned seed = 3;
 
 	(void)state;
@@ -208,7 +224,8 @@ static void test_name_cut(void **state)
 
 static void test_name_scratch(void **state)
 {
-	static const char *const scratch[] = { ".x.json.swp", "a.json~", "a.swp", "a.swx", "a.tmp", "4913", "#a#", "sedAb12cd", "." };
+	static const char *const scratch[] = { ".x.json.swp", "a.json~", "a.swp",     "a.swx", "a.tmp",
+					       "4913",        "#a#",     "sedAb12cd", "." };
 	static const char *const plain[] = { "a.json", "sedAb12c", "sedAb12cde", "sed.b12cd", "#a", "#", "49130", "swp", "" };
 
 	(void)state;
@@ -302,12 +319,26 @@ static void test_rfc3339(void **state)
 		{ "2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000Z" },
 		{ "1969-12-31T23:59:59.25Z", "1969-12-31T23:59:59.250Z" },
 	};
-	static const char *const bad[] = { "", "2026", "2026-11-24", "2026-11-24T12:00:00", "2026-13-24T12:00:00Z",
-					   "2026-11-31T12:00:00Z", "2023-02-29T12:00:00Z", "2026-11-24T24:00:00Z",
-					   "2026-11-24T12:60:00Z", "2026-11-24T12:00:61Z", "2026-11-24T12:00:00.Z",
-					   "2026-11-24T12:00:00+0100", "2026-11-24T12:00:00+-1:00", "2026-11-24T12:00:00Zx",
-					   "2026-11-24T-1:00:00Z", "+026-11-24T12:00:00Z", "2026-11-24T12:00: 1Z",
-					   "9999-11-24T12:00:00Z", "0001-01-01T00:00:00Z", "2026-11-24T12:00:00+24:00" };
+	static const char *const bad[] = { "",
+					   "2026",
+					   "2026-11-24",
+					   "2026-11-24T12:00:00",
+					   "2026-13-24T12:00:00Z",
+					   "2026-11-31T12:00:00Z",
+					   "2023-02-29T12:00:00Z",
+					   "2026-11-24T24:00:00Z",
+					   "2026-11-24T12:60:00Z",
+					   "2026-11-24T12:00:61Z",
+					   "2026-11-24T12:00:00.Z",
+					   "2026-11-24T12:00:00+0100",
+					   "2026-11-24T12:00:00+-1:00",
+					   "2026-11-24T12:00:00Zx",
+					   "2026-11-24T-1:00:00Z",
+					   "+026-11-24T12:00:00Z",
+					   "2026-11-24T12:00: 1Z",
+					   "9999-11-24T12:00:00Z",
+					   "0001-01-01T00:00:00Z",
+					   "2026-11-24T12:00:00+24:00" };
 	char text[CLOCK_TEXT_SIZE];
 	int64_t ns = 7;
 
@@ -360,13 +391,13 @@ static void test_hashes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_buf_grows),	   cmocka_unit_test(test_buf_bound),
-		cmocka_unit_test(test_buf_steal),	   cmocka_unit_test(test_err),
-		cmocka_unit_test(test_name_encode),	   cmocka_unit_test(test_name_decode_refuses),
-		cmocka_unit_test(test_name_round_trip),	   cmocka_unit_test(test_name_cut),
-		cmocka_unit_test(test_name_scratch),	   cmocka_unit_test(test_parse_int64),
-		cmocka_unit_test(test_parse_seconds),	   cmocka_unit_test(test_parse_nearest),
-		cmocka_unit_test(test_rfc3339),		   cmocka_unit_test(test_deadlines),
+		cmocka_unit_test(test_buf_grows),       cmocka_unit_test(test_buf_bound),
+		cmocka_unit_test(test_buf_steal),       cmocka_unit_test(test_err),
+		cmocka_unit_test(test_name_encode),     cmocka_unit_test(test_name_decode_refuses),
+		cmocka_unit_test(test_name_round_trip), cmocka_unit_test(test_name_cut),
+		cmocka_unit_test(test_name_scratch),    cmocka_unit_test(test_parse_int64),
+		cmocka_unit_test(test_parse_seconds),   cmocka_unit_test(test_parse_nearest),
+		cmocka_unit_test(test_rfc3339),         cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_hashes),
 	};
 

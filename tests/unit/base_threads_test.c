@@ -209,7 +209,7 @@ static struct {
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t cond;
 	unsigned running, most, done;
-	bool gate;            /* tasks end once it is open */
+	bool gate; /* tasks end once it is open */
 } work = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
 
 static void task(void *arg)
@@ -323,7 +323,6 @@ static void count(void *arg)
 	counted++;
 }
 
-
 static void *add_many(void *arg)
 {
 	for (int i = 0; i < 2000; i++) {
@@ -355,11 +354,16 @@ static void test_pool_crowd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_log_levels),   cmocka_unit_test(test_log_redacts),
-		cmocka_unit_test(test_log_redacts_at_the_end), cmocka_unit_test(test_log_forgets_oldest),
-		cmocka_unit_test(test_log_reopen),   cmocka_unit_test(test_waiter),
-		cmocka_unit_test(test_pool_bound),   cmocka_unit_test(test_pool_grows),
-		cmocka_unit_test(test_pool_idle_counts_once), cmocka_unit_test(test_pool_crowd),
+		cmocka_unit_test(test_log_levels),
+		cmocka_unit_test(test_log_redacts),
+		cmocka_unit_test(test_log_redacts_at_the_end),
+		cmocka_unit_test(test_log_forgets_oldest),
+		cmocka_unit_test(test_log_reopen),
+		cmocka_unit_test(test_waiter),
+		cmocka_unit_test(test_pool_bound),
+		cmocka_unit_test(test_pool_grows),
+		cmocka_unit_test(test_pool_idle_counts_once),
+		cmocka_unit_test(test_pool_crowd),
 	};
 
 	return cmocka_run_group_tests(tests, open_log, close_log);

@@ -11,8 +11,9 @@
 
 static struct snapshot *make(const char *id, const char *name, int64_t created_ns, const char *body)
 {
-	struct snapshot_fields f = { .id = id, .name = name, .created_ns = created_ns, .version = 1, .body = body,
-				     .body_len = strlen(body) };
+	struct snapshot_fields f = {
+		.id = id, .name = name, .created_ns = created_ns, .version = 1, .body = body, .body_len = strlen(body)
+	};
 	struct snapshot *s = snapshot_new(&f);
 
 	assert_non_null(s);
@@ -53,7 +54,9 @@ static void assert_same(const struct list *a, const struct list *b)
 
 static void test_snapshot(void **state)
 {
-	struct snapshot_fields f = { .id = "id", .name = "id", .parent_id = "parent", .version = -1, .body = "{}", .body_len = 2 };
+	struct snapshot_fields f = {
+		.id = "id", .name = "id", .parent_id = "parent", .version = -1, .body = "{}", .body_len = 2
+	};
 	struct snapshot *s = snapshot_new(&f), *other;
 	struct body *body;
 
@@ -104,8 +107,8 @@ static void test_empty(void **state)
 static void test_names(void **state)
 {
 	struct snapshot *s[] = {
-		make("cccccccc-1", "web", 30, "{}"), make("aaaaaaaa-1", "web", 20, "{}"), make("bbbbbbbb-1", "web", 20, "{}"),
-		make("dddddddd-1", "a/b", 0, "{}"), make("eeeeeeee-1", "web-x", 0, "{}"), make("ffffffff-1", "", 0, "{}"),
+		make("cccccccc-1", "web", 30, "{}"), make("aaaaaaaa-1", "web", 20, "{}"),  make("bbbbbbbb-1", "web", 20, "{}"),
+		make("dddddddd-1", "a/b", 0, "{}"),  make("eeeeeeee-1", "web-x", 0, "{}"), make("ffffffff-1", "", 0, "{}"),
 	};
 	struct list *list = list_new(s, 5, ".json"), *changed;
 
@@ -383,10 +386,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_body_like_another_reads_back),
-		cmocka_unit_test(test_snapshot),     cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_names),	     cmocka_unit_test(test_repeated_id),
-		cmocka_unit_test(test_alike_ids),    cmocka_unit_test(test_long_names),
-		cmocka_unit_test(test_random_edits), cmocka_unit_test(test_speed),
+		cmocka_unit_test(test_snapshot),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_repeated_id),
+		cmocka_unit_test(test_alike_ids),
+		cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_random_edits),
+		cmocka_unit_test(test_speed),
 	};
 
 	if (base_init() < 0)

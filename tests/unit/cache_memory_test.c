@@ -249,14 +249,8 @@ static void test_memory_100000(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_evict_bodies),
-		test(test_evict_values),
-		test(test_too_large),
-		test(test_document_body),
-		test(test_outlive),
-		test(test_shared_bodies),
-		test(test_memory_10000),
-		test(test_memory_100000),
+		test(test_evict_bodies), test(test_evict_values),  test(test_too_large),    test(test_document_body),
+		test(test_outlive),      test(test_shared_bodies), test(test_memory_10000), test(test_memory_100000),
 	};
 
 	if (base_init() < 0)

@@ -228,8 +228,10 @@ static void *read_on(void *arg)
 	unsigned seed = (unsigned)(uintptr_t)&seed;
 
 	while (!crowd->stop) {
-		struct ask a = { .key = rand_r(&seed) % 2 ? "/k" : "/other", .ttl_ms = rand_r(&seed) % 4,
-				 .wait_ms = 1 + rand_r(&seed) % 50, .refresh = rand_r(&seed) % 8 == 0 };
+		struct ask a = { .key = rand_r(&seed) % 2 ? "/k" : "/other",
+				 .ttl_ms = rand_r(&seed) % 4,
+				 .wait_ms = 1 + rand_r(&seed) % 50,
+				 .refresh = rand_r(&seed) % 8 == 0 };
 
 		if (ask(&a) == 0) {
 			crowd->answers++;
@@ -303,18 +305,12 @@ static void test_crowd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_write_at_once),
-		test(test_write_before_fetch),
-		test(test_write_during_fetch),
-		test(test_hold_ends),
-		test(test_write_confirmed),
-		test(test_write_again),
-		test(test_write_into_missing),
-		test(test_many_writes),
-		test(test_many_rewrites),
-		test(test_put),
-		test(test_put_during_miss),
-		test(test_crowd),
+		test(test_write_at_once),      test(test_write_before_fetch),
+		test(test_write_during_fetch), test(test_hold_ends),
+		test(test_write_confirmed),    test(test_write_again),
+		test(test_write_into_missing), test(test_many_writes),
+		test(test_many_rewrites),      test(test_put),
+		test(test_put_during_miss),    test(test_crowd),
 	};
 
 	if (base_init() < 0)

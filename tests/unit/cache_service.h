@@ -36,16 +36,16 @@ struct thing {
 };
 
 static struct {
-	pthread_mutex_t lock;    /* guards all below */
+	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t cond;
 	struct thing things[8];
 	size_t count;
-	bool document;           /* answers with things[0] alone */
-	bool closed;             /* a fetch waits inside, after it has looked, until it opens */
+	bool document; /* answers with things[0] alone */
+	bool closed;   /* a fetch waits inside, after it has looked, until it opens */
 	unsigned inside, calls;
-	unsigned stuck;          /* the number of a call that waits inside beyond that; 0: none */
-	int fail;                /* -errno of every fetch */
-	unsigned changes;        /* calls of changed() */
+	unsigned stuck;   /* the number of a call that waits inside beyond that; 0: none */
+	int fail;         /* -errno of every fetch */
+	unsigned changes; /* calls of changed() */
 	const void *changed_row;
 	char changed_key[64];
 	struct store *store;
@@ -200,11 +200,11 @@ static inline struct store_stats stats_now(void)
 }
 
 /* Until condition holds, 5 s at most. */
-#define eventually(condition)                                                                                 \
-	do {                                                                                                  \
-		for (int i_ = 0; i_ < 1000 && !(condition); i_++)                                             \
-			nap(5);                                                                               \
-		assert_true(condition);                                                                       \
+#define eventually(condition)                                                                                                    \
+	do {                                                                                                                     \
+		for (int i_ = 0; i_ < 1000 && !(condition); i_++)                                                                \
+			nap(5);                                                                                                  \
+		assert_true(condition);                                                                                          \
 	} while (0)
 
 static inline void open_store(const struct store_options *more)
@@ -258,9 +258,9 @@ static inline int tear_down(void **state)
 struct ask {
 	const char *key;
 	int64_t ttl_ms;
-	int64_t wait_ms;         /* 0: FOREVER */
+	int64_t wait_ms; /* 0: FOREVER */
 	bool cached_only, refresh;
-	struct waiter *waiter;   /* NULL: one of its own */
+	struct waiter *waiter; /* NULL: one of its own */
 	/* The answer: */
 	int result;
 	struct store_value value;
@@ -273,8 +273,12 @@ static inline int ask(struct ask *a)
 {
 	struct waiter own;
 	int64_t start = clock_now_ms();
-	struct store_get get = { .key = a->key ? a->key : "/k", .row = &row_a, .ttl_ms = a->ttl_ms, .cached_only = a->cached_only,
-				 .refresh = a->refresh, .deadline_ms = clock_after_ms(a->wait_ms ? a->wait_ms : FOREVER) };
+	struct store_get get = { .key = a->key ? a->key : "/k",
+				 .row = &row_a,
+				 .ttl_ms = a->ttl_ms,
+				 .cached_only = a->cached_only,
+				 .refresh = a->refresh,
+				 .deadline_ms = clock_after_ms(a->wait_ms ? a->wait_ms : FOREVER) };
 
 	waiter_init(&own);
 	get.waiter = a->cached_only ? NULL : a->waiter ? a->waiter : &own;
@@ -324,12 +328,12 @@ static inline const char *text_of(const struct ask *a)
 	return text;
 }
 
-#define assert_answer(text, ...)                                                                              \
-	do {                                                                                                  \
-		struct ask a_ = { __VA_ARGS__ };                                                              \
-		ask(&a_);                                                                                     \
-		assert_string_equal(text_of(&a_), text);                                                      \
-		forget(&a_);                                                                                  \
+#define assert_answer(text, ...)                                                                                                 \
+	do {                                                                                                                     \
+		struct ask a_ = { __VA_ARGS__ };                                                                                 \
+		ask(&a_);                                                                                                        \
+		assert_string_equal(text_of(&a_), text);                                                                         \
+		forget(&a_);                                                                                                     \
 	} while (0)
 
 /* ---- own writes ---- */

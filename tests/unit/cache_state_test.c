@@ -428,18 +428,10 @@ static void test_default_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_memory_alone),
-		cmocka_unit_test(test_umask),
-		cmocka_unit_test(test_key),
-		cmocka_unit_test(test_newer_version),
-		cmocka_unit_test(test_corruption),
-		cmocka_unit_test(test_file_replaced),
-		cmocka_unit_test(test_symlink),
-		cmocka_unit_test(test_unusable_dir),
-		cmocka_unit_test(test_busy),
-		cmocka_unit_test(test_busy_threads),
-		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_rows),          cmocka_unit_test(test_memory_alone),  cmocka_unit_test(test_umask),
+		cmocka_unit_test(test_key),           cmocka_unit_test(test_newer_version), cmocka_unit_test(test_corruption),
+		cmocka_unit_test(test_file_replaced), cmocka_unit_test(test_symlink),       cmocka_unit_test(test_unusable_dir),
+		cmocka_unit_test(test_busy),          cmocka_unit_test(test_busy_threads),  cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_default_dir),
 	};
 

@@ -16,8 +16,8 @@
 #include "http_server.h"
 
 #define ACCOUNT "0123456789abcdef0123456789abcdef"
-#define PREFIX "/client/v4/accounts/" ACCOUNT "/containers"
-#define TOKEN "sesame-open-0123"
+#define PREFIX  "/client/v4/accounts/" ACCOUNT "/containers"
+#define TOKEN   "sesame-open-0123"
 #define OK_BODY "{\"success\":true,\"result\":{\"id\":\"x\"},\"errors\":[],\"messages\":[]}"
 
 static char token_path[64];

@@ -6,7 +6,7 @@
 #include "api/doc.h"
 
 #define ACCOUNT "0123456789abcdef0123456789abcdef"
-#define LONG "registry.cloudflare.com/" ACCOUNT "/app:v1"
+#define LONG    "registry.cloudflare.com/" ACCOUNT "/app:v1"
 
 static inline const char *key_name(void *arg, const char *id)
 {
@@ -22,8 +22,12 @@ static inline const char *key_id(void *arg, const char *name)
 
 static inline struct doc_context context(void)
 {
-	return (struct doc_context){ .account_id = ACCOUNT, .default_vcpu = 0.0625, .default_memory_mib = 256,
-				     .default_disk_mb = 2000, .key_name = key_name, .key_id = key_id };
+	return (struct doc_context){ .account_id = ACCOUNT,
+				     .default_vcpu = 0.0625,
+				     .default_memory_mib = 256,
+				     .default_disk_mb = 2000,
+				     .key_name = key_name,
+				     .key_id = key_id };
 }
 
 /* JSON with ' for ". */
@@ -43,12 +47,12 @@ static inline struct json_object *parse(const char *text)
 
 /* An application as the service answers it, and what a person writes; both with an image. */
 #define FACTS "'id':'i','account_id':'" ACCOUNT "','name':'web','version':3,'health':{'x':1},"
-#define APP(conf_, more_)                                                                                     \
-	"{" FACTS "'scheduling_policy':'default','instances':0,'jobs':false,'rollout_active_grace_period':0," \
+#define APP(conf_, more_)                                                                                                        \
+	"{" FACTS "'scheduling_policy':'default','instances':0,'jobs':false,'rollout_active_grace_period':0,"                    \
 	"'configuration':{'image':'" LONG "'" conf_ "}" more_ "}"
 #define DOC(conf_, more_) "{'configuration':{'image':'app:v1'" conf_ "}" more_ "}"
-#define PATCH(conf_) "{'configuration':{'image':'app:v1'" conf_ "}}"
+#define PATCH(conf_)      "{'configuration':{'image':'app:v1'" conf_ "}}"
 
-#define LITE ",'instance_type':'lite','vcpu':0.0625,'memory':'256MiB','memory_mib':256,'disk':{'size':'2GB','size_mb':2000}"
-#define LITE_NUMBERS ",'vcpu':0.0625,'memory':'256MiB','memory_mib':256,'disk':{'size':'2GB','size_mb':2000}"
+#define LITE          ",'instance_type':'lite','vcpu':0.0625,'memory':'256MiB','memory_mib':256,'disk':{'size':'2GB','size_mb':2000}"
+#define LITE_NUMBERS  ",'vcpu':0.0625,'memory':'256MiB','memory_mib':256,'disk':{'size':'2GB','size_mb':2000}"
 #define BASIC_NUMBERS ",'vcpu':0.25,'memory':'1GiB','memory_mib':1024,'disk':{'size':'4GB','size_mb':4000}"

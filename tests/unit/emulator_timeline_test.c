@@ -25,10 +25,10 @@ static void check_events(const struct placement *p, int64_t now, const char *con
 static void test_good_start(void **state)
 {
 	static const char *const first[] = { "SchedulerPlaced", NULL };
-	static const char *const all[] = { "SchedulerPlaced", "NetworkingIPAssigned", "ImagePulled", "VMStarted",
-					   "ContainerStarted", NULL };
+	static const char *const all[] = { "SchedulerPlaced", "NetworkingIPAssigned", "ImagePulled",
+					   "VMStarted",       "ContainerStarted",     NULL };
 	static const char *const ssh[] = { "SchedulerPlaced", "NetworkingIPAssigned", "ImagePulled", "VMStarted",
-					   "SSHStarted", "ContainerStarted", NULL };
+					   "SSHStarted",      "ContainerStarted",     NULL };
 	struct placement p = { .created = 1000 };
 
 	(void)state;
@@ -41,8 +41,8 @@ static void test_good_start(void **state)
 static void test_stop(void **state)
 {
 	static const char *const early[] = { "SchedulerPlaced", "NetworkingIPAssigned", "VMStopping", "VMStopped", NULL };
-	static const char *const stopping[] = { "SchedulerPlaced", "NetworkingIPAssigned", "ImagePulled", "VMStarted",
-						"ContainerStarted", "VMStopping", NULL };
+	static const char *const stopping[] = { "SchedulerPlaced",  "NetworkingIPAssigned", "ImagePulled", "VMStarted",
+						"ContainerStarted", "VMStopping",           NULL };
 	struct placement p = { .created = 1000, .stop = 2000 };
 
 	(void)state;

@@ -8,8 +8,12 @@
 #include "api/base/rand.h"
 #include "fs/failures.h"
 
-static const struct err refused = { .errnum = EINVAL, .http_status = 400, .api_code = 1000, .code = "VALIDATE_INPUT",
-				    .request_id = "ray-1", .text = "instances: must be a whole number" };
+static const struct err refused = { .errnum = EINVAL,
+				    .http_status = 400,
+				    .api_code = 1000,
+				    .code = "VALIDATE_INPUT",
+				    .request_id = "ray-1",
+				    .text = "instances: must be a whole number" };
 
 static const char *string_of(struct json_object *line, const char *key)
 {
@@ -204,8 +208,8 @@ static int stop(void *arg, const char *name, bool is_dir)
 
 static void test_tree(void **state)
 {
-	static const char *const paths[] = { "/applications/web.json", "/applications/api.json",
-					     "/applications/web/jobs/j.json", "/deployments/d.json", "/applications.json" };
+	static const char *const paths[] = { "/applications/web.json", "/applications/api.json", "/applications/web/jobs/j.json",
+					     "/deployments/d.json", "/applications.json" };
 	struct failures *f = failures_new();
 	int calls = 0;
 
@@ -226,9 +230,8 @@ static void test_tree(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_line),	     cmocka_unit_test(test_local_line),
-		cmocka_unit_test(test_text_and_success), cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_oldest_goes),  cmocka_unit_test(test_bytes_bound),
+		cmocka_unit_test(test_line),   cmocka_unit_test(test_local_line),  cmocka_unit_test(test_text_and_success),
+		cmocka_unit_test(test_bounds), cmocka_unit_test(test_oldest_goes), cmocka_unit_test(test_bytes_bound),
 		cmocka_unit_test(test_tree),
 	};
 

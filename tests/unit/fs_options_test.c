@@ -85,9 +85,12 @@ static void test_values(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse(&o, "view=spec,ro,nodelete,allow-other,cache-ttl=0.5,delete_grace=0,max_cache_size=1,rps=0.5,"
-				   "burst=7,uid=12,umask=077,file_mode=600,dir-mode=0700,validate=off,secret_newline=keep,"
-				   "loglevel=debug,url=https://h/x\\,y,retries=0", &err), 0);
+	assert_int_equal(parse(&o,
+			       "view=spec,ro,nodelete,allow-other,cache-ttl=0.5,delete_grace=0,max_cache_size=1,rps=0.5,"
+			       "burst=7,uid=12,umask=077,file_mode=600,dir-mode=0700,validate=off,secret_newline=keep,"
+			       "loglevel=debug,url=https://h/x\\,y,retries=0",
+			       &err),
+			 0);
 	assert_int_equal(o.view, VIEW_SPEC);
 	assert_true(o.ro && o.nodelete && o.allow_other && o.secret_newline_keep);
 	assert_int_equal(o.cache_ttl_ms, 500);
@@ -106,8 +109,9 @@ static void test_values(void **state)
 
 static void test_rollout(void **state)
 {
-	static const char *const bad[] = { "rollout=", "rollout=50:20", "rollout=0:100", "rollout=10", "rollout=10:101",
-					   "rollout=10::100", "rollout=manual", "rollout=10:100:", "rollout= 100" };
+	static const char *const bad[] = { "rollout=",       "rollout=50:20",   "rollout=0:100",
+					   "rollout=10",     "rollout=10:101",  "rollout=10::100",
+					   "rollout=manual", "rollout=10:100:", "rollout= 100" };
 	struct options o;
 	struct err err;
 
@@ -130,8 +134,11 @@ static void test_mount_words(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse(&o, "rw,defaults,auto,noauto,user,users,nouser,owner,group,dev,nodev,suid,nosuid,exec,noexec,atime,"
-				   "noatime,relatime,sync,_netdev,nofail,x-systemd.automount,x-a=b,comment=hello", &err), 0);
+	assert_int_equal(parse(&o,
+			       "rw,defaults,auto,noauto,user,users,nouser,owner,group,dev,nodev,suid,nosuid,exec,noexec,atime,"
+			       "noatime,relatime,sync,_netdev,nofail,x-systemd.automount,x-a=b,comment=hello",
+			       &err),
+			 0);
 	assert_string_equal(o.fuse_options, "exec,noexec,atime,noatime,sync");
 	assert_false(o.ro);
 	options_free(&o);

@@ -13,7 +13,7 @@
 #include "api/base/cleanup.h"
 #include "api/base/clock.h"
 
-#define SERVER_CONNS 64
+#define SERVER_CONNS    64
 #define SERVER_REQUESTS 1024
 
 struct request {
@@ -23,27 +23,27 @@ struct request {
 	char body[4096];
 	int64_t at_ms;
 	int conn;
-	unsigned number;       /* 0, 1, … over all connections */
+	unsigned number; /* 0, 1, … over all connections */
 };
 
 struct reply {
 	int status;
-	const char *headers;   /* "Name: value\r\n…" or NULL */
-	const char *body;      /* NULL: none */
-	int delay_ms;          /* before the answer */
-	bool close;            /* without an answer */
-	bool reset;            /* the same, by RST */
-	bool stall;            /* never answer */
-	size_t truncate;       /* send this much of the body, then close; 0: all */
-	bool close_after;      /* answer, then close without having said so */
-	char room[4096];       /* for a body that is made up */
+	const char *headers; /* "Name: value\r\n…" or NULL */
+	const char *body;    /* NULL: none */
+	int delay_ms;        /* before the answer */
+	bool close;          /* without an answer */
+	bool reset;          /* the same, by RST */
+	bool stall;          /* never answer */
+	size_t truncate;     /* send this much of the body, then close; 0: all */
+	bool close_after;    /* answer, then close without having said so */
+	char room[4096];     /* for a body that is made up */
 };
 
 struct server;
 typedef void (*server_handler)(struct server *server, const struct request *request, struct reply *reply);
 
 struct server {
-	pthread_mutex_t lock;  /* guards all below */
+	pthread_mutex_t lock; /* guards all below */
 	int fd, port;
 	bool ending;
 	pthread_t thread, conns[SERVER_CONNS];
