@@ -72,9 +72,21 @@ static bool has_value(const struct entry *entry)
 	return entry->held && (!entry->held->value.snapshot || entry->held->value.snapshot->body);
 }
 
+/*
+ * Its age counts from the request: what changes meanwhile may not be in the answer. But where the API takes longer than the
+ * time to live, an answer would be old on arrival, and who goes through a list would wait for another one with each name: so
+ * it serves for half of the time to live in any case.
+ */
+static int64_t held_expiry(const struct held *held, int64_t ttl_ms)
+{
+	int64_t ms = add_ms(held->fetched_ms, ttl_ms), least = add_ms(held->landed_ms, ttl_ms / 2);
+
+	return ms > least ? ms : least;
+}
+
 static int64_t expiry(const struct entry *entry, int64_t ttl_ms)
 {
-	int64_t ms = add_ms(entry->held->fetched_ms, ttl_ms);
+	int64_t ms = held_expiry(entry->held, ttl_ms);
 
 	if (entry->held->start < entry->expired_tick && entry->expired_ms < ms)
 		ms = entry->expired_ms;
@@ -101,7 +113,7 @@ static bool is_stale_servable(const struct asker *a, const struct entry *entry, 
 static int give(struct asker *a, const struct entry *entry, const struct held *held, bool stale)
 {
 	bool current = entry && held == entry->held;
-	int64_t expires = current ? expiry(entry, a->get->ttl_ms) : add_ms(held->fetched_ms, a->get->ttl_ms);
+	int64_t expires = current ? expiry(entry, a->get->ttl_ms) : held_expiry(held, a->get->ttl_ms);
 
 	*a->ret = (struct store_value){ .list = list_ref(held->value.list), .snapshot = snapshot_ref(held->value.snapshot) };
 	if (a->ret_info)

@@ -164,7 +164,7 @@ struct held *held_new(struct store_value *value, int64_t fetched_ms, uint64_t st
 
 	if (!held)
 		return NULL;
-	*held = (struct held){ .value = *value, .fetched_ms = fetched_ms, .start = start };
+	*held = (struct held){ .value = *value, .fetched_ms = fetched_ms, .landed_ms = clock_now_ms(), .start = start };
 	*value = (struct store_value){ 0 };
 	return held;
 }

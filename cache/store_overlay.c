@@ -142,8 +142,10 @@ static bool change_value(struct store *store, struct entry *entry, const struct 
 	value.list = list_apply(entry->held->value.list, &change, 1);
 	if (value.list)
 		held = held_new(&value, entry->held->fetched_ms, entry->held->start);
-	if (held)
+	if (held) {
+		held->landed_ms = entry->held->landed_ms;
 		return entry_set(store, entry, held, trash);
+	}
 	/* All in it is held by the old list and the overlay, so no last reference goes here. */
 	list_unref(value.list);
 	entry_unset(store, entry, trash);

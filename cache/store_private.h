@@ -32,6 +32,7 @@
 struct held {
 	struct store_value value; /* owned references */
 	int64_t fetched_ms;
+	int64_t landed_ms; /* when the answer was there */
 	uint64_t start;    /* the tick at which its fetch began, or at which it was put */
 	bool put;          /* an own write, not a fetch */
 	struct held *next; /* in a trash */

@@ -204,3 +204,14 @@ full() {
   du -s "$MNT" >/dev/null
   assert_writes 0
 }
+
+@test "an API that is slower than the time to live costs a look few calls, and not one for each name" {
+  start_emulator
+  seed '{"applications":60}'
+  mount_cfcfs -o "cache_ttl=0.6,status_ttl=0.6,negative_ttl=0.6,rps=10000,burst=100000,view=spec"
+  fault '{"method":"GET","path":"/applications","latency_ms":900}'
+  clear_requests
+  assert_equal "$(ls -l "$APPS" | grep -c 'app-')" 60
+  cat "$APPS"/*.json >/dev/null
+  (($(calls) <= 6)) || fail "$(families)"
+}

@@ -437,6 +437,32 @@ static void test_changed(void **state)
 	eventually(changes() == 5);
 }
 
+/* The service takes longer than the time to live: its answer serves all the same, for a while. */
+static void test_slow_answer(void **state)
+{
+	struct ask a = { .ttl_ms = 400 };
+	pthread_t thread;
+
+	(void)state;
+	STORE(.stale_ttl_ms = FOREVER);
+	set_closed(true);
+	thread = start(&a);
+	wait_inside(1);
+	nap(500);
+	set_closed(false);
+	pthread_join(thread, NULL);
+	forget(&a);
+	for (int i = 0; i < 20; i++)
+		assert_answer("a1 b1", .ttl_ms = 400);
+	assert_int_equal(calls(), 1);
+	nap(210);
+	assert_answer("a1 b1", .ttl_ms = 400);
+	assert_int_equal(calls(), 2);
+	/* One that was quick is old by its request. */
+	nap(410);
+	assert_answer("EAGAIN", .ttl_ms = 400, .cached_only = true);
+}
+
 static void test_prefetch(void **state)
 {
 	struct ask a = { .ttl_ms = FOREVER };
@@ -495,6 +521,7 @@ int main(void)
 		test(test_drop_prefix),
 		test(test_expire),
 		test(test_changed),
+		test(test_slow_answer),
 		test(test_prefetch),
 	};
 
