@@ -6,7 +6,9 @@
 #include "api/base/rand.h"
 
 #define DELAY_FIRST_MS 200
-#define DELAY_MAX_MS   10000
+/* Where there is no connection, a try is no burden to the service, and who waits should soon be told. */
+#define DELAY_AWAY_MS 50
+#define DELAY_MAX_MS  10000
 
 bool retry_is_write(const struct call *call)
 {
@@ -25,10 +27,8 @@ enum verdict retry_verdict(const struct call *call, enum outcome outcome, bool m
 	static const struct {
 		bool repeatable, other;
 	} again[] = {
-		[OUTCOME_UNSENT] = { true, true },
-		[OUTCOME_LIMITED] = { true, true },
-		[OUTCOME_LOST] = { true, false },
-		[OUTCOME_ENDED] = { false, false },
+		[OUTCOME_UNSENT] = { true, true }, [OUTCOME_AWAY] = { true, true },    [OUTCOME_LIMITED] = { true, true },
+		[OUTCOME_LOST] = { true, false },  [OUTCOME_ENDED] = { false, false },
 	};
 
 	if (outcome < array_len(again) && tries <= retries &&
@@ -41,7 +41,7 @@ enum verdict retry_verdict(const struct call *call, enum outcome outcome, bool m
 
 int64_t retry_delay_ms(enum outcome outcome, unsigned tries, int64_t retry_after_ms)
 {
-	int64_t delay = DELAY_FIRST_MS;
+	int64_t delay = outcome == OUTCOME_AWAY ? DELAY_AWAY_MS : DELAY_FIRST_MS;
 
 	/* The budget does the waiting, once for all callers. */
 	if (outcome == OUTCOME_LIMITED)
@@ -114,5 +114,5 @@ enum outcome retry_lost_connection(const struct exchange *ex, bool sent, const c
 		*ret_r = err_set(err, errnum, "%s: %s (%s)", host, row->text, ex->error);
 	if (sent)
 		return OUTCOME_LOST;
-	return row->final ? OUTCOME_REFUSED : OUTCOME_UNSENT;
+	return row->final ? OUTCOME_REFUSED : OUTCOME_AWAY;
 }

@@ -9,6 +9,7 @@ enum outcome {
 	OUTCOME_DONE,    /* a success */
 	OUTCOME_REFUSED, /* a failure that a second try would not change; nothing was done */
 	OUTCOME_UNSENT,  /* it is certain that the service did nothing; a second try may succeed */
+	OUTCOME_AWAY,    /* there was no connection: nothing reached the service; a second try may succeed */
 	OUTCOME_LIMITED, /* 429: nothing was done, the budget holds the next try */
 	OUTCOME_DENIED,  /* 401 or 403: worth one look at the credentials */
 	OUTCOME_LOST,    /* it may have been done; no usable answer */

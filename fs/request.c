@@ -56,7 +56,8 @@ static void record(struct request *r, int errnum)
 {
 	cleanup_free_ char *path = NULL;
 
-	if (!r->err.text[0])
+	/* Who stops looking knows why: it must not push out what a write failed of. */
+	if (!r->err.text[0] || (errnum == EINTR && !r->changes))
 		return;
 	r->err.errnum = errnum;
 	path = failures_request_path(r);

@@ -76,7 +76,7 @@ restart_emulator() { start_emulator --db "$T/emulator.db" "$@"; }
   stop_emulator
   sleep 0.6
   served_stale 10
-  write_fails ECONNREFUSED 5
+  write_fails ECONNREFUSED 3
   restart_emulator
   back 3
 }
@@ -109,7 +109,7 @@ restart_emulator() { start_emulator --db "$T/emulator.db" "$@"; }
   restart_emulator --tls-cert "$T/server.pem" --tls-key "$T/server.key"
   sleep 0.6
   served_stale 10
-  write_fails EPROTO 5
+  write_fails EPROTO 3
   stop_emulator
   restart_emulator --tls-cert "$T/good.pem" --tls-key "$T/good.key"
   back 3
@@ -130,7 +130,7 @@ openssl_certificates() {
   restart_emulator
   sleep 0.6
   served_stale 10
-  write_fails EPROTO 5
+  write_fails EPROTO 3
 }
 
 @test "DNS fails: EHOSTUNREACH, reads are served, back when the name is" {

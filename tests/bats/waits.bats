@@ -155,3 +155,15 @@ posted() { [ "$(count_calls POST /applications)" = 1 ]; }
   assert_calls 1 PATCH '/applications/*'
   assert_equal "$(app app-00001 | jq .max_instances)" 17
 }
+
+@test "a reader that was interrupted is no failure to be told of" {
+  start_emulator
+  seed '{"applications":5}'
+  mount_cfcfs -o "timeout=30,retries=0"
+  fault '{"method":"GET","path":"/applications","stall":true}'
+  spawn cat "$APPS/app-00001.json"
+  wait_until 5 "the call" stalled '^/applications$'
+  kill -TERM "$SPAWNED"
+  wait_until 5 "the reader to end" ended "$SPAWNED"
+  assert_equal "$(cat "$MNT/.cfcfs/errors.jsonl")" ''
+}
