@@ -44,7 +44,7 @@ int commit_find(struct commit *c)
 	/* Old answers are for readers: that nothing differs from one says nothing of the account. */
 	if (result == 0 && info.stale) {
 		list = list_unref(list);
-		result = source_list_again(c->r, c->what.kind, c->what.parent_id, &list);
+		result = source_list_again(c->r, c->what.kind, c->what.parent_id, false, &list);
 	}
 	if (result < 0)
 		return result;
@@ -106,7 +106,7 @@ int commit_settle_create(struct commit *c, struct list *before, struct json_obje
 		until = c->r->deadline_ms;
 	while (clock_left_ms(until)) {
 		cleanup_(list_unrefp) struct list *list = NULL;
-		int result = source_list_again(c->r, c->what.kind, c->what.parent_id, &list);
+		int result = source_list_again(c->r, c->what.kind, c->what.parent_id, true, &list);
 
 		looked = result == 0;
 		for (size_t i = 0; result == 0 && i < list_count(list); i++) {

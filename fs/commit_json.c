@@ -157,7 +157,7 @@ static bool is_living(struct commit *c)
 	bool living;
 
 	/* The list hides what this mount deleted: a name that it shows belongs to a living resource. */
-	living = source_list_again(c->r, c->what.kind, c->what.parent_id, &list) < 0 || list_by_name(list, c->name);
+	living = source_list_again(c->r, c->what.kind, c->what.parent_id, true, &list) < 0 || list_by_name(list, c->name);
 	c->r->err = refused;
 	return living;
 }

@@ -397,7 +397,7 @@ int source_changed(struct mount *mount, const struct kind *kind, const char *par
 	return r;
 }
 
-int source_list_again(struct request *r, const struct kind *kind, const char *parent, struct list **ret)
+int source_list_again(struct request *r, const struct kind *kind, const char *parent, bool settle, struct list **ret)
 {
 	const struct kind *row = source_list_kind(kind);
 	cleanup_free_ char *key = NULL;
@@ -412,7 +412,7 @@ int source_list_again(struct request *r, const struct kind *kind, const char *pa
 	if (result < 0)
 		return result;
 	/* What was sent is found out whatever the process behind the request does meanwhile. */
-	get.waiter = &waiter;
+	get.waiter = settle ? &waiter : &r->waiter;
 	result = store_get(r->mount->store, &get, &value, &info, &r->err);
 	waiter_destroy(&waiter);
 	if (result == 0)

@@ -46,8 +46,8 @@ char *source_known_name(struct mount *mount, const struct kind *kind, const char
    asked anew. *ret (may be NULL) gets a reference. */
 int source_changed(struct mount *mount, const struct kind *kind, const char *parent, struct json_object *object, int64_t sent_ms,
 		   struct snapshot **ret);
-/* Asks the list anew, whatever its age; for a change whose outcome must be found out. */
-int source_list_again(struct request *r, const struct kind *kind, const char *parent, struct list **ret);
+/* Asks the list anew, whatever its age. settle: something was sent whose outcome must be found out, so no signal ends the wait. */
+int source_list_again(struct request *r, const struct kind *kind, const char *parent, bool settle, struct list **ret);
 void source_removed(struct mount *mount, const struct kind *kind, const char *parent, const char *id);
 /* Whether the item of an account-wide list belongs below this parent (NULL: the root). */
 bool source_belongs(const struct kind *kind, const char *parent, const struct snapshot *snapshot);

@@ -167,3 +167,23 @@ posted() { [ "$(count_calls POST /applications)" = 1 ]; }
   wait_until 5 "the reader to end" ended "$SPAWNED"
   assert_equal "$(cat "$MNT/.cfcfs/errors.jsonl")" ''
 }
+
+@test "a write that waits for the account's answer before anything is sent ends by a signal" {
+  start_emulator
+  seed '{"applications":5}'
+  mount_cfcfs -o "timeout=12,connect_timeout=2,cache_ttl=0.5,retries=0,rollout=none"
+  jq '.max_instances = 9' "$APPS/app-00003.json" >"$T/changed.json"
+  sleep 0.6
+  fault '{"method":"GET","path":"/applications","stall":true}'
+  cat "$APPS/app-00003.json" >/dev/null # the old one
+  clear_requests
+  spawn cp "$T/changed.json" "$APPS/app-00003.json"
+  sleep 4
+  [ -n "$(start_time "$SPAWNED")" ] || fail "the write did not wait"
+  kill -TERM "$SPAWNED"
+  wait_until 5 "the writer to end" ended "$SPAWNED"
+  assert_writes 0
+  clear_faults
+  cp "$T/changed.json" "$APPS/app-00003.json"
+  assert_writes 1
+}
