@@ -110,10 +110,8 @@ static void remember_new(struct writing *w, struct json_object *object)
 		context.service_defaults = said = doc_service_defaults(kind, w->doc, object, &context);
 	if (doc_diff(kind, object, w->doc, w->c->name, &context, &rest, NULL) < 0)
 		rest = NULL;
-	if (rest)
-		keep_defaults(w->c, &w->context, kind_id(kind, object), doc_service_defaults(kind, rest, object, &context));
-	else if (said)
-		keep_defaults(w->c, &w->context, kind_id(kind, object), json_object_get(said));
+	keep_defaults(w->c, &w->context, kind_id(kind, object),
+		      rest ? doc_service_defaults(kind, rest, object, &context) : json_object_get(said));
 	json_object_put(rest);
 	json_object_put(said);
 }
