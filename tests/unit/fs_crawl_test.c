@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "api/kind.h"
-#include "fs/crawl.h"
+#include "fs/show/crawl.h"
 
 static const struct kind first = { .dir = "first" }, second = { .dir = "second" }, third = { .dir = "third" };
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "fs/defaults.h"
+#include "fs/core/defaults.h"
 
 #define FIRST  "{\"defaults\":{\"vcpus\":0.5,\"memory_mib\":512,\"disk_mb\":4000}}"
 #define SECOND "{\"defaults\":{\"vcpus\":1,\"memory_mib\":1024}}"

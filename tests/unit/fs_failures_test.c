@@ -6,7 +6,7 @@
 #include <json-c/json.h>
 
 #include "api/base/rand.h"
-#include "fs/failures.h"
+#include "fs/core/failures.h"
 
 static const struct err refused = { .errnum = EINVAL,
 				    .http_status = 400,

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "fs/loop.h"
+#include "fs/run/loop.h"
 
 static void test_requests_close_together_are_looked_for(void **state)
 {

@@ -6,7 +6,7 @@
 
 #include "api/base/buf.h"
 #include "api/base/clock.h"
-#include "fs/notify.h"
+#include "fs/core/notify.h"
 
 /* Stands in for libfuse: writes down what the kernel would be told; blocks while gate is shut, as a directory's lock does. */
 static struct {

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "fs/options.h"
+#include "fs/core/options.h"
 
 #define ACCOUNT "0123456789abcdef0123456789abcdef"
 

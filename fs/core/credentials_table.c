@@ -1,0 +1,102 @@
+#include "fs/core/credentials_table.h"
+
+#include <errno.h>
+
+#include "api/base/clock.h"
+#include "api/base/rand.h"
+#include "fs/core/hash.h"
+
+struct record {
+	UT_hash_handle hh;
+	int64_t expires_ms;
+	size_t len;
+	char *text; /* owned, wiped */
+	char domain[];
+};
+
+struct credentials_table {
+	pthread_mutex_t lock;   /* guards records */
+	struct record *records; /* owned */
+};
+
+struct credentials_table *credentials_table_new(void)
+{
+	struct credentials_table *t = calloc(1, sizeof(*t));
+
+	if (t)
+		pthread_mutex_init(&t->lock, NULL);
+	return t;
+}
+
+static void drop(struct credentials_table *t, struct record *record)
+{
+	HASH_DEL(t->records, record);
+	wipe(record->text, record->len);
+	free(record->text);
+	free(record);
+}
+
+void credentials_table_clear(struct credentials_table *t)
+{
+	scoped_lock(&t->lock);
+	while (t->records)
+		drop(t, t->records);
+}
+
+struct credentials_table *credentials_table_free(struct credentials_table *t)
+{
+	if (!t)
+		return NULL;
+	credentials_table_clear(t);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+	return NULL;
+}
+
+static void drop_expired(struct credentials_table *t)
+{
+	int64_t now = clock_now_ms();
+	struct record *record, *next;
+
+	HASH_ITER(hh, t->records, record, next) {
+		if (record->expires_ms <= now)
+			drop(t, record);
+	}
+}
+
+int credentials_table_get(struct credentials_table *t, const char *domain, struct body **ret)
+{
+	struct record *record;
+
+	scoped_lock(&t->lock);
+	drop_expired(t);
+	HASH_FIND_STR(t->records, domain, record);
+	*ret = record ? body_new(record->text, record->len) : body_new("", 0);
+	return *ret ? 0 : -ENOMEM;
+}
+
+int credentials_table_set(struct credentials_table *t, const char *domain, const char *text, size_t len, int64_t expires_ms)
+{
+	size_t n = strlen(domain) + 1;
+	struct record *record = calloc(1, sizeof(*record) + n), *old;
+
+	if (record)
+		record->text = malloc(len + 1);
+	if (!record || !record->text) {
+		free(record);
+		return -ENOMEM;
+	}
+	memcpy(record->text, text, len);
+	record->len = len;
+	record->expires_ms = expires_ms;
+	memcpy(record->domain, domain, n);
+	scoped_lock(&t->lock);
+	drop_expired(t);
+	HASH_FIND_STR(t->records, domain, old);
+	if (old)
+		drop(t, old);
+	while (HASH_COUNT(t->records) >= CREDENTIALS_MAX)
+		drop(t, t->records);
+	HASH_ADD_STR(t->records, domain, record);
+	return 0;
+}

@@ -1,0 +1,230 @@
+#include "fs/core/draft.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "api/base/clock.h"
+#include "api/base/rand.h"
+
+struct draft *draft_new(void)
+{
+	struct draft *draft = calloc(1, sizeof(*draft));
+
+	if (!draft)
+		return NULL;
+	pthread_mutex_init(&draft->lock, NULL);
+	draft->refs = 1;
+	draft->data.max = DOC_BYTES_MAX;
+	draft->mtime_ns = clock_wall_ns();
+	return draft;
+}
+
+struct draft *draft_ref(struct draft *draft)
+{
+	atomic_fetch_add_explicit(&draft->refs, 1, memory_order_relaxed);
+	return draft;
+}
+
+struct draft *draft_unref(struct draft *draft)
+{
+	if (!draft || atomic_fetch_sub_explicit(&draft->refs, 1, memory_order_acq_rel) > 1)
+		return NULL;
+	buf_wipe(&draft->data);
+	doc_scan_free(draft->scan);
+	pthread_mutex_destroy(&draft->lock);
+	free(draft);
+	return NULL;
+}
+
+/* With the lock held, after bytes from offset on changed: what was scanned before them stays scanned. */
+static void changed(struct draft *draft, size_t offset)
+{
+	draft->serial++;
+	draft->mtime_ns = clock_wall_ns();
+	if (offset < draft->scanned && draft->scan) {
+		doc_scan_reset(draft->scan);
+		draft->scanned = 0;
+		draft->state = DOC_EMPTY;
+	}
+}
+
+int draft_write(struct draft *draft, const char *data, size_t len, off_t offset)
+{
+	int r = 0;
+
+	scoped_lock(&draft->lock);
+	if (offset < 0 || (size_t)offset > DOC_BYTES_MAX || len > DOC_BYTES_MAX - (size_t)offset)
+		r = -EFBIG;
+	else if ((size_t)offset + len > draft->data.len)
+		r = buf_resize(&draft->data, (size_t)offset + len);
+	if (r < 0) {
+		draft->overflowed = true;
+		return r;
+	}
+	if (len)
+		memcpy(draft->data.data + offset, data, len);
+	changed(draft, (size_t)offset);
+	return 0;
+}
+
+int draft_truncate(struct draft *draft, size_t len)
+{
+	int r;
+
+	scoped_lock(&draft->lock);
+	if (len > DOC_BYTES_MAX)
+		return -EFBIG;
+	if (len == draft->data.len && len)
+		return 0;
+	r = buf_resize(&draft->data, len);
+	if (r < 0)
+		return r;
+	if (len == 0) {
+		draft->began_empty = true;
+		draft->overflowed = false;
+	}
+	changed(draft, len);
+	return 0;
+}
+
+int draft_set(struct draft *draft, const char *data, size_t len)
+{
+	int r;
+
+	scoped_lock(&draft->lock);
+	r = len > DOC_BYTES_MAX ? -EFBIG : buf_resize(&draft->data, len);
+	if (r < 0)
+		return r;
+	if (len)
+		memcpy(draft->data.data, data, len);
+	changed(draft, 0);
+	return 0;
+}
+
+size_t draft_read(struct draft *draft, char *out, size_t size, off_t offset)
+{
+	scoped_lock(&draft->lock);
+	if (offset < 0 || (size_t)offset >= draft->data.len)
+		return 0;
+	if (size > draft->data.len - (size_t)offset)
+		size = draft->data.len - (size_t)offset;
+	memcpy(out, draft->data.data + offset, size);
+	return size;
+}
+
+size_t draft_size(struct draft *draft)
+{
+	scoped_lock(&draft->lock);
+	return draft->data.len;
+}
+
+struct buf draft_copy(struct draft *draft, int *ret_result)
+{
+	struct buf copy = BUF_INIT;
+
+	scoped_lock(&draft->lock);
+	*ret_result = buf_add(&copy, draft->data.data, draft->data.len);
+	return copy;
+}
+
+static enum doc_state key_state(const struct buf *data)
+{
+	if (!data->len)
+		return DOC_EMPTY;
+	return memchr(data->data, '\n', data->len) ? DOC_COMPLETE : DOC_INCOMPLETE;
+}
+
+enum doc_state draft_state(struct draft *draft)
+{
+	scoped_lock(&draft->lock);
+	if (draft->key_line)
+		return key_state(&draft->data);
+	if (!draft->json)
+		return draft->data.len ? DOC_COMPLETE : DOC_EMPTY;
+	if (!draft->data.len)
+		return DOC_EMPTY;
+	if (!draft->scan && !(draft->scan = doc_scan_new()))
+		return DOC_INCOMPLETE;
+	if (draft->scanned < draft->data.len) {
+		draft->state = doc_scan_feed(draft->scan, draft->data.data + draft->scanned, draft->data.len - draft->scanned);
+		draft->scanned = draft->data.len;
+	}
+	return draft->state;
+}
+
+static uint64_t content_hash(const struct buf *data)
+{
+	return hash64(data->len ? data->data : "", data->len);
+}
+
+int draft_handled(struct draft *draft, struct err *ret)
+{
+	scoped_lock(&draft->lock);
+	if (!draft->handled || draft->handled_len != draft->data.len || draft->handled_hash != content_hash(&draft->data))
+		return 0;
+	*ret = draft->result;
+	return 1;
+}
+
+void draft_set_handled(struct draft *draft, const struct buf *content, const struct err *result)
+{
+	scoped_lock(&draft->lock);
+	draft->handled = true;
+	draft->handled_len = content->len;
+	draft->handled_hash = content_hash(content);
+	draft->result = *result;
+	if (!result->errnum)
+		draft->sent = true;
+}
+
+bool draft_only_blanks_since(struct draft *draft, const struct buf *content)
+{
+	size_t len;
+
+	scoped_lock(&draft->lock);
+	len = draft->handled_len;
+	if (!draft->json || !draft->handled || draft->result.errnum || !len || content->len < len ||
+	    hash64(content->data, len) != draft->handled_hash)
+		return false;
+	while (len < content->len && strchr(" \t\r\n", content->data[len]) && content->data[len])
+		len++;
+	return len == content->len;
+}
+
+bool draft_overflowed(struct draft *draft)
+{
+	scoped_lock(&draft->lock);
+	return draft->overflowed;
+}
+
+bool draft_is_sent(struct draft *draft)
+{
+	scoped_lock(&draft->lock);
+	return draft->sent && !(draft->handled && draft->result.errnum);
+}
+
+bool draft_sends_by_write(struct draft *draft)
+{
+	scoped_lock(&draft->lock);
+	return draft->began_empty && !draft->secret && (draft->json || draft->key_line);
+}
+
+bool draft_is_detached(struct draft *draft)
+{
+	scoped_lock(&draft->lock);
+	return draft->scratch;
+}
+
+void draft_detach(struct draft *draft)
+{
+	scoped_lock(&draft->lock);
+	draft->scratch = true;
+}
+
+void draft_aim(struct draft *draft, uint64_t name_hash)
+{
+	scoped_lock(&draft->lock);
+	if (draft->handled_for != name_hash || draft->result.errnum)
+		draft->handled = false;
+	draft->handled_for = name_hash;
+}

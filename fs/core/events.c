@@ -1,0 +1,122 @@
+#include "fs/core/events.h"
+
+#include <errno.h>
+
+#include "api/base/rand.h"
+#include "fs/core/hash.h"
+
+struct line {
+	UT_hash_handle hh;
+	uint64_t hash;
+};
+
+struct published {
+	UT_hash_handle hh;  /* in the order of use */
+	struct line *lines; /* owned */
+	struct buf text;
+	char key[];
+};
+
+struct events_table {
+	pthread_mutex_t lock;    /* guards all below */
+	struct published *files; /* owned */
+};
+
+struct events_table *events_new(void)
+{
+	struct events_table *t = calloc(1, sizeof(*t));
+
+	if (t)
+		pthread_mutex_init(&t->lock, NULL);
+	return t;
+}
+
+static void drop(struct events_table *t, struct published *p)
+{
+	struct line *line, *next;
+
+	HASH_DEL(t->files, p);
+	HASH_ITER(hh, p->lines, line, next) {
+		HASH_DEL(p->lines, line);
+		free(line);
+	}
+	buf_free(&p->text);
+	free(p);
+}
+
+struct events_table *events_free(struct events_table *t)
+{
+	if (!t)
+		return NULL;
+	while (t->files)
+		drop(t, t->files);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+	return NULL;
+}
+
+static struct published *obtain(struct events_table *t, const char *key)
+{
+	struct published *p;
+	size_t n = strlen(key) + 1;
+
+	HASH_FIND_STR(t->files, key, p);
+	if (p) {
+		HASH_DEL(t->files, p);
+	} else {
+		p = calloc(1, sizeof(*p) + n);
+		if (!p)
+			return NULL;
+		memcpy(p->key, key, n);
+		p->text.max = EVENTS_BYTES_MAX;
+	}
+	HASH_ADD_STR(t->files, key, p);
+	while (HASH_COUNT(t->files) > EVENTS_FILES_MAX && t->files != p)
+		drop(t, t->files);
+	return p;
+}
+
+static int add_line(struct published *p, const char *text, size_t len)
+{
+	uint64_t hash = hash64(text, len);
+	struct line *line;
+	int r;
+
+	HASH_FIND(hh, p->lines, &hash, sizeof(hash), line);
+	if (line)
+		return 0;
+	line = calloc(1, sizeof(*line));
+	if (!line)
+		return -ENOMEM;
+	r = buf_add(&p->text, text, len);
+	if (r < 0) {
+		free(line);
+		return r;
+	}
+	line->hash = hash;
+	HASH_ADD(hh, p->lines, hash, sizeof(line->hash), line);
+	return 0;
+}
+
+int events_publish(struct events_table *t, const char *key, const struct buf *lines, struct body **ret)
+{
+	struct published *p;
+	int r = 0;
+
+	scoped_lock(&t->lock);
+	p = obtain(t, key);
+	if (!p)
+		return -ENOMEM;
+	for (size_t at = 0; r == 0 && at < lines->len;) {
+		const char *end = memchr(lines->data + at, '\n', lines->len - at);
+		size_t n = end ? (size_t)(end - lines->data) + 1 - at : lines->len - at;
+
+		r = add_line(p, lines->data + at, n);
+		at += n;
+	}
+	/* A file that is full stays as it is. */
+	if (r < 0 && r != -EFBIG)
+		return r;
+	*ret = body_new(p->text.len ? p->text.data : "", p->text.len);
+	return *ret ? 0 : -ENOMEM;
+}

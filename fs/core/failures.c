@@ -1,0 +1,373 @@
+#include "fs/core/failures.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+
+#include "api/base/clock.h"
+#include "api/base/rand.h"
+#include "fs/core/hash.h"
+
+/* What is remembered for one path. */
+struct memo {
+	UT_hash_handle hh; /* a table's order is that of its additions: its head is the oldest */
+	char *path;        /* owned */
+	char *data;        /* owned; wiped */
+	size_t len;
+	int64_t time_ns;
+};
+
+struct failures {
+	pthread_mutex_t lock;      /* guards all below */
+	char *lines[FAILURES_MAX]; /* owned; a ring: line n stands at n % FAILURES_MAX */
+	uint64_t serial;           /* number of lines ever written */
+	struct memo *texts;        /* at most FAILURES_MAX */
+	struct memo *rejected;     /* at most REJECTED_MAX and REJECTED_BYTES_MAX */
+	size_t rejected_bytes;
+};
+
+static struct memo *memo_free(struct memo *memo)
+{
+	if (!memo)
+		return NULL;
+	if (memo->data)
+		wipe(memo->data, memo->len);
+	free(memo->data);
+	free(memo->path);
+	free(memo);
+	return NULL;
+}
+
+static struct memo *memo_new(const char *path, const char *data, size_t len)
+{
+	struct memo *memo = calloc(1, sizeof(*memo));
+
+	if (!memo)
+		return NULL;
+	memo->path = strdup(path);
+	memo->data = malloc(len + 1);
+	if (!memo->path || !memo->data)
+		return memo_free(memo);
+	memcpy(memo->data, data, len);
+	memo->data[len] = '\0';
+	memo->len = len;
+	memo->time_ns = clock_wall_ns();
+	return memo;
+}
+
+static struct memo *memo_find(struct memo *table, const char *path)
+{
+	struct memo *memo;
+
+	HASH_FIND_STR(table, path, memo);
+	return memo;
+}
+
+static struct memo *memo_take(struct memo **table, struct memo *memo)
+{
+	if (memo)
+		HASH_DEL(*table, memo);
+	return memo;
+}
+
+/* False where there is no memory for it; the memo is the caller's then. */
+static bool memo_add(struct memo **table, struct memo *memo)
+{
+	HASH_ADD_KEYPTR(hh, *table, memo->path, strlen(memo->path), memo);
+	return memo->hh.tbl != NULL;
+}
+
+struct failures *failures_new(void)
+{
+	struct failures *f = calloc(1, sizeof(*f));
+
+	if (f)
+		pthread_mutex_init(&f->lock, NULL);
+	return f;
+}
+
+static void drop_rejected(struct failures *f, struct memo *memo)
+{
+	if (!memo)
+		return;
+	f->rejected_bytes -= memo->len;
+	memo_free(memo_take(&f->rejected, memo));
+}
+
+struct failures *failures_free(struct failures *f)
+{
+	if (!f)
+		return NULL;
+	while (f->texts)
+		memo_free(memo_take(&f->texts, f->texts));
+	while (f->rejected)
+		drop_rejected(f, f->rejected);
+	for (size_t i = 0; i < FAILURES_MAX; i++)
+		free(f->lines[i]);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+	return NULL;
+}
+
+/* Bytes of the UTF-8 character at s, 0 where there is none. */
+static size_t utf8_length(const unsigned char *s)
+{
+	size_t n = s[0] < 0x80                 ? 1 :
+		   s[0] >= 0xc2 && s[0] < 0xe0 ? 2 :
+		   s[0] >= 0xe0 && s[0] < 0xf0 ? 3 :
+		   s[0] >= 0xf0 && s[0] < 0xf5 ? 4 :
+						 0;
+
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+	    (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+/* A JSON string. File names can hold any bytes, and a text may have been cut inside a character: JSON cannot show those. */
+static int add_string(struct json_object *line, const char *key, const char *value)
+{
+	cleanup_buf_ struct buf b = BUF_INIT;
+	struct json_object *string;
+	int r = 0;
+
+	for (const char *s = value; *s && r == 0;) {
+		size_t n = utf8_length((const unsigned char *)s);
+
+		r = n ? buf_add(&b, s, n) : buf_adds(&b, "\xef\xbf\xbd");
+		s += n ? n : 1;
+	}
+	if (r < 0)
+		return r;
+	string = json_object_new_string_len(b.data ? b.data : "", (int)b.len);
+	if (!string || json_object_object_add(line, key, string) < 0) {
+		json_object_put(string);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int add_number(struct json_object *line, const char *key, int value)
+{
+	struct json_object *number;
+
+	if (!value)
+		return 0;
+	number = json_object_new_int(value);
+	if (!number || json_object_object_add(line, key, number) < 0) {
+		json_object_put(number);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int fill_line(struct json_object *line, const char *path, const char *op, const struct err *err)
+{
+	char when[CLOCK_TEXT_SIZE];
+	int r;
+
+	clock_format_rfc3339(clock_wall_ns(), when, sizeof(when));
+	r = add_string(line, "time", when);
+	if (r == 0)
+		r = add_string(line, "path", path);
+	if (r == 0)
+		r = add_string(line, "operation", op);
+	if (r == 0)
+		r = add_string(line, "errno", errno_name(err->errnum));
+	if (r == 0)
+		r = add_string(line, "message", err->text[0] ? err->text : strerrordesc_np(err->errnum));
+	if (r == 0)
+		r = add_number(line, "http_status", err->http_status);
+	if (r == 0)
+		r = add_number(line, "api_code", err->api_code);
+	if (r == 0 && err->code[0])
+		r = add_string(line, "code", err->code);
+	if (r == 0 && err->request_id[0])
+		r = add_string(line, "request_id", err->request_id);
+	return r;
+}
+
+/* Freed by the caller; NULL without memory. */
+static char *make_line(const char *path, const char *op, const struct err *err)
+{
+	struct json_object *line = json_object_new_object();
+	const char *text;
+	char *ret = NULL;
+
+	if (!line)
+		return NULL;
+	if (fill_line(line, path, op, err) == 0) {
+		text = json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+		if (text && asprintf(&ret, "%s\n", text) < 0)
+			ret = NULL;
+	}
+	json_object_put(line);
+	return ret;
+}
+
+/* Takes memo over. */
+static void keep_text(struct failures *f, const char *path, struct memo *memo)
+{
+	memo_free(memo_take(&f->texts, memo_find(f->texts, path)));
+	if (memo && !memo_add(&f->texts, memo))
+		memo_free(memo);
+	if (HASH_COUNT(f->texts) > FAILURES_MAX)
+		memo_free(memo_take(&f->texts, f->texts));
+}
+
+/* Takes memo over. */
+static void keep_rejected(struct failures *f, struct memo *memo)
+{
+	drop_rejected(f, memo_find(f->rejected, memo->path));
+	if (memo->len > REJECTED_BYTES_MAX || !memo_add(&f->rejected, memo)) {
+		memo_free(memo);
+		return;
+	}
+	f->rejected_bytes += memo->len;
+	while (HASH_COUNT(f->rejected) > REJECTED_MAX || f->rejected_bytes > REJECTED_BYTES_MAX)
+		drop_rejected(f, f->rejected);
+}
+
+void failures_add(struct failures *f, const char *path, const char *op, const struct err *err, const char *content, size_t len)
+{
+	const char *text = err->text[0] ? err->text : strerrordesc_np(err->errnum);
+	char *line = make_line(path, op, err);
+	struct memo *memo = memo_new(path, text ? text : "", text ? strlen(text) : 0);
+	struct memo *rejected = content ? memo_new(path, content, len) : NULL;
+
+	scoped_lock(&f->lock);
+	if (line) {
+		free(f->lines[f->serial % FAILURES_MAX]);
+		f->lines[f->serial++ % FAILURES_MAX] = line;
+	}
+	keep_text(f, path, memo);
+	if (rejected)
+		keep_rejected(f, rejected);
+}
+
+void failures_clear(struct failures *f, const char *path)
+{
+	scoped_lock(&f->lock);
+	memo_free(memo_take(&f->texts, memo_find(f->texts, path)));
+}
+
+char *failures_text(struct failures *f, const char *path)
+{
+	struct memo *memo;
+
+	scoped_lock(&f->lock);
+	memo = memo_find(f->texts, path);
+	return memo ? strdup(memo->data) : NULL;
+}
+
+static bool is_right_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	/* The root's path ends in its slash. */
+	if (n && dir[n - 1] == '/')
+		n--;
+	return !strncmp(path, dir, n) && path[n] == '/' && !strchr(path + n + 1, '/');
+}
+
+char *failures_text_below(struct failures *f, const char *dir)
+{
+	struct memo *memo, *next, *last = NULL;
+
+	scoped_lock(&f->lock);
+	HASH_ITER(hh, f->texts, memo, next) {
+		if (is_right_below(memo->path, dir))
+			last = memo;
+	}
+	return last ? strdup(last->data) : NULL;
+}
+
+int failures_lines(struct failures *f, struct buf *out)
+{
+	uint64_t first;
+	int r = 0;
+
+	scoped_lock(&f->lock);
+	first = f->serial > FAILURES_MAX ? f->serial - FAILURES_MAX : 0;
+	for (uint64_t i = first; i < f->serial && r == 0; i++)
+		r = buf_adds(out, f->lines[i % FAILURES_MAX]);
+	return r;
+}
+
+int failures_rejected(struct failures *f, const char *path, struct buf *ret)
+{
+	struct memo *memo;
+
+	scoped_lock(&f->lock);
+	memo = memo_find(f->rejected, path);
+	return memo ? buf_add(ret, memo->data, memo->len) : -ENOENT;
+}
+
+int64_t failures_rejected_time(struct failures *f, const char *path)
+{
+	struct memo *memo;
+
+	scoped_lock(&f->lock);
+	memo = memo_find(f->rejected, path);
+	return memo ? memo->time_ns : 0;
+}
+
+struct found {
+	char *name; /* owned */
+	bool is_dir;
+};
+
+/* Adds the name of path that is right below dir, once. */
+static int add_found(struct found *found, size_t *count, const char *path, const char *dir)
+{
+	size_t dir_len = strlen(dir), len;
+	const char *name, *end;
+
+	if (strncmp(path, dir, dir_len) != 0 || path[dir_len] != '/' || !path[dir_len + 1])
+		return 0;
+	name = path + dir_len + 1;
+	end = strchrnul(name, '/');
+	len = (size_t)(end - name);
+	for (size_t i = 0; i < *count; i++) {
+		if (!strncmp(found[i].name, name, len) && !found[i].name[len]) {
+			found[i].is_dir |= *end == '/';
+			return 0;
+		}
+	}
+	found[*count].name = strndup(name, len);
+	if (!found[*count].name)
+		return -ENOMEM;
+	found[(*count)++].is_dir = *end == '/';
+	return 0;
+}
+
+int failures_rejected_each(struct failures *f, const char *dir, int (*each)(void *arg, const char *name, bool is_dir), void *arg)
+{
+	struct found *found = calloc(REJECTED_MAX, sizeof(*found));
+	size_t count = 0;
+	int r = 0;
+
+	if (!found)
+		return -ENOMEM;
+	pthread_mutex_lock(&f->lock);
+	for (struct memo *memo = f->rejected; memo && r == 0; memo = memo->hh.next)
+		r = add_found(found, &count, memo->path, dir);
+	pthread_mutex_unlock(&f->lock);
+	/* The callback may take the tree's lock, which comes before this one. */
+	for (size_t i = 0; i < count; i++) {
+		if (r == 0)
+			r = each(arg, found[i].name, found[i].is_dir);
+		free(found[i].name);
+	}
+	free(found);
+	return r;
+}
+
+uint64_t failures_serial(struct failures *f)
+{
+	scoped_lock(&f->lock);
+	return f->serial;
+}

@@ -1,0 +1,22 @@
+#include "api/base/name.h"
+#include "fs/core/failures.h"
+#include "fs/core/request.h"
+
+/*
+ * A rename of a scratch file speaks of the resource that it would have become; any other rename of what was renamed.
+ */
+char *failures_request_path(struct request *r)
+{
+	struct tree *tree = r->mount->tree;
+	const char *name = r->name;
+	fuse_ino_t ino = r->ino;
+	struct node *node;
+
+	if (r->new_name && name && name_is_scratch(name)) {
+		name = r->new_name;
+		ino = r->new_ino;
+	}
+	scoped_lock(&tree->lock);
+	node = tree_node(tree, ino);
+	return node ? entry_path_locked(node->entry, name) : NULL;
+}

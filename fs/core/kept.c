@@ -1,0 +1,208 @@
+#include "fs/core/kept.h"
+
+#include <errno.h>
+
+#include "fs/core/hash.h"
+
+struct record {
+	UT_hash_handle hh; /* in the order of use: the first is the least recent */
+	struct kept_value value;
+	char key[];
+};
+
+struct kept {
+	pthread_mutex_t lock;   /* guards all below */
+	struct record *records; /* owned */
+	size_t bytes, max_bytes;
+	uint64_t next_serial;
+};
+
+struct kept *kept_new(size_t max_bytes)
+{
+	struct kept *kept = calloc(1, sizeof(*kept));
+
+	if (!kept)
+		return NULL;
+	pthread_mutex_init(&kept->lock, NULL);
+	kept->max_bytes = max_bytes;
+	return kept;
+}
+
+static size_t record_bytes(const struct record *record)
+{
+	return sizeof(*record) + strlen(record->key) + (record->value.bytes ? record->value.bytes->len : 0);
+}
+
+static void remove_record(struct kept *kept, struct record *record)
+{
+	kept->bytes -= record_bytes(record);
+	HASH_DEL(kept->records, record);
+	body_unref(record->value.bytes);
+	free(record);
+}
+
+struct kept *kept_free(struct kept *kept)
+{
+	struct record *record, *next;
+
+	if (!kept)
+		return NULL;
+	HASH_ITER(hh, kept->records, record, next)
+		remove_record(kept, record);
+	pthread_mutex_destroy(&kept->lock);
+	free(kept);
+	return NULL;
+}
+
+static struct record *find(struct kept *kept, const char *key)
+{
+	struct record *record;
+
+	HASH_FIND_STR(kept->records, key, record);
+	if (record) {
+		/* To the recent end: uthash keeps the order of adding. */
+		HASH_DEL(kept->records, record);
+		HASH_ADD_STR(kept->records, key, record);
+		if (!record->hh.tbl)
+			return NULL;
+	}
+	return record;
+}
+
+static struct record *obtain(struct kept *kept, const char *key)
+{
+	struct record *record = find(kept, key);
+	size_t n = strlen(key) + 1;
+
+	if (record)
+		return record;
+	record = calloc(1, sizeof(*record) + n);
+	if (!record)
+		return NULL;
+	memcpy(record->key, key, n);
+	record->value.mtime_ns = record->value.atime_ns = -1;
+	record->value.mode = record->value.uid = record->value.gid = -1;
+	HASH_ADD_STR(kept->records, key, record);
+	if (!record->hh.tbl) {
+		free(record);
+		return NULL;
+	}
+	kept->bytes += record_bytes(record);
+	return record;
+}
+
+static void shrink(struct kept *kept, const struct record *but)
+{
+	while (kept->records && kept->records != but && (kept->bytes > kept->max_bytes || HASH_COUNT(kept->records) > KEPT_MAX))
+		remove_record(kept, kept->records);
+}
+
+void kept_get(struct kept *kept, const char *key, struct kept_value *ret)
+{
+	struct record *record;
+
+	*ret = (struct kept_value){ .mtime_ns = -1, .atime_ns = -1, .mode = -1, .uid = -1, .gid = -1 };
+	scoped_lock(&kept->lock);
+	record = find(kept, key);
+	if (!record)
+		return;
+	*ret = record->value;
+	if (ret->bytes)
+		body_ref(ret->bytes);
+}
+
+void kept_value_clear(struct kept_value *value)
+{
+	value->bytes = body_unref(value->bytes);
+}
+
+int kept_set_bytes(struct kept *kept, const char *key, const char *data, size_t len, uint64_t snapshot_hash)
+{
+	struct body *body = body_new(data, len), *old;
+	struct record *record;
+
+	if (!body)
+		return -ENOMEM;
+	scoped_lock(&kept->lock);
+	record = obtain(kept, key);
+	if (!record) {
+		body_unref(body);
+		return -ENOMEM;
+	}
+	kept->bytes -= record_bytes(record);
+	old = record->value.bytes;
+	record->value.bytes = body;
+	record->value.serial = ++kept->next_serial;
+	record->value.snapshot_hash = snapshot_hash;
+	kept->bytes += record_bytes(record);
+	shrink(kept, record);
+	body_unref(old);
+	return 0;
+}
+
+void kept_confirm(struct kept *kept, const char *key, uint64_t serial, uint64_t snapshot_hash, bool same)
+{
+	struct record *record;
+
+	scoped_lock(&kept->lock);
+	record = find(kept, key);
+	if (!record || record->value.serial != serial)
+		return;
+	if (same)
+		record->value.snapshot_hash = snapshot_hash;
+	else
+		remove_record(kept, record);
+}
+
+int kept_set_attributes(struct kept *kept, const char *key, const struct kept_value *a)
+{
+	struct record *record;
+	struct kept_value *v;
+
+	scoped_lock(&kept->lock);
+	record = obtain(kept, key);
+	if (!record)
+		return -ENOMEM;
+	v = &record->value;
+	if (v->content != a->content)
+		v->mtime_ns = v->atime_ns = v->mode = v->uid = v->gid = -1;
+	v->content = a->content;
+	v->mtime_ns = a->mtime_ns >= 0 ? a->mtime_ns : v->mtime_ns;
+	v->atime_ns = a->atime_ns >= 0 ? a->atime_ns : v->atime_ns;
+	v->mode = a->mode >= 0 ? a->mode : v->mode;
+	v->uid = a->uid >= 0 ? a->uid : v->uid;
+	v->gid = a->gid >= 0 ? a->gid : v->gid;
+	shrink(kept, record);
+	return 0;
+}
+
+void kept_drop(struct kept *kept, const char *key)
+{
+	struct record *record;
+
+	scoped_lock(&kept->lock);
+	record = find(kept, key);
+	if (record)
+		remove_record(kept, record);
+}
+
+void kept_move(struct kept *kept, const char *from, const char *to)
+{
+	struct record *old, *new;
+
+	scoped_lock(&kept->lock);
+	old = find(kept, from);
+	if (!old || !strcmp(from, to))
+		return;
+	new = obtain(kept, to);
+	if (new) {
+		kept->bytes -= record_bytes(new);
+		body_unref(new->value.bytes);
+		new->value = old->value;
+		kept->bytes += record_bytes(new);
+		kept->bytes -= record_bytes(old);
+		old->value.bytes = NULL;
+		kept->bytes += record_bytes(old);
+	}
+	remove_record(kept, old);
+}

@@ -1,0 +1,61 @@
+/* One mount: what all operations share. Fixed after start-up, but for what locks itself. */
+#pragma once
+
+#include <fuse_lowlevel.h>
+
+#include "api/base/pool.h"
+#include "api/client.h"
+#include "api/kind.h"
+#include "cache/state.h"
+#include "cache/store.h"
+#include "fs/core/options.h"
+
+struct tree;
+struct entry;
+struct kept;
+struct failures;
+struct notifier;
+struct timers;
+struct secrets_table;
+struct credentials_table;
+struct defaults;
+struct events_table;
+struct crawl;
+struct deleted;
+
+struct mount {
+	const struct options *options;
+	struct fuse_session *session;
+	struct client *client; /* owned, as all below */
+	struct store *store;
+	struct state *state;   /* never NULL */
+	struct pool *readers;  /* requests that may wait for the network to read */
+	struct pool *writers;  /* requests that change something */
+	struct pool *fetchers; /* the store's flights */
+	struct tree *tree;
+	struct kept *kept;
+	struct failures *failures;
+	struct notifier *notifier;
+	struct timers *timers;
+	struct credentials_table *credentials;
+	struct defaults *defaults; /* of the account */
+	struct events_table *events;
+	struct crawl *crawl;
+	struct deleted *deleted;
+	char *base_url;   /* owned */
+	int64_t start_ns; /* when it was mounted: the time of what has no other */
+};
+
+/* With the tree's lock: tells the kernel that the directory of a resource's file comes, or went; and of a resource's directory,
+   that it and its file are another's now. */
+void mount_tell_dir(struct mount *mount, const struct entry *file);
+void mount_tell_file(struct mount *mount, const struct entry *dir);
+
+/* How long a created or removed resource is held against lists that lag behind. */
+#define MOUNT_HOLD_MS 30000
+/* Threads at most; a request past them waits its turn. */
+#define MOUNT_READERS_MAX 512
+#define MOUNT_WRITERS_MAX 128
+/* As many as there are readers: each may wait for an answer of its own. */
+#define MOUNT_FETCHERS_MAX MOUNT_READERS_MAX
+#define MOUNT_STACK_BYTES  ((size_t)256 << 10)

@@ -1,0 +1,189 @@
+#include "fs/core/notify.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "api/base/clock.h"
+#include "fs/core/hash.h"
+
+/* The key's bytes are ino, what and name, one after another: the notice's tail. */
+struct notice {
+	UT_hash_handle hh; /* the table's order is that of its additions */
+	bool pages;
+	size_t key_len;
+	struct {
+		fuse_ino_t ino;
+		char what; /* 'e' or 'i' */
+		char name[];
+	} __attribute__((packed)) key;
+};
+
+struct notifier {
+	pthread_mutex_t lock; /* guards all below but session */
+	pthread_cond_t more;
+	struct notice *queue;
+	bool running, stopping;
+	pthread_t thread;
+	struct fuse_session *session; /* borrowed; fixed once the thread runs */
+};
+
+struct notifier *notifier_new(void)
+{
+	struct notifier *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	if (clock_cond_init(&n->more) < 0) {
+		free(n);
+		return NULL;
+	}
+	pthread_mutex_init(&n->lock, NULL);
+	return n;
+}
+
+static struct notice *take_first(struct notifier *n)
+{
+	struct notice *first = n->queue;
+
+	if (first)
+		HASH_DEL(n->queue, first);
+	return first;
+}
+
+static void tell(struct fuse_session *session, const struct notice *notice)
+{
+	size_t name_len = notice->key_len - offsetof(struct notice, key.name) + offsetof(struct notice, key);
+
+	/* A name or node that the kernel does not know is no failure: there is nothing that it could believe of it. */
+	if (notice->key.what == 'e')
+		fuse_lowlevel_notify_inval_entry(session, notice->key.ino, notice->key.name, name_len);
+	else
+		fuse_lowlevel_notify_inval_inode(session, notice->key.ino, notice->pages ? 0 : -1, 0);
+}
+
+static void *run(void *arg)
+{
+	struct notifier *n = arg;
+	struct notice *notice;
+
+	pthread_mutex_lock(&n->lock);
+	while (!n->stopping) {
+		notice = take_first(n);
+		if (!notice) {
+			pthread_cond_wait(&n->more, &n->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&n->lock);
+		tell(n->session, notice);
+		free(notice);
+		pthread_mutex_lock(&n->lock);
+	}
+	pthread_mutex_unlock(&n->lock);
+	return NULL;
+}
+
+int notifier_start(struct notifier *n, struct fuse_session *session)
+{
+	sigset_t all, old;
+	int r;
+
+	/* Signals are for the thread that waits for them. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_mutex_lock(&n->lock);
+	n->session = session;
+	r = pthread_create(&n->thread, NULL, run, n);
+	n->running = r == 0;
+	pthread_mutex_unlock(&n->lock);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r == 0)
+		pthread_setname_np(n->thread, "notifier");
+	return -r;
+}
+
+static void drop_all(struct notifier *n)
+{
+	struct notice *notice;
+
+	while ((notice = take_first(n)))
+		free(notice);
+}
+
+void notifier_stop(struct notifier *n)
+{
+	bool join;
+
+	pthread_mutex_lock(&n->lock);
+	join = n->running;
+	n->running = false;
+	n->stopping = true;
+	drop_all(n);
+	pthread_cond_signal(&n->more);
+	pthread_mutex_unlock(&n->lock);
+	if (join)
+		pthread_join(n->thread, NULL);
+}
+
+struct notifier *notifier_free(struct notifier *n)
+{
+	if (!n)
+		return NULL;
+	notifier_stop(n);
+	pthread_cond_destroy(&n->more);
+	pthread_mutex_destroy(&n->lock);
+	free(n);
+	return NULL;
+}
+
+static struct notice *notice_new(char what, fuse_ino_t ino, const char *name)
+{
+	size_t len = strlen(name);
+	struct notice *notice = calloc(1, sizeof(*notice) + len + 1);
+
+	if (!notice)
+		return NULL;
+	notice->key.ino = ino;
+	notice->key.what = what;
+	memcpy(notice->key.name, name, len);
+	notice->key_len = offsetof(struct notice, key.name) - offsetof(struct notice, key) + len;
+	return notice;
+}
+
+/* Takes notice over (NULL: there was no memory for it; the kernel's timeouts bound what it believes). */
+static void enqueue(struct notifier *n, struct notice *notice)
+{
+	struct notice *same;
+
+	if (!notice)
+		return;
+	scoped_lock(&n->lock);
+	HASH_FIND(hh, n->queue, &notice->key, notice->key_len, same);
+	if (same || n->stopping) {
+		if (same)
+			same->pages |= notice->pages;
+		free(notice);
+		return;
+	}
+	HASH_ADD_KEYPTR(hh, n->queue, &notice->key, notice->key_len, notice);
+	if (!notice->hh.tbl) {
+		free(notice);
+		return;
+	}
+	if (HASH_COUNT(n->queue) > NOTIFY_MAX)
+		free(take_first(n));
+	pthread_cond_signal(&n->more);
+}
+
+void notify_entry(struct notifier *n, fuse_ino_t dir, const char *name)
+{
+	enqueue(n, notice_new('e', dir, name));
+}
+
+void notify_inode(struct notifier *n, fuse_ino_t node, bool pages)
+{
+	struct notice *notice = notice_new('i', node, "");
+
+	if (notice)
+		notice->pages = pages;
+	enqueue(n, notice);
+}

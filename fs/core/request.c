@@ -1,0 +1,221 @@
+#include "fs/core/request.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "api/base/clock.h"
+#include "api/base/rand.h"
+#include "fs/core/failures.h"
+#include "fs/core/metrics.h"
+
+struct request *request_new(fuse_req_t fuse, const char *op, request_fn run, bool changes)
+{
+	struct request *r = calloc(1, sizeof(*r));
+
+	if (!r) {
+		fuse_reply_err(fuse, ENOMEM);
+		return NULL;
+	}
+	r->fuse = fuse;
+	r->mount = fuse_req_userdata(fuse);
+	r->run = run;
+	r->op = op;
+	r->changes = changes;
+	r->ctx = *fuse_req_ctx(fuse);
+	r->began_ns = clock_now_ns();
+	return r;
+}
+
+static void request_free(struct request *r)
+{
+	if (r->worker)
+		waiter_destroy(&r->waiter);
+	if (r->data)
+		wipe(r->data, r->size);
+	free(r->data);
+	free(r->name);
+	free(r->new_name);
+	free(r);
+}
+
+bool request_copy_names(struct request **rp, const char *name, const char *new_name)
+{
+	struct request *r = *rp;
+
+	r->name = name ? strdup(name) : NULL;
+	r->new_name = new_name ? strdup(new_name) : NULL;
+	if ((!name || r->name) && (!new_name || r->new_name))
+		return true;
+	fuse_reply_err(r->fuse, ENOMEM);
+	request_free(r);
+	*rp = NULL;
+	return false;
+}
+
+static void record(struct request *r, int errnum)
+{
+	cleanup_free_ char *path = NULL;
+
+	/* Who stops looking knows why: it must not push out what a write failed of. */
+	if (!r->err.text[0] || (errnum == EINTR && !r->changes))
+		return;
+	r->err.errnum = errnum;
+	path = failures_request_path(r);
+	failures_add(r->mount->failures, path ? path : "?", r->op, &r->err, NULL, 0);
+}
+
+static void finish(struct request *r, int result)
+{
+	metrics_add(r->op, r->began_ns);
+	if (result < 0) {
+		record(r, -result);
+		fuse_reply_err(r->fuse, -result);
+	}
+	request_free(r);
+}
+
+/*
+ * Any caught signal sends an INTERRUPT: timers, window changes, a runtime's own. Only those with which a person or the
+ * system ends something end a wait.
+ */
+static bool ends_wait(pid_t tid)
+{
+	char path[64], line[128];
+	uint64_t pending = 0;
+	const uint64_t ending = 1ULL << (SIGINT - 1) | 1ULL << (SIGTERM - 1) | 1ULL << (SIGHUP - 1) | 1ULL << (SIGQUIT - 1) |
+				1ULL << (SIGKILL - 1);
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	f = fopen(path, "re");
+	/* The process is in another namespace or gone: nobody can tell, so the wait ends. */
+	if (!f)
+		return true;
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long long mask;
+
+		if (sscanf(line, "SigPnd: %llx", &mask) == 1 || sscanf(line, "ShdPnd: %llx", &mask) == 1)
+			pending |= mask;
+	}
+	fclose(f);
+	return pending & ending;
+}
+
+static void on_interrupt(fuse_req_t fuse, void *data)
+{
+	struct request *r = data;
+
+	(void)fuse;
+	if (ends_wait(r->ctx.pid))
+		waiter_cancel(&r->waiter);
+}
+
+static void work(void *arg)
+{
+	struct request *r = arg;
+	int result;
+
+	fuse_req_interrupt_func(r->fuse, on_interrupt, r);
+	result = r->run(r);
+	if (result < 0)
+		fuse_req_interrupt_func(r->fuse, NULL, NULL);
+	finish(r, result);
+}
+
+static void hand_over(struct request *r)
+{
+	struct pool *pool = r->changes ? r->mount->writers : r->mount->readers;
+	int result = waiter_init(&r->waiter);
+
+	if (result < 0) {
+		finish(r, result);
+		return;
+	}
+	r->worker = true;
+	r->deadline_ms = clock_after_ms(r->mount->options->timeout_ms);
+	err_clear(&r->err);
+	result = pool_run(pool, work, r);
+	if (result < 0)
+		finish(r, -ENOMEM);
+}
+
+void request_start(struct request *r)
+{
+	int result = r->run(r);
+
+	if (result == -EAGAIN)
+		hand_over(r);
+	else
+		finish(r, result);
+}
+
+int request_get(struct request *r, const void *row, const char *key, int64_t ttl_ms, struct store_value *ret,
+		struct store_info *ret_info)
+{
+	struct store_get get = {
+		.key = key,
+		.row = row,
+		.ttl_ms = ttl_ms,
+		.cached_only = !r->worker,
+		.deadline_ms = r->deadline_ms,
+		.waiter = r->worker ? &r->waiter : NULL,
+	};
+
+	return store_get(r->mount->store, &get, ret, ret_info, &r->err);
+}
+
+void request_call(struct request *r, struct call *call)
+{
+	call->deadline_ms = r->deadline_ms;
+	call->waiter = r->worker ? &r->waiter : NULL;
+}
+
+int request_need_worker(struct request *r)
+{
+	return r->worker ? 0 : -EAGAIN;
+}
+
+pid_t request_process(const struct request *r)
+{
+	char path[64], line[128];
+	int tgid = 0;
+	FILE *f;
+
+	if (r->ctx.pid <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)r->ctx.pid);
+	f = fopen(path, "re");
+	if (!f)
+		return r->ctx.pid;
+	while (!tgid && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Tgid: %d", &tgid) == 1)
+			break;
+	fclose(f);
+	return tgid ? tgid : r->ctx.pid;
+}
+
+bool request_is_dying(const struct request *r)
+{
+	const unsigned long signaled = 0x400; /* PF_SIGNALED of the kernel's sched.h */
+	char path[64], text[512];
+	unsigned long flags = 0;
+	const char *p;
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)r->ctx.pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	/* The command's name may hold spaces and parentheses: what follows the last one counts. */
+	p = strrchr(text, ')');
+	return p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 && (flags & signaled);
+}
+
+double request_timeout(int64_t expires_ms)
+{
+	return (double)clock_left_ms(expires_ms) / MSEC_PER_SEC;
+}

@@ -1,0 +1,29 @@
+/* An open file or directory. */
+#pragma once
+
+#include "fs/core/draft.h"
+#include "fs/core/request.h"
+#include "fs/show/view.h"
+
+struct dir_listing;
+
+struct handle {
+	pthread_mutex_t lock; /* guards view.bytes, listing and text; may be held across the network by a worker */
+	struct entry *entry;  /* owned reference */
+	struct identity what; /* a copy, as it was at open */
+	fuse_ino_t node;
+	unsigned flags; /* of open(2) */
+	bool writes;
+	struct draft *draft;         /* owned reference; NULL: reads the account's */
+	struct view view;            /* what it was opened on */
+	pid_t opener;                /* thread group */
+	struct dir_listing *listing; /* owned */
+};
+
+/* NULL without memory; takes references. */
+struct handle *handle_new(struct request *r, struct entry *entry, const struct identity *what, fuse_ino_t node);
+void handle_free(struct tree *tree, struct handle *h);
+static inline struct handle *handle_of(uint64_t fh)
+{
+	return (struct handle *)(uintptr_t)fh;
+}

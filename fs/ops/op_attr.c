@@ -1,0 +1,408 @@
+/* Lookups and attributes. */
+#include "fs/ops/ops.h"
+
+#include <errno.h>
+
+#include "api/base/clock.h"
+#include "api/base/name.h"
+#include "api/base/rand.h"
+#include "fs/send/commit.h"
+#include "fs/show/control.h"
+#include "fs/core/draft.h"
+#include "fs/ops/reply.h"
+#include "fs/show/view.h"
+#include "fs/show/walk.h"
+
+int subject_init(struct request *r, fuse_ino_t ino, struct subject *ret)
+{
+	struct node *node;
+	int result;
+
+	*ret = (struct subject){ .tree = r->mount->tree };
+	scoped_lock(&ret->tree->lock);
+	node = tree_node(ret->tree, ino);
+	if (!node)
+		return -ESTALE;
+	result = identity_copy(&node->entry->what, &ret->what);
+	if (result < 0)
+		return result;
+	ret->node = *node;
+	ret->entry = entry_ref(node->entry);
+	ret->draft = node->entry->draft ? draft_ref(node->entry->draft) : NULL;
+	return 0;
+}
+
+void subject_clear(struct subject *s)
+{
+	if (!s->tree)
+		return;
+	draft_unref(s->draft);
+	identity_clear(&s->what);
+	entry_release(s->tree, s->entry);
+	*s = (struct subject){ 0 };
+}
+
+/* ---- lookup ---- */
+
+enum local { LOCAL_NONE, LOCAL_HIDDEN, LOCAL_HERE };
+
+/* With the tree's lock: a resource's directory goes into hiding with its file. */
+static bool is_hidden_dir(struct tree *tree, struct entry *dir, const char *name)
+{
+	const struct kind *kind = dir->what.kind;
+	char file_name[NAME_MAX_BYTES + 1];
+	struct entry *file;
+
+	if (!dir->locals || dir->what.place != PLACE_COLLECTION || !kind_has_dir(kind) ||
+	    (size_t)snprintf(file_name, sizeof(file_name), "%s%s", name, kind->suffix) >= sizeof(file_name))
+		return false;
+	file = tree_find(tree, dir, file_name);
+	return file && file->local && file->hide != HIDE_NONE;
+}
+
+/* What the mount itself keeps under the name: then e is filled. */
+static enum local lookup_local(struct request *r, struct entry *dir, const char *name, struct fuse_entry_param *e)
+{
+	struct tree *tree = r->mount->tree;
+	const struct stamp none = { 0 };
+	struct entry *entry;
+	struct node *node;
+
+	scoped_lock(&tree->lock);
+	if (is_hidden_dir(tree, dir, name))
+		return LOCAL_HIDDEN;
+	entry = tree_find(tree, dir, name);
+	if (!entry || !entry->local)
+		return LOCAL_NONE;
+	if (!entry->draft && entry->hide != HIDE_NONE)
+		return LOCAL_HIDDEN;
+	node = tree_lookup(tree, entry, &none, 0, 0);
+	if (!node)
+		return LOCAL_HIDDEN;
+	e->ino = node->id;
+	if (entry->what.place == PLACE_SCRATCH_DIR)
+		stat_dir(r->mount, entry, &e->attr);
+	else
+		stat_local(r->mount, entry, &e->attr);
+	return LOCAL_HERE;
+}
+
+static int missing(struct request *r, int64_t expires_ms, struct fuse_entry_param *e)
+{
+	int64_t negative = clock_after_ms(r->mount->options->negative_ttl_ms);
+
+	*e = (struct fuse_entry_param){ 0 };
+	e->entry_timeout = request_timeout(expires_ms < negative ? expires_ms : negative);
+	return -ENOENT;
+}
+
+/* The open that this lookup is the second try of reads what the lookup found, even where the account has yet another
+   version by then: the kernel has the size of this one, and tries no third time. */
+static void keep_for_open(struct request *r, struct node *node, const struct view *view)
+{
+	if (!r->ctx.pid || node->entry->reader != r->ctx.pid || !view->bytes || node->content != view->content)
+		return;
+	node->entry->reader = 0;
+	body_unref(node->bytes);
+	node->bytes = body_ref(view->bytes);
+	node->bytes_for = r->ctx.pid;
+}
+
+/* Enters what was found into the tree. changes: the tree's, from before it was looked up. */
+static int enter(struct request *r, struct entry *dir, const char *name, struct identity *what, const struct view *view,
+		 int64_t expires_ms, uint64_t changes, struct fuse_entry_param *e)
+{
+	const struct stamp none = { 0 };
+	struct tree *tree = r->mount->tree;
+	struct entry *entry;
+	struct node *node;
+
+	scoped_lock(&tree->lock);
+	entry = tree_obtain(tree, dir, name, what);
+	if (!entry)
+		return -ENOMEM;
+	node = view && !entry->draft ? tree_lookup(tree, entry, &view->stamp, view->grows ? 0 : view->content, view->size) :
+				       tree_lookup(tree, entry, &none, 0, 0);
+	if (node) {
+		e->ino = node->id;
+		if (view && !entry->draft)
+			keep_for_open(r, node, view);
+		if (entry->draft)
+			stat_local(r->mount, entry, &e->attr);
+		else if (view)
+			stat_view(view, entry->ino, &e->attr);
+		else
+			stat_dir(r->mount, entry, &e->attr);
+		/* What was learned before a change of ours must not outlive this reply. */
+		if (!entry->draft && changes == tree->changes)
+			e->entry_timeout = e->attr_timeout = request_timeout(expires_ms);
+	}
+	entry_unref_locked(tree, entry);
+	return node ? 0 : -ENOMEM;
+}
+
+static bool known_node(struct request *r, struct entry *dir, const char *name, const struct identity *what, struct node *ret,
+		       uint64_t *ret_changes)
+{
+	struct tree *tree = r->mount->tree;
+	struct entry *entry;
+
+	scoped_lock(&tree->lock);
+	*ret_changes = tree->changes;
+	entry = what ? tree_find(tree, dir, name) : NULL;
+	return entry && identity_equal(&entry->what, what) && tree_known(entry, ret);
+}
+
+static bool is_dir_place(const struct identity *what)
+{
+	struct entry probe = { .what = *what };
+
+	return entry_is_dir(&probe);
+}
+
+static int lookup_file(struct request *r, struct entry *dir, const char *name, struct identity *what, int64_t expires_ms,
+		       struct fuse_entry_param *e)
+{
+	cleanup_view_ struct view view = { 0 };
+	struct node known;
+	uint64_t changes;
+	bool is_known = known_node(r, dir, name, what, &known, &changes);
+	int result = view_make(r, what, is_known ? &known : NULL, &view);
+
+	if (result == -ENOENT)
+		return missing(r, 0, e);
+	if (result < 0)
+		return result;
+	if (view.info.expires_ms && view.info.expires_ms < expires_ms)
+		expires_ms = view.info.expires_ms;
+	if (what->place == PLACE_CONTROL || (what->leaf && what->leaf->source == LEAF_CREDENTIALS))
+		expires_ms = 0;
+	return enter(r, dir, name, what, &view, expires_ms, changes, e);
+}
+
+int lookup_name(struct request *r, struct subject *dir, const char *name, struct fuse_entry_param *e)
+{
+	struct identity what = { 0 };
+	struct node unused;
+	uint64_t changes;
+	int64_t expires_ms;
+	int result;
+
+	*e = (struct fuse_entry_param){ 0 };
+	switch (lookup_local(r, dir->entry, name, e)) {
+	case LOCAL_HERE:
+		return 0;
+	case LOCAL_HIDDEN:
+		return missing(r, 0, e);
+	default:
+		break;
+	}
+	known_node(r, dir->entry, name, NULL, &unused, &changes);
+	result = walk_identify(r, &dir->what, name, &what, &expires_ms);
+	if (result == -ENOENT)
+		return missing(r, expires_ms, e);
+	if (result < 0)
+		return result;
+	if (is_dir_place(&what))
+		result = enter(r, dir->entry, name, &what, NULL, expires_ms, changes, e);
+	else
+		result = lookup_file(r, dir->entry, name, &what, expires_ms, e);
+	identity_clear(&what);
+	return result;
+}
+
+int op_lookup(struct request *r)
+{
+	cleanup_subject_ struct subject dir = { 0 };
+	struct fuse_entry_param e;
+	int result;
+
+	if (strlen(r->name) > NAME_MAX_BYTES)
+		return -ENAMETOOLONG;
+	result = subject_init(r, r->ino, &dir);
+	if (result == 0)
+		result = lookup_name(r, &dir, r->name, &e);
+	/* A missing name is an answer too: node 0, which the kernel remembers for its timeout. */
+	return result < 0 && result != -ENOENT ? result : reply_entry(r, &e);
+}
+
+/* ---- getattr ---- */
+
+static bool is_local(const struct subject *s)
+{
+	return s->draft || s->what.place >= PLACE_SCRATCH;
+}
+
+static int getattr_local(struct request *r, struct subject *s)
+{
+	struct stat st;
+
+	pthread_mutex_lock(&s->tree->lock);
+	stat_local(r->mount, s->entry, &st);
+	pthread_mutex_unlock(&s->tree->lock);
+	return reply_attr(r, &st, 0);
+}
+
+/* An open file whose resource went away, or has another version, keeps what it was opened on. */
+static int getattr_old(struct request *r, struct subject *s, const struct view *view)
+{
+	struct view old = { .size = s->node.size, .mode = 0400 };
+	struct stat st;
+
+	if (view->content) {
+		old = *view;
+		old.size = s->node.size;
+	} else {
+		old.uid = r->mount->options->uid;
+		old.gid = r->mount->options->gid;
+		old.mtime_ns = old.atime_ns = old.ctime_ns = r->mount->start_ns;
+	}
+	stat_view(&old, s->entry->ino, &st);
+	return reply_attr(r, &st, 0);
+}
+
+static int getattr_file(struct request *r, struct subject *s)
+{
+	cleanup_view_ struct view view = { 0 };
+	double timeout;
+	struct stat st;
+	int result = view_make(r, &s->what, &s->node, &view);
+
+	if (result == -ENOENT && s->node.opens)
+		return getattr_old(r, s, &view);
+	if (result < 0)
+		return result == -ENOENT ? -ESTALE : result;
+	if (s->node.content && !view.grows && view.content != s->node.content)
+		return getattr_old(r, s, &view);
+	stat_view(&view, s->entry->ino, &st);
+	timeout = view.info.expires_ms ? request_timeout(view.info.expires_ms) : 0;
+	pthread_mutex_lock(&s->tree->lock);
+	/* The node that a draft was written through stands for what became of it. */
+	if (!s->node.content && s->entry->current && s->entry->current->id == s->node.id)
+		s->entry->current->size = view.size;
+	pthread_mutex_unlock(&s->tree->lock);
+	return reply_attr(r, &st, s->what.place == PLACE_CONTROL ? 0 : timeout);
+}
+
+static int getattr_dir(struct request *r, struct subject *s)
+{
+	struct stat st;
+
+	pthread_mutex_lock(&s->tree->lock);
+	stat_dir(r->mount, s->entry, &st);
+	pthread_mutex_unlock(&s->tree->lock);
+	return reply_attr(r, &st, (double)r->mount->options->cache_ttl_ms / MSEC_PER_SEC);
+}
+
+int op_getattr(struct request *r)
+{
+	cleanup_subject_ struct subject s = { 0 };
+	int result = subject_init(r, r->ino, &s);
+
+	if (result < 0)
+		return result;
+	if (entry_is_dir(s.entry))
+		return getattr_dir(r, &s);
+	return is_local(&s) ? getattr_local(r, &s) : getattr_file(r, &s);
+}
+
+/* ---- setattr ---- */
+
+static void set_fields(const struct request *r, int64_t now_ns, int64_t *mtime_ns, int64_t *mode, int64_t *uid, int64_t *gid)
+{
+	if (r->to_set & FUSE_SET_ATTR_MTIME_NOW)
+		*mtime_ns = now_ns;
+	else if (r->to_set & FUSE_SET_ATTR_MTIME)
+		*mtime_ns = (int64_t)r->attr.st_mtim.tv_sec * NSEC_PER_SEC + r->attr.st_mtim.tv_nsec;
+	if (r->to_set & FUSE_SET_ATTR_MODE)
+		*mode = r->attr.st_mode & 07777;
+	if (r->to_set & FUSE_SET_ATTR_UID)
+		*uid = r->attr.st_uid;
+	if (r->to_set & FUSE_SET_ATTR_GID)
+		*gid = r->attr.st_gid;
+}
+
+int attributes_set(struct request *r, struct subject *s)
+{
+	struct kept_value v = { .mtime_ns = -1, .atime_ns = -1, .mode = -1, .uid = -1, .gid = -1 };
+	cleanup_view_ struct view view = { 0 };
+	cleanup_free_ char *key = NULL;
+	int result;
+
+	if (entry_is_dir(s->entry) || is_local(s)) {
+		scoped_lock(&s->tree->lock);
+		set_fields(r, clock_wall_ns(), &s->entry->set_mtime_ns, &s->entry->set_mode, &s->entry->set_uid,
+			   &s->entry->set_gid);
+	}
+	if (entry_is_dir(s->entry) || s->what.place >= PLACE_CONTROL_DIR || !(s->what.id || s->what.part))
+		return 0;
+	if (s->draft && !draft_is_sent(s->draft))
+		return 0;
+	result = view_make(r, &s->what, &s->node, &view);
+	if (result < 0)
+		return result == -ENOENT ? 0 : result;
+	key = view_key(&s->what);
+	if (!key)
+		return -ENOMEM;
+	v.content = view.content;
+	set_fields(r, clock_wall_ns(), &v.mtime_ns, &v.mode, &v.uid, &v.gid);
+	if (r->to_set & FUSE_SET_ATTR_ATIME)
+		v.atime_ns = (int64_t)r->attr.st_atim.tv_sec * NSEC_PER_SEC + r->attr.st_atim.tv_nsec;
+	return kept_set_attributes(r->mount->kept, key, &v);
+}
+
+void attributes_keep(struct mount *mount, struct entry *entry, const char *kept_key, const char *data, size_t len)
+{
+	struct kept_value v = { .atime_ns = -1, .content = hash64(data, len) | 1 };
+
+	pthread_mutex_lock(&mount->tree->lock);
+	v.mtime_ns = entry->set_mtime_ns;
+	v.mode = entry->set_mode;
+	v.uid = entry->set_uid >= 0 ? entry->set_uid : entry->made_uid;
+	v.gid = entry->set_gid >= 0 ? entry->set_gid : entry->made_gid;
+	pthread_mutex_unlock(&mount->tree->lock);
+	if (v.mtime_ns >= 0 || v.mode >= 0 || v.uid >= 0 || v.gid >= 0)
+		kept_set_attributes(mount->kept, kept_key, &v);
+}
+
+int op_setattr(struct request *r)
+{
+	cleanup_subject_ struct subject s = { 0 };
+	int result = subject_init(r, r->ino, &s);
+
+	if (result < 0)
+		return result;
+	if ((r->to_set & FUSE_SET_ATTR_SIZE) && !r->stage) {
+		result = commit_truncate(r, &s, r->has_fi ? r->fi.fh : 0, r->attr.st_size);
+		if (result < 0)
+			return result;
+		r->stage = 1;
+	}
+	if (r->to_set & ~FUSE_SET_ATTR_SIZE) {
+		result = attributes_set(r, &s);
+		if (result < 0)
+			return result;
+	}
+	return op_getattr(r);
+}
+
+int op_access(struct request *r)
+{
+	cleanup_subject_ struct subject s = { 0 };
+	unsigned mode;
+	int result = subject_init(r, r->ino, &s);
+
+	if (result < 0)
+		return result;
+	if (entry_is_dir(s.entry) || s.what.place >= PLACE_SCRATCH)
+		return reply_ok(r);
+	mode = s.what.leaf    ? s.what.leaf->mode :
+	       s.what.part    ? s.what.part->mode :
+	       s.what.control ? s.what.control->mode :
+	       s.what.kind    ? s.what.kind->mode :
+				0400;
+	/* Root passes mode bits; what the table calls read-only or write-only holds for root too. */
+	if (((r->mode & W_OK) && !(mode & 0222)) || ((r->mode & R_OK) && !(mode & 0444)))
+		return -EACCES;
+	return (r->mode & X_OK) ? -EACCES : reply_ok(r);
+}

@@ -1,0 +1,385 @@
+/* Directories: listing them, and the few that can be made. */
+#include "fs/ops/op_dir.h"
+
+#include <errno.h>
+#include <utlist.h>
+
+#include "api/base/clock.h"
+#include "api/base/name.h"
+#include "fs/show/crawl.h"
+#include "fs/ops/handle.h"
+#include "fs/core/hash.h"
+#include "fs/ops/ops.h"
+#include "fs/ops/reply.h"
+#include "fs/send/trash.h"
+#include "fs/show/walk.h"
+
+struct dir_name {
+	char *name; /* owned */
+	bool is_dir;
+};
+
+struct dir_listing {
+	struct dir_name *names; /* owned */
+	size_t count, cap;
+};
+
+struct dir_listing *dir_listing_free(struct dir_listing *l)
+{
+	if (!l)
+		return NULL;
+	for (size_t i = 0; i < l->count; i++)
+		free(l->names[i].name);
+	free(l->names);
+	free(l);
+	return NULL;
+}
+
+static int add_name(struct dir_listing *l, const char *name, bool is_dir)
+{
+	if (l->count == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : 32;
+		struct dir_name *p = reallocarray(l->names, cap, sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		l->names = p;
+		l->cap = cap;
+	}
+	l->names[l->count].name = strdup(name);
+	if (!l->names[l->count].name)
+		return -ENOMEM;
+	l->names[l->count++].is_dir = is_dir;
+	return 0;
+}
+
+/* ---- names that the mount itself keeps ---- */
+
+struct local_name {
+	UT_hash_handle hh;
+	bool hidden, is_dir;
+	char name[];
+};
+
+static void free_locals(struct local_name **locals)
+{
+	struct local_name *l, *next;
+
+	HASH_ITER(hh, *locals, l, next) {
+		HASH_DEL(*locals, l);
+		free(l);
+	}
+}
+
+static int copy_locals(struct tree *tree, struct entry *dir, struct local_name **ret)
+{
+	struct entry *e;
+
+	scoped_lock(&tree->lock);
+	DL_FOREACH(dir->locals, e) {
+		size_t n = strlen(entry_name(e)) + 1;
+		struct local_name *l = calloc(1, sizeof(*l) + n);
+
+		if (!l)
+			return -ENOMEM;
+		memcpy(l->name, entry_name(e), n);
+		l->hidden = !e->draft && e->hide != HIDE_NONE;
+		l->is_dir = entry_is_dir(e);
+		HASH_ADD_STR(*ret, name, l);
+	}
+	return 0;
+}
+
+struct building {
+	struct dir_listing *listing;
+	struct local_name *locals;
+	const char *suffix; /* of the collection's files; NULL elsewhere */
+};
+
+/* A resource's directory goes into hiding with its file. */
+static bool covered(struct building *b, const char *name, bool is_dir)
+{
+	char file_name[NAME_MAX_BYTES + 1];
+	struct local_name *l;
+
+	if (!b->locals)
+		return false;
+	HASH_FIND_STR(b->locals, name, l);
+	if (l || !is_dir || !b->suffix)
+		return l;
+	if ((size_t)snprintf(file_name, sizeof(file_name), "%s%s", name, b->suffix) >= sizeof(file_name))
+		return false;
+	HASH_FIND_STR(b->locals, file_name, l);
+	return l && l->hidden;
+}
+
+static int build_name(void *arg, const char *name, bool is_dir, const struct identity *what)
+{
+	struct building *b = arg;
+
+	(void)what;
+	return covered(b, name, is_dir) ? 0 : add_name(b->listing, name, is_dir);
+}
+
+static int build_all(struct request *r, struct handle *h, struct building *b)
+{
+	struct store_info info = { 0 };
+	struct local_name *l, *next;
+	int result = add_name(b->listing, ".", true);
+
+	if (result == 0)
+		result = add_name(b->listing, "..", true);
+	if (result == 0)
+		result = copy_locals(r->mount->tree, h->entry, &b->locals);
+	if (result == 0)
+		result = walk_each(r, &h->what, build_name, b, &info);
+	HASH_ITER(hh, b->locals, l, next) {
+		if (result == 0 && !l->hidden)
+			result = add_name(b->listing, l->name, l->is_dir);
+	}
+	return result;
+}
+
+static int build(struct request *r, struct handle *h)
+{
+	struct building b = { .listing = calloc(1, sizeof(*b.listing)) };
+	int result;
+
+	if (!b.listing)
+		return -ENOMEM;
+	if (h->what.place == PLACE_COLLECTION)
+		b.suffix = h->what.kind->suffix;
+	result = build_all(r, h, &b);
+	free_locals(&b.locals);
+	if (result == 0)
+		h->listing = steal_ptr(b.listing);
+	dir_listing_free(b.listing);
+	return result;
+}
+
+/* ---- operations ---- */
+
+static void notice_crawl(struct request *r, const struct identity *what)
+{
+	struct crawl *crawl = r->mount->crawl;
+
+	/* Once for each call of the kernel. */
+	if (r->worker)
+		return;
+	if (what->place == PLACE_ROOT)
+		crawl_at_root(crawl, r->ctx.pid);
+	else if (what->place == PLACE_COLLECTION && !what->parent_id && crawl_at_collection(crawl, r->ctx.pid, what->kind))
+		crawl_fetch_rest(r->mount);
+}
+
+int op_opendir(struct request *r)
+{
+	cleanup_subject_ struct subject s = { 0 };
+	struct store_info info = { 0 };
+	uint64_t serial = 0;
+	struct handle *h;
+	int result = subject_init(r, r->ino, &s);
+
+	if (result == 0) {
+		notice_crawl(r, &s.what);
+		result = walk_serial(r, &s.what, &serial, &info);
+	}
+	if (result < 0)
+		return result;
+	h = handle_new(r, s.entry, &s.what, r->ino);
+	if (!h)
+		return -ENOMEM;
+	pthread_mutex_lock(&s.tree->lock);
+	if (serial && s.entry->listed_list == serial && s.entry->listed_local == s.entry->local_serial) {
+		r->fi.keep_cache = 1;
+	} else {
+		s.entry->listed_list = serial;
+		s.entry->listed_local = s.entry->local_serial;
+		s.entry->mtime_ns = clock_wall_ns();
+	}
+	pthread_mutex_unlock(&s.tree->lock);
+	/* A listing under a name that cannot be relied on is not worth the kernel's memory. */
+	r->fi.cache_readdir = serial != 0;
+	r->fi.fh = (uintptr_t)h;
+	return reply_open(r, &r->fi);
+}
+
+static size_t add_entry(struct request *r, struct subject *dir, const struct dir_name *name, bool plus, bool attributes,
+			char *out, size_t room, off_t next)
+{
+	struct fuse_entry_param e = { 0 };
+	size_t n;
+
+	if (!plus) {
+		struct stat st = { .st_ino = 1, .st_mode = name->is_dir ? S_IFDIR : S_IFREG };
+
+		return fuse_add_direntry(r->fuse, out, room, name->name, &st, next);
+	}
+	/* The name's room first: a lookup that is counted and then does not fit would never be forgotten. */
+	n = fuse_add_direntry_plus(r->fuse, NULL, 0, name->name, NULL, 0);
+	if (n > room)
+		return n;
+	if (attributes && name->name[0] != '.' && lookup_name(r, dir, name->name, &e) < 0)
+		e = (struct fuse_entry_param){ 0 };
+	if (!e.ino)
+		e.attr = (struct stat){ .st_ino = 1, .st_mode = name->is_dir ? S_IFDIR : S_IFREG };
+	return fuse_add_direntry_plus(r->fuse, out, room, name->name, &e, next);
+}
+
+static int readdir_reply(struct request *r, bool plus)
+{
+	struct handle *h = handle_of(r->fi.fh);
+	cleanup_subject_ struct subject s = { 0 };
+	cleanup_free_ char *out = malloc(r->size);
+	size_t used = 0;
+	int result = out ? subject_init(r, r->ino, &s) : -ENOMEM;
+
+	if (result < 0)
+		return result;
+	if (pthread_mutex_trylock(&h->lock)) {
+		if (!r->worker)
+			return -EAGAIN;
+		pthread_mutex_lock(&h->lock);
+	}
+	/* rewinddir: what the directory holds now. */
+	if (r->offset == 0)
+		h->listing = dir_listing_free(h->listing);
+	if (!h->listing)
+		result = build(r, h);
+	for (size_t i = (size_t)r->offset; result == 0 && i < h->listing->count; i++) {
+		/* The first READDIRPLUS comes for a plain listing too; the kernel asks with it again only where lookups follow. */
+		size_t n = add_entry(r, &s, &h->listing->names[i], plus, r->offset > 0, out + used, r->size - used, (off_t)i + 1);
+
+		if (n > r->size - used)
+			break;
+		used += n;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return result < 0 ? result : reply_buf(r, out, used);
+}
+
+int op_readdir(struct request *r)
+{
+	return readdir_reply(r, false);
+}
+
+int op_readdirplus(struct request *r)
+{
+	return readdir_reply(r, true);
+}
+
+int op_fsyncdir(struct request *r)
+{
+	cleanup_subject_ struct subject s = { 0 };
+	int result = subject_init(r, r->ino, &s);
+
+	if (result == 0 && trash_pending(r->mount, s.entry))
+		result = request_need_worker(r);
+	if (result == 0)
+		result = trash_flush(r->mount, s.entry, &r->err);
+	/* It is on record already, under the name that it is about. */
+	if (r->err.text[0])
+		r->err.text[0] = '\0';
+	return result < 0 ? result : reply_ok(r);
+}
+
+int op_mkdir(struct request *r)
+{
+	struct identity what = { .place = PLACE_SCRATCH_DIR };
+	struct fuse_entry_param e = { 0 };
+	cleanup_subject_ struct subject s = { 0 };
+	const struct stamp none = { 0 };
+	struct entry *entry;
+	struct node *node = NULL;
+	int result = subject_init(r, r->ino, &s);
+
+	if (result < 0)
+		return result;
+	if (s.what.place == PLACE_CONTROL_DIR || (r->name[0] != '.' && s.what.place != PLACE_SCRATCH_DIR))
+		return err_set(&r->err, EPERM,
+			       "no directory can be made here: the directory of a resource comes and goes with it");
+	pthread_mutex_lock(&s.tree->lock);
+	if (tree_find(s.tree, s.entry, r->name))
+		result = -EEXIST;
+	else if (s.tree->locals_count >= TREE_LOCALS_MAX)
+		result = -ENOSPC;
+	entry = result == 0 ? tree_obtain(s.tree, s.entry, r->name, &what) : NULL;
+	if (entry) {
+		entry->set_mode = r->mode & 07777;
+		entry_made_by(r, entry);
+		tree_settle(s.tree, entry);
+		node = tree_lookup(s.tree, entry, &none, 0, 0);
+		if (node) {
+			e.ino = node->id;
+			stat_dir(r->mount, entry, &e.attr);
+		}
+		entry_unref_locked(s.tree, entry);
+	}
+	pthread_mutex_unlock(&s.tree->lock);
+	if (result < 0)
+		return result;
+	return node ? reply_entry(r, &e) : -ENOMEM;
+}
+
+static int found_one(void *arg, const char *name, bool is_dir, const struct identity *what)
+{
+	(void)arg, (void)name, (void)is_dir, (void)what;
+	return 1;
+}
+
+static int rmdir_scratch(struct subject *dir, const char *name)
+{
+	struct entry *entry;
+
+	scoped_lock(&dir->tree->lock);
+	entry = tree_find(dir->tree, dir->entry, name);
+	if (!entry || entry->what.place != PLACE_SCRATCH_DIR)
+		return -EAGAIN;
+	if (entry->locals)
+		return -ENOTEMPTY;
+	tree_unlink(dir->tree, entry);
+	return 0;
+}
+
+/* git keeps no empty directory: a tool that removes one must not fail, and the collection stays. */
+static int rmdir_collection(struct request *r, struct subject *dir)
+{
+	struct identity what = { 0 };
+	struct store_info info = { 0 };
+	struct entry *entry;
+	int64_t expires_ms;
+	int result = walk_identify(r, &dir->what, r->name, &what, &expires_ms);
+
+	if (result == 0 && what.place != PLACE_COLLECTION)
+		result = what.place == PLACE_RESOURCE || what.place == PLACE_LEAF || what.place == PLACE_PART ?
+				 -ENOTDIR :
+				 err_set(&r->err, EPERM, "a directory that the platform made cannot be removed");
+	if (result == 0)
+		result = walk_each(r, &what, found_one, NULL, &info);
+	identity_clear(&what);
+	if (result > 0)
+		return -ENOTEMPTY;
+	if (result < 0)
+		return result;
+	/* The kernel takes the node for dead now. */
+	scoped_lock(&dir->tree->lock);
+	entry = tree_find(dir->tree, dir->entry, r->name);
+	if (entry && entry->locals)
+		return -ENOTEMPTY;
+	if (entry)
+		tree_renew(entry);
+	return 0;
+}
+
+int op_rmdir(struct request *r)
+{
+	cleanup_subject_ struct subject s = { 0 };
+	int result = subject_init(r, r->ino, &s);
+
+	if (result < 0)
+		return result;
+	result = rmdir_scratch(&s, r->name);
+	if (result == -EAGAIN)
+		result = rmdir_collection(r, &s);
+	return result < 0 ? result : reply_ok(r);
+}

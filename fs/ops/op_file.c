@@ -1,0 +1,462 @@
+/* Opening, creating, reading. */
+#include "fs/ops/ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "api/base/clock.h"
+#include "api/base/name.h"
+#include "fs/send/commit.h"
+#include "fs/show/control.h"
+#include "fs/core/failures.h"
+#include "fs/ops/handle.h"
+#include "fs/ops/reply.h"
+#include "fs/send/trash.h"
+#include "fs/show/walk.h"
+
+static unsigned table_mode(const struct identity *what)
+{
+	if (what->place >= PLACE_SCRATCH)
+		return 0600;
+	if (what->leaf)
+		return what->leaf->mode;
+	if (what->part)
+		return what->part->mode;
+	if (what->place == PLACE_CONTROL)
+		return what->control ? what->control->mode : 0400;
+	return what->kind ? what->kind->mode : 0400;
+}
+
+static bool is_json(const struct identity *what)
+{
+	if (what->place == PLACE_PART)
+		return true;
+	if (what->place == PLACE_LEAF)
+		return what->leaf->source == LEAF_CREDENTIALS;
+	return what->place == PLACE_RESOURCE && !(what->kind->flags & (KIND_SECRET | KIND_KEY_LINE));
+}
+
+static struct draft *make_draft(const struct identity *what, const struct identity *dir, pid_t opener)
+{
+	struct draft *draft = draft_new();
+	const struct kind *kind = what->kind ? what->kind : dir ? dir->kind : NULL;
+
+	if (!draft)
+		return NULL;
+	draft->scratch = what->place >= PLACE_SCRATCH;
+	draft->json = is_json(what);
+	draft->key_line = what->place == PLACE_RESOURCE && (what->kind->flags & KIND_KEY_LINE);
+	draft->secret = kind && (kind->flags & KIND_SECRET);
+	draft->began_empty = true;
+	draft->opener = opener;
+	return draft;
+}
+
+/* The bytes that a draft begins with when the file was not truncated. They count as sent: unchanged, nothing is. */
+static int fill_draft(struct request *r, const struct subject *s, struct draft *draft)
+{
+	cleanup_view_ struct view view = { 0 };
+	cleanup_(body_unrefp) struct body *bytes = NULL;
+	struct err none = ERR_INIT;
+	struct buf content;
+	int result;
+
+	if (draft->secret || s->what.place == PLACE_LEAF || (s->what.place == PLACE_RESOURCE && !s->what.id))
+		return 0;
+	result = view_make(r, &s->what, NULL, &view);
+	if (result == 0)
+		result = view_bytes(r, &s->what, &view, &bytes);
+	if (result == 0)
+		result = draft_set(draft, bytes->data, bytes->len);
+	if (result < 0)
+		return result;
+	draft->began_empty = false;
+	content = (struct buf){ .data = bytes->data, .len = bytes->len };
+	draft_set_handled(draft, &content, &none);
+	return 0;
+}
+
+/* With the tree's lock: the entry shows this draft from now on. */
+static void show_draft(struct tree *tree, struct entry *entry, struct draft *draft)
+{
+	draft_unref(entry->draft);
+	entry->draft = draft_ref(draft);
+	/* The node that it is written through stands for the draft, and then for what becomes of it. */
+	if (entry->current) {
+		entry->current->content = 0;
+		entry->current->redirected = false;
+	}
+	tree->changes++;
+	tree_settle(tree, entry);
+}
+
+/* Joins the draft that is there, or begins one. */
+static int open_draft(struct request *r, struct subject *s, struct handle *h)
+{
+	cleanup_(draft_unrefp) struct draft *draft = NULL;
+	bool join = s->draft && (s->what.place >= PLACE_SCRATCH || !(h->flags & O_TRUNC));
+	int result = 0;
+
+	if (join) {
+		draft = draft_ref(s->draft);
+		if (h->flags & O_TRUNC)
+			result = draft_truncate(draft, 0);
+	} else {
+		draft = make_draft(&s->what, NULL, h->opener);
+		if (!draft)
+			return -ENOMEM;
+		if (!(h->flags & O_TRUNC))
+			result = fill_draft(r, s, draft);
+	}
+	if (result < 0)
+		return result;
+	pthread_mutex_lock(&draft->lock);
+	draft->writers++;
+	pthread_mutex_unlock(&draft->lock);
+	pthread_mutex_lock(&s->tree->lock);
+	if (!join)
+		show_draft(s->tree, s->entry, draft);
+	pthread_mutex_unlock(&s->tree->lock);
+	h->draft = steal_ptr(draft);
+	return 0;
+}
+
+static int check_access(const struct subject *s, unsigned flags)
+{
+	unsigned mode = table_mode(&s->what), access = flags & O_ACCMODE;
+
+	if (access != O_RDONLY && !(mode & 0222))
+		return -EACCES;
+	if (access != O_WRONLY && !(mode & 0444))
+		return -EACCES;
+	/* A secret's scratch file is as unreadable as the secret. */
+	if (access != O_WRONLY && s->draft && s->draft->secret)
+		return -EACCES;
+	return 0;
+}
+
+/* A node of which pages are cached cannot be written through without its readers seeing it: the name gets another node. */
+static bool must_redirect(struct subject *s)
+{
+	struct node *node;
+
+	scoped_lock(&s->tree->lock);
+	node = tree_node(s->tree, s->node.id);
+	if (!node || s->entry->unlinked)
+		return false;
+	if (node != s->entry->current && s->entry->current)
+		return true;
+	if (!node->cached || node->redirected)
+		return false;
+	tree_renew(s->entry);
+	return true;
+}
+
+static void count_open(struct tree *tree, fuse_ino_t ino, bool cached)
+{
+	struct node *node;
+
+	scoped_lock(&tree->lock);
+	node = tree_node(tree, ino);
+	if (node) {
+		node->opens++;
+		node->cached |= cached;
+	}
+}
+
+static int open_write(struct request *r, struct subject *s)
+{
+	struct handle *h;
+	int result;
+
+	if ((s->what.place == PLACE_RESOURCE || s->what.place == PLACE_PART) && must_redirect(s))
+		return -ESTALE;
+	h = handle_new(r, s->entry, &s->what, r->ino);
+	if (!h)
+		return -ENOMEM;
+	h->flags = (unsigned)r->fi.flags;
+	h->writes = true;
+	h->opener = request_process(r);
+	if (s->what.place != PLACE_CONTROL && !(s->what.leaf && s->what.leaf->source == LEAF_ACTION)) {
+		result = open_draft(r, s, h);
+		if (result < 0) {
+			handle_free(s->tree, h);
+			return result;
+		}
+	}
+	count_open(s->tree, r->ino, false);
+	r->fi.fh = (uintptr_t)h;
+	r->fi.direct_io = 1;
+	return reply_open(r, &r->fi);
+}
+
+static int open_local(struct request *r, struct subject *s)
+{
+	struct handle *h = handle_new(r, s->entry, &s->what, r->ino);
+
+	if (!h)
+		return -ENOMEM;
+	h->draft = s->draft ? draft_ref(s->draft) : NULL;
+	count_open(s->tree, r->ino, false);
+	r->fi.fh = (uintptr_t)h;
+	r->fi.direct_io = 1;
+	r->fi.noflush = 1;
+	return reply_open(r, &r->fi);
+}
+
+/* What is read is not what the node stands for: another version by now, or a draft was written through it. The kernel asks
+   for the name again, once, and gets a node whose pages can be kept and mapped. */
+static bool ask_again(struct request *r, struct subject *s)
+{
+	struct node *node;
+
+	scoped_lock(&s->tree->lock);
+	node = tree_node(s->tree, s->node.id);
+	if (!node || node->reread)
+		return false;
+	node->reread = true;
+	s->entry->reader = r->ctx.pid;
+	if (s->entry->current == node) {
+		tree_renew(s->entry);
+		s->entry->renewed = false;
+		s->entry->reread = true;
+	}
+	return true;
+}
+
+/* Another version than the node's was found, in the second try of an open: the node's own is read then. */
+static bool use_looked_up(struct request *r, struct subject *s, struct view *view)
+{
+	struct node *node;
+
+	scoped_lock(&s->tree->lock);
+	node = tree_node(s->tree, s->node.id);
+	if (!node || !node->bytes || node->bytes_for != r->ctx.pid || node->content != s->node.content)
+		return false;
+	view_clear(view);
+	view->bytes = body_ref(node->bytes);
+	view->content = node->content;
+	view->size = node->size;
+	return true;
+}
+
+/* Opened as what it is: from now on a reader may ask again. */
+static void settle_node(struct subject *s)
+{
+	struct node *node;
+
+	scoped_lock(&s->tree->lock);
+	node = tree_node(s->tree, s->node.id);
+	if (!node)
+		return;
+	node->reread = false;
+	node->bytes = body_unref(node->bytes);
+}
+
+static int open_read(struct request *r, struct subject *s)
+{
+	cleanup_view_ struct view view = { 0 };
+	bool other;
+	struct handle *h;
+	int result = view_make(r, &s->what, &s->node, &view);
+
+	if (result < 0)
+		return result;
+	other = !view.grows && view.content != s->node.content;
+	if (other && use_looked_up(r, s, &view))
+		other = false;
+	if (other && ask_again(r, s))
+		return -ESTALE;
+	if (!other)
+		settle_node(s);
+	h = handle_new(r, s->entry, &s->what, r->ino);
+	if (!h)
+		return -ENOMEM;
+	h->view = view;
+	view = (struct view){ 0 };
+	r->fi.direct_io = h->view.grows || other || !s->node.content;
+	r->fi.keep_cache = !r->fi.direct_io;
+	r->fi.noflush = 1;
+	count_open(s->tree, r->ino, r->fi.keep_cache);
+	r->fi.fh = (uintptr_t)h;
+	return reply_open(r, &r->fi);
+}
+
+int op_open(struct request *r)
+{
+	cleanup_subject_ struct subject s = { 0 };
+	int result = subject_init(r, r->ino, &s);
+
+	if (result == 0)
+		result = check_access(&s, (unsigned)r->fi.flags);
+	if (result < 0)
+		return result;
+	if ((r->fi.flags & O_ACCMODE) != O_RDONLY)
+		return r->mount->options->ro ? -EROFS : open_write(r, &s);
+	return s.draft || s.what.place >= PLACE_SCRATCH ? open_local(r, &s) : open_read(r, &s);
+}
+
+/* ---- create ---- */
+
+/* With the tree's lock: the entry that the new name gets; a hidden resource of that name is written again, not made anew. */
+static struct entry *obtain_new(struct subject *dir, const char *name, struct identity *what)
+{
+	struct entry *entry = tree_find(dir->tree, dir->entry, name);
+
+	if (entry && entry->local && (entry->hide != HIDE_NONE || entry->draft) && entry->what.place == what->place) {
+		identity_clear(what);
+		return entry_ref(entry);
+	}
+	if (dir->tree->locals_count >= TREE_LOCALS_MAX)
+		return NULL;
+	return tree_obtain(dir->tree, dir->entry, name, what);
+}
+
+static int enter_new(struct request *r, struct subject *dir, struct identity *what, struct draft *draft,
+		     struct fuse_entry_param *e, struct entry **ret)
+{
+	const struct stamp none = { 0 };
+	struct entry *entry;
+	struct node *node;
+
+	scoped_lock(&dir->tree->lock);
+	entry = obtain_new(dir, r->name, what);
+	if (!entry)
+		return -ENOSPC;
+	/* A grace that would end meanwhile must not: the draft decides. A backup's hiding stays, for its unlink. */
+	if (entry->hide == HIDE_DELETE)
+		trash_show_locked(r->mount, entry);
+	if (entry->current && entry->current->cached)
+		tree_renew(entry);
+	show_draft(dir->tree, entry, draft);
+	entry->set_mtime_ns = entry->set_mode = entry->set_uid = entry->set_gid = -1;
+	entry->made_mode = entry->what.place == PLACE_SCRATCH ? (int64_t)(r->mode & 07777) : -1;
+	entry_made_by(r, entry);
+	entry->mtime_ns = clock_wall_ns();
+	node = tree_lookup(dir->tree, entry, &none, 0, 0);
+	if (!node) {
+		entry_unref_locked(dir->tree, entry);
+		return -ENOMEM;
+	}
+	node->opens++;
+	e->ino = node->id;
+	stat_local(r->mount, entry, &e->attr);
+	*ret = entry;
+	return 0;
+}
+
+static int create_in(struct request *r, struct subject *dir, struct identity *what)
+{
+	cleanup_(draft_unrefp) struct draft *draft = make_draft(what, &dir->what, request_process(r));
+	struct fuse_entry_param e = { 0 };
+	struct entry *entry = NULL;
+	struct identity copy = { 0 };
+	struct handle *h;
+	int result;
+
+	if (!draft)
+		return -ENOMEM;
+	draft->writers = 1;
+	result = enter_new(r, dir, what, draft, &e, &entry);
+	if (result < 0)
+		return result;
+	pthread_mutex_lock(&dir->tree->lock);
+	result = identity_copy(&entry->what, &copy);
+	pthread_mutex_unlock(&dir->tree->lock);
+	h = result == 0 ? handle_new(r, entry, &copy, e.ino) : NULL;
+	identity_clear(&copy);
+	entry_release(dir->tree, entry);
+	if (!h)
+		return -ENOMEM;
+	h->flags = (unsigned)r->fi.flags;
+	h->writes = true;
+	h->opener = draft->opener;
+	h->draft = steal_ptr(draft);
+	r->fi.fh = (uintptr_t)h;
+	r->fi.direct_io = 1;
+	return reply_create(r, &e, &r->fi);
+}
+
+int op_create(struct request *r)
+{
+	cleanup_subject_ struct subject dir = { 0 };
+	struct identity what = { 0 };
+	int result;
+
+	if (r->mount->options->ro)
+		return -EROFS;
+	if (strlen(r->name) > NAME_MAX_BYTES)
+		return -ENAMETOOLONG;
+	result = subject_init(r, r->ino, &dir);
+	if (result == 0)
+		result = walk_classify(r, &dir.what, r->name, &what, &r->err);
+	if (result == 0)
+		result = create_in(r, &dir, &what);
+	identity_clear(&what);
+	return result;
+}
+
+/* ---- read ---- */
+
+static int read_body(struct request *r, const struct body *bytes)
+{
+	size_t at = r->offset < 0 || r->offset > (off_t)bytes->len ? bytes->len : (size_t)r->offset;
+	size_t n = bytes->len - at < r->size ? bytes->len - at : r->size;
+
+	return reply_buf(r, bytes->data + at, n);
+}
+
+static int read_draft(struct request *r, struct draft *draft)
+{
+	cleanup_free_ char *out = NULL;
+	size_t size = r->size < DOC_BYTES_MAX ? r->size : DOC_BYTES_MAX;
+
+	if (draft->secret)
+		return -EACCES;
+	out = malloc(size);
+	if (!out)
+		return -ENOMEM;
+	return reply_buf(r, out, draft_read(draft, out, size, r->offset));
+}
+
+/* What grows is looked at anew for each read; the rest is what it was at open. */
+static int read_growing(struct request *r, struct handle *h)
+{
+	cleanup_view_ struct view view = { 0 };
+	cleanup_(body_unrefp) struct body *bytes = NULL;
+	int result = view_make(r, &h->what, NULL, &view);
+
+	if (result == 0)
+		result = view_bytes(r, &h->what, &view, &bytes);
+	return result < 0 ? result : read_body(r, bytes);
+}
+
+static int read_opened(struct request *r, struct handle *h)
+{
+	/* Held across the reply: once the kernel has the bytes, a release can come before the reply's call is back. */
+	cleanup_(body_unrefp) struct body *bytes = NULL;
+	int result = 0;
+
+	if (pthread_mutex_trylock(&h->lock)) {
+		if (!r->worker)
+			return -EAGAIN;
+		pthread_mutex_lock(&h->lock);
+	}
+	if (!h->view.bytes)
+		result = view_bytes(r, &h->what, &h->view, &h->view.bytes);
+	if (result == 0)
+		bytes = body_ref(h->view.bytes);
+	pthread_mutex_unlock(&h->lock);
+	return result < 0 ? result : read_body(r, bytes);
+}
+
+int op_read(struct request *r)
+{
+	struct handle *h = handle_of(r->fi.fh);
+
+	if (h->draft)
+		return read_draft(r, h->draft);
+	if (h->view.grows || h->writes)
+		return read_growing(r, h);
+	return read_opened(r, h);
+}

@@ -1,0 +1,184 @@
+/* Removing names; symbolic links of editors. */
+#include "fs/ops/ops.h"
+
+#include <errno.h>
+
+#include "api/base/clock.h"
+#include "api/base/name.h"
+#include "fs/send/commit.h"
+#include "fs/core/draft.h"
+#include "fs/core/failures.h"
+#include "fs/core/notify.h"
+#include "fs/ops/reply.h"
+#include "fs/show/source.h"
+#include "fs/send/trash.h"
+#include "fs/show/walk.h"
+
+enum outcome { UNLINK_DONE, UNLINK_RESOURCE };
+
+/* With the tree's lock: whether only what the mount keeps under the name goes. */
+static bool only_local(struct entry *e)
+{
+	if (e->what.place >= PLACE_SCRATCH)
+		return true;
+	if (e->draft && !(draft_is_sent(e->draft) && commit_is_done(e->draft)))
+		return true;
+	return e->hide == HIDE_BACKUP;
+}
+
+static void drop_local(struct request *r, struct entry *e)
+{
+	struct tree *tree = r->mount->tree;
+
+	if (e->draft) {
+		/* Who still writes into it writes into nothing. */
+		draft_detach(e->draft);
+		e->draft = draft_unref(e->draft);
+	}
+	tree->changes++;
+	tree_renew(e);
+	if (e->what.place < PLACE_SCRATCH && (e->what.id || e->what.part)) {
+		/* A backup's name goes back into hiding; another resource is shown again. */
+		if (e->hide == HIDE_BACKUP)
+			trash_hide_locked(r->mount, e, HIDE_BACKUP, clock_after_ms(TRASH_BACKUP_MS));
+		tree_settle(tree, e);
+	} else {
+		tree_unlink(tree, e);
+	}
+}
+
+static enum outcome unlink_local(struct request *r, struct subject *dir)
+{
+	struct entry *e;
+
+	scoped_lock(&dir->tree->lock);
+	e = tree_find(dir->tree, dir->entry, r->name);
+	if (!e || !e->local || !only_local(e))
+		return UNLINK_RESOURCE;
+	entry_ref(e);
+	drop_local(r, e);
+	entry_unref_locked(dir->tree, e);
+	return UNLINK_DONE;
+}
+
+static int may_delete(struct request *r, const struct identity *what, struct snapshot **ret)
+{
+	const struct kind *kind = what->kind;
+	struct store_info info;
+	int result;
+
+	if (what->place != PLACE_RESOURCE)
+		return err_set(&r->err, EPERM, "%s comes from the platform and cannot be removed", r->name);
+	if (!(kind->verbs & KIND_DELETE))
+		return err_set(&r->err, EPERM, "a %s comes from the platform and cannot be removed", kind->name);
+	if (r->mount->options->nodelete)
+		return err_set(&r->err, EPERM, "the mount was made with nodelete");
+	result = source_snapshot(r, kind, what->parent_id, what->id, false, ret, &info);
+	if (result == 0 && ((*ret)->traits & TRAIT_MANAGED))
+		result = err_set(&r->err, EPERM, "the managed registry cannot be removed");
+	return result;
+}
+
+static int unlink_resource(struct request *r, struct subject *dir, struct identity *what)
+{
+	int64_t grace = r->mount->options->delete_grace_ms;
+	struct entry *entry;
+	int result = 0;
+
+	if (grace == 0 && !r->worker)
+		return -EAGAIN;
+	pthread_mutex_lock(&dir->tree->lock);
+	entry = tree_obtain(dir->tree, dir->entry, r->name, what);
+	if (entry) {
+		if (entry->draft) {
+			draft_detach(entry->draft);
+			entry->draft = draft_unref(entry->draft);
+		}
+		trash_hide_locked(r->mount, entry, HIDE_DELETE, grace ? clock_after_ms(grace) : CLOCK_NEVER);
+		/* The kernel takes the node for dead: should the name come back, it is by another. */
+		tree_renew(entry);
+	}
+	pthread_mutex_unlock(&dir->tree->lock);
+	if (!entry)
+		return -ENOMEM;
+	if (grace == 0)
+		result = trash_delete_now(r->mount, entry, &r->err);
+	entry_release(dir->tree, entry);
+	r->err.text[0] = '\0';
+	return result;
+}
+
+int op_unlink(struct request *r)
+{
+	cleanup_subject_ struct subject dir = { 0 };
+	cleanup_(snapshot_unrefp) struct snapshot *snapshot = NULL;
+	struct identity what = { 0 };
+	int64_t expires_ms;
+	int result = subject_init(r, r->ino, &dir);
+
+	if (result < 0)
+		return result;
+	if (unlink_local(r, &dir) == UNLINK_DONE)
+		return reply_ok(r);
+	if (r->mount->options->ro)
+		return -EROFS;
+	result = walk_identify(r, &dir.what, r->name, &what, &expires_ms);
+	if (result == 0)
+		result = may_delete(r, &what, &snapshot);
+	if (result == 0)
+		result = unlink_resource(r, &dir, &what);
+	identity_clear(&what);
+	return result < 0 ? result : reply_ok(r);
+}
+
+/* ---- symbolic links: Emacs' locks ---- */
+
+int op_symlink(struct request *r)
+{
+	cleanup_subject_ struct subject dir = { 0 };
+	struct identity what = { .place = PLACE_LINK }, would = { 0 };
+	struct fuse_entry_param e = { 0 };
+	const struct stamp none = { 0 };
+	struct entry *entry = NULL;
+	struct node *node;
+	int result = subject_init(r, r->ino, &dir);
+
+	if (result == 0)
+		result = walk_classify(r, &dir.what, r->name, &would, &r->err);
+	if (result == 0 && would.place != PLACE_SCRATCH)
+		result = err_set(&r->err, EPERM, "a resource is no symbolic link");
+	identity_clear(&would);
+	if (result < 0)
+		return result;
+	scoped_lock(&dir.tree->lock);
+	if (tree_find(dir.tree, dir.entry, r->name))
+		return -EEXIST;
+	if (dir.tree->locals_count >= TREE_LOCALS_MAX)
+		return -ENOSPC;
+	entry = tree_obtain(dir.tree, dir.entry, r->name, &what);
+	if (!entry)
+		return -ENOMEM;
+	entry->target = strdup(r->new_name);
+	entry_made_by(r, entry);
+	tree_settle(dir.tree, entry);
+	node = tree_lookup(dir.tree, entry, &none, 0, 0);
+	if (node) {
+		e.ino = node->id;
+		stat_local(r->mount, entry, &e.attr);
+	}
+	entry_unref_locked(dir.tree, entry);
+	return node ? reply_entry(r, &e) : -ENOMEM;
+}
+
+int op_readlink(struct request *r)
+{
+	cleanup_subject_ struct subject s = { 0 };
+	int result = subject_init(r, r->ino, &s);
+
+	if (result < 0)
+		return result;
+	if (s.what.place != PLACE_LINK || !s.entry->target)
+		return -EINVAL;
+	fuse_reply_readlink(r->fuse, s.entry->target);
+	return 0;
+}

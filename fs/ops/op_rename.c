@@ -1,0 +1,553 @@
+/*
+ * rename(2): a scratch file onto a resource's name sends it, a resource onto a scratch name is an editor's backup, a
+ * resource onto a free name of its kind renames it in the account.
+ */
+#include "fs/ops/ops.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+
+#include "api/base/clock.h"
+#include "api/base/name.h"
+#include "api/base/rand.h"
+#include "fs/send/commit.h"
+#include "fs/core/kept.h"
+#include "fs/core/notify.h"
+#include "fs/ops/reply.h"
+#include "fs/show/source.h"
+#include "fs/send/trash.h"
+#include "fs/show/view.h"
+#include "fs/show/walk.h"
+
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1
+#endif
+
+struct renaming {
+	struct request *r;
+	struct subject from_dir, to_dir;
+	struct entry *source;   /* owned reference; NULL: nothing local is known under the name */
+	struct identity what;   /* of the source; a copy */
+	struct draft *draft;    /* the source's; owned reference, or NULL */
+	struct identity target; /* what the new name is, or would be */
+	bool target_exists;     /* as something of the account, or local */
+};
+
+static void renaming_clear(struct renaming *n)
+{
+	struct tree *tree = n->r->mount->tree;
+
+	entry_release(tree, n->source);
+	draft_unref(n->draft);
+	identity_clear(&n->what);
+	identity_clear(&n->target);
+	subject_clear(&n->from_dir);
+	subject_clear(&n->to_dir);
+}
+
+/* ---- what is renamed to what ---- */
+
+static int find_source(struct renaming *n)
+{
+	struct tree *tree = n->r->mount->tree;
+	int64_t expires_ms;
+	struct entry *e;
+	bool hidden;
+
+	pthread_mutex_lock(&tree->lock);
+	e = tree_find(tree, n->from_dir.entry, n->r->name);
+	if (e && e->local && (e->draft || e->hide == HIDE_NONE)) {
+		int result = identity_copy(&e->what, &n->what);
+
+		if (result == 0) {
+			n->source = entry_ref(e);
+			n->draft = e->draft ? draft_ref(e->draft) : NULL;
+		}
+		pthread_mutex_unlock(&tree->lock);
+		return result;
+	}
+	hidden = e && e->local && e->hide != HIDE_NONE;
+	pthread_mutex_unlock(&tree->lock);
+	if (hidden)
+		return -ENOENT;
+	return walk_identify(n->r, &n->from_dir.what, n->r->name, &n->what, &expires_ms);
+}
+
+static int find_target(struct renaming *n)
+{
+	struct tree *tree = n->r->mount->tree;
+	bool hidden = false;
+	int64_t expires_ms;
+	struct entry *e;
+	int result;
+
+	pthread_mutex_lock(&tree->lock);
+	e = tree_find(tree, n->to_dir.entry, n->r->new_name);
+	if (e && e->local) {
+		hidden = !e->draft && e->hide != HIDE_NONE;
+		n->target_exists = !hidden;
+		result = identity_copy(&e->what, &n->target);
+		pthread_mutex_unlock(&tree->lock);
+		return result;
+	}
+	pthread_mutex_unlock(&tree->lock);
+	result = walk_identify(n->r, &n->to_dir.what, n->r->new_name, &n->target, &expires_ms);
+	if (result == -ENOENT)
+		return walk_classify(n->r, &n->to_dir.what, n->r->new_name, &n->target, &n->r->err);
+	n->target_exists = result == 0;
+	return result;
+}
+
+static bool is_scratch(const struct identity *what)
+{
+	return what->place >= PLACE_SCRATCH;
+}
+
+/* Local text that can be sent: scratch, or a resource's draft that never was. */
+static bool is_unsent_text(const struct renaming *n)
+{
+	if (n->what.place == PLACE_SCRATCH)
+		return true;
+	return n->draft && n->what.place == PLACE_RESOURCE && !n->what.id;
+}
+
+/* ---- scratch to scratch ---- */
+
+static int move_local(struct renaming *n)
+{
+	struct tree *tree = n->r->mount->tree;
+	struct entry *old;
+	int result;
+
+	scoped_lock(&tree->lock);
+	old = tree_find(tree, n->to_dir.entry, n->r->new_name);
+	if (old && old->what.place == PLACE_SCRATCH_DIR && old->locals)
+		return -ENOTEMPTY;
+	if (old && entry_is_dir(old) != entry_is_dir(n->source))
+		return entry_is_dir(old) ? -EISDIR : -ENOTDIR;
+	if (n->source->what.place == PLACE_RESOURCE) {
+		/* A draft that was never sent becomes scratch. */
+		n->source->what.place = PLACE_SCRATCH;
+		n->source->what.kind = NULL;
+		draft_detach(n->draft);
+	}
+	result = tree_move(tree, n->source, n->to_dir.entry, n->r->new_name);
+	tree->changes++;
+	return result;
+}
+
+/* ---- scratch to a resource: send ---- */
+
+static struct entry *obtain_target(struct renaming *n)
+{
+	struct tree *tree = n->r->mount->tree;
+	struct identity copy = { 0 };
+	struct entry *entry;
+
+	scoped_lock(&tree->lock);
+	entry = tree_find(tree, n->to_dir.entry, n->r->new_name);
+	if (entry && entry->local)
+		entry_ref(entry);
+	else if (identity_copy(&n->target, &copy) == 0)
+		entry = tree_obtain(tree, n->to_dir.entry, n->r->new_name, &copy);
+	else
+		return NULL;
+	/* What is written again is not deleted: neither while the document is on its way, nor when it is refused. */
+	if (entry && entry->hide == HIDE_DELETE)
+		trash_show_locked(n->r->mount, entry);
+	if (entry) {
+		entry->set_mtime_ns = n->source->set_mtime_ns;
+		entry->set_mode = n->source->set_mode;
+		entry->set_uid = n->source->set_uid;
+		entry->set_gid = n->source->set_gid;
+		entry->made_uid = n->source->made_uid;
+		entry->made_gid = n->source->made_gid;
+	}
+	return entry;
+}
+
+/* They are kept with the content now, or went back with the scratch file. */
+static void forget_attributes(struct entry *target)
+{
+	target->set_mtime_ns = target->set_mode = target->set_uid = target->set_gid = -1;
+	target->made_uid = target->made_gid = -1;
+}
+
+/* With the tree's lock: the kernel moved the source's inode to the target's name. */
+static void take_place(struct renaming *n, struct entry *target)
+{
+	struct tree *tree = n->r->mount->tree;
+	struct node *node = n->source->current;
+
+	if (target->draft) {
+		draft_detach(target->draft);
+		target->draft = draft_unref(target->draft);
+	}
+	forget_attributes(target);
+	n->source->draft = draft_unref(n->source->draft);
+	/* Who still has the scratch file open writes into nothing: it was sent as it stood. */
+	draft_detach(n->draft);
+	tree_unlink(tree, n->source);
+	if (node)
+		tree_rebind(tree, node, target);
+	else
+		tree_renew(target);
+	tree_settle(tree, target);
+	tree->changes++;
+}
+
+/* A backup that comes back untouched: the resource never left. */
+static bool is_untouched_backup(struct renaming *n, struct entry *target)
+{
+	return n->source->backup_of && n->to_dir.entry == n->from_dir.entry && !strcmp(n->source->backup_of, n->r->new_name) &&
+	       target->what.id && n->draft && draft_is_sent(n->draft) && commit_is_done(n->draft);
+}
+
+static bool is_unlinked(struct tree *tree, const struct entry *entry)
+{
+	scoped_lock(&tree->lock);
+	return entry->unlinked;
+}
+
+static int send_as(struct renaming *n)
+{
+	struct request *r = n->r;
+	struct tree *tree = r->mount->tree;
+	struct entry *target;
+	uint64_t aim;
+	int result = request_need_worker(r);
+
+	if (result < 0)
+		return result;
+	if (!n->draft || n->what.place == PLACE_LINK)
+		return err_set(&r->err, EPERM, "only a file can become a resource");
+	if (n->target.place == PLACE_LEAF && !(n->target.leaf->mode & 0222))
+		return err_set(&r->err, EPERM, "%s comes from the platform and cannot be replaced", r->new_name);
+	target = obtain_target(n);
+	if (!target)
+		return -ENOMEM;
+	pthread_mutex_lock(&tree->lock);
+	if (is_untouched_backup(n, target)) {
+		trash_show_locked(r->mount, target);
+		take_place(n, target);
+		pthread_mutex_unlock(&tree->lock);
+		entry_release(tree, target);
+		return 0;
+	}
+	pthread_mutex_unlock(&tree->lock);
+	aim = hash64(r->new_name, strlen(r->new_name)) ^ n->to_dir.entry->ino;
+	draft_aim(n->draft, aim);
+	result = commit_draft(r, target, n->draft, true);
+	/* Its DELETE was past stopping, and took the name with it: the name is free now. */
+	if (result == -ESTALE && is_unlinked(tree, target)) {
+		entry_release(tree, target);
+		free(steal_ptr(n->target.id));
+		target = obtain_target(n);
+		if (!target)
+			return -ENOMEM;
+		result = commit_draft(r, target, n->draft, true);
+	}
+	pthread_mutex_lock(&tree->lock);
+	if (result == 0) {
+		take_place(n, target);
+	} else {
+		forget_attributes(target);
+		tree_settle(tree, target);
+		if (!target->what.id && !target->what.part && target->what.place == PLACE_RESOURCE && !target->draft)
+			tree_unlink(tree, target);
+	}
+	pthread_mutex_unlock(&tree->lock);
+	entry_release(tree, target);
+	return result;
+}
+
+/* ---- a resource to a scratch name: a backup ---- */
+
+static int backup_draft(struct renaming *n, struct draft **ret, struct view *ret_view)
+{
+	cleanup_view_ struct view view = { 0 };
+	cleanup_(body_unrefp) struct body *bytes = NULL;
+	cleanup_(draft_unrefp) struct draft *draft = NULL;
+	struct err none = ERR_INIT;
+	struct buf content = BUF_INIT;
+	bool secret = n->what.kind->flags & KIND_SECRET;
+	int result = secret ? 0 : view_make(n->r, &n->what, NULL, &view);
+
+	if (result == 0 && !secret)
+		result = view_bytes(n->r, &n->what, &view, &bytes);
+	if (result < 0)
+		return result;
+	draft = draft_new();
+	if (!draft)
+		return -ENOMEM;
+	draft->scratch = true;
+	draft->secret = secret;
+	if (bytes)
+		result = draft_set(draft, bytes->data, bytes->len);
+	if (result < 0)
+		return result;
+	/* Counts as sent: as long as it is untouched it is what the account has. */
+	if (bytes)
+		content = (struct buf){ .data = bytes->data, .len = bytes->len };
+	draft_set_handled(draft, &content, &none);
+	*ret = steal_ptr(draft);
+	*ret_view = (struct view){ .mode = 0600, .uid = n->r->mount->options->uid, .gid = n->r->mount->options->gid };
+	if (!secret)
+		*ret_view = (struct view){ .mode = view.mode, .uid = view.uid, .gid = view.gid };
+	return 0;
+}
+
+static int make_backup(struct renaming *n)
+{
+	struct identity scratch = { .place = PLACE_SCRATCH }, copy = { 0 };
+	cleanup_(draft_unrefp) struct draft *draft = NULL;
+	struct tree *tree = n->r->mount->tree;
+	struct entry *source, *backup;
+	struct node *node;
+	struct view shown = { 0 };
+	int result = backup_draft(n, &draft, &shown);
+
+	if (result == 0)
+		result = identity_copy(&n->what, &copy);
+	if (result < 0)
+		return result;
+	scoped_lock(&tree->lock);
+	source = tree_obtain(tree, n->from_dir.entry, n->r->name, &copy);
+	backup = source ? tree_find(tree, n->to_dir.entry, n->r->new_name) : NULL;
+	if (backup)
+		tree_unlink(tree, backup);
+	backup = source ? tree_obtain(tree, n->to_dir.entry, n->r->new_name, &scratch) : NULL;
+	if (!backup) {
+		entry_unref_locked(tree, source);
+		return -ENOMEM;
+	}
+	backup->draft = steal_ptr(draft);
+	free(backup->backup_of);
+	backup->backup_of = strdup(n->r->name);
+	backup->ino = tree_fresh_ino(tree);
+	/* Who may read and write the resource may do so with its backup. */
+	backup->made_mode = shown.mode;
+	backup->made_uid = shown.uid;
+	backup->made_gid = shown.gid;
+	tree_settle(tree, backup);
+	if (source->draft) {
+		draft_detach(source->draft);
+		source->draft = draft_unref(source->draft);
+	}
+	node = source->current;
+	trash_hide_locked(n->r->mount, source, HIDE_BACKUP, clock_after_ms(TRASH_BACKUP_MS));
+	/* The node's pages hold the very bytes of the backup. */
+	if (node)
+		tree_rebind(tree, node, backup);
+	tree_renew(source);
+	tree->changes++;
+	entry_unref_locked(tree, backup);
+	entry_unref_locked(tree, source);
+	return 0;
+}
+
+/* ---- a resource to another name of its kind ---- */
+
+static int rename_body(struct renaming *n, const char *name, struct json_object *object, struct json_object **ret)
+{
+	struct json_object *body = json_object_new_object(), *labels;
+	const struct kind *kind = n->what.kind;
+	int result = 0;
+
+	if (kind->flags & KIND_LABEL_NAME) {
+		if (json_object_object_get_ex(object, "labels", &labels))
+			json_object_object_add(body, "labels", json_object_get(labels));
+		result = doc_set_name_label(body, name);
+	} else {
+		json_object_object_add(body, kind->name_key, json_object_new_string(name));
+	}
+	if (result < 0)
+		json_object_put(body);
+	else
+		*ret = body;
+	return result;
+}
+
+static int send_rename(struct renaming *n, const char *name, struct commit *c)
+{
+	struct json_object *object = NULL, *body = NULL;
+	struct answer answer = { 0 };
+	int result = commit_find(c);
+
+	if (result == 0)
+		result = source_object(n->r, n->what.kind, n->what.parent_id, c->snapshot, &object);
+	if (result == 0)
+		result = rename_body(n, name, object, &body);
+	if (result == 0)
+		result = commit_call(c, "rename", "PATCH", n->what.kind->item, body, &answer);
+	/* A lost answer: the account says which name it has. */
+	if (result < 0 && n->r->err.outcome_unknown &&
+	    commit_call(c, "get renamed", "GET", n->what.kind->item, NULL, &answer) == 0) {
+		const char *now = n->what.kind->flags & KIND_LABEL_NAME ? doc_name_label(answer.result) :
+									  json_get_string(answer.result, n->what.kind->name_key);
+
+		if (now && !strcmp(now, name)) {
+			result = 0;
+		} else {
+			answer_clear(&answer);
+			result = commit_call(c, "rename", "PATCH", n->what.kind->item, body, &answer);
+		}
+	}
+	if (result == 0 && (n->what.kind->flags & KIND_LABEL_NAME))
+		state_set(n->r->mount->state, "names", n->what.kind->dir, n->what.id, name, strlen(name));
+	if (result == 0)
+		result = commit_accept(c, answer.result, answer.sent_ms);
+	answer_clear(&answer);
+	json_object_put(object);
+	json_object_put(body);
+	return result;
+}
+
+/* The names of the resource's directory, which goes with its file; NULL where it has none. */
+static char *dir_name(const struct kind *kind, const char *file_name)
+{
+	size_t n = strlen(file_name), suffix = strlen(kind->suffix);
+
+	return kind_has_dir(kind) && n > suffix ? strndup(file_name, n - suffix) : NULL;
+}
+
+static void renamed(struct renaming *n)
+{
+	cleanup_free_ char *old_dir = dir_name(n->what.kind, n->r->name), *new_dir = dir_name(n->what.kind, n->r->new_name);
+	struct tree *tree = n->r->mount->tree;
+	struct entry *e;
+
+	pthread_mutex_lock(&tree->lock);
+	e = tree_find(tree, n->from_dir.entry, n->r->name);
+	if (e)
+		tree_move(tree, e, n->to_dir.entry, n->r->new_name);
+	e = old_dir ? tree_find(tree, n->from_dir.entry, old_dir) : NULL;
+	if (e)
+		tree_unlink(tree, e);
+	tree->changes++;
+	pthread_mutex_unlock(&tree->lock);
+	if (old_dir)
+		notify_entry(n->r->mount->notifier, n->r->ino, old_dir);
+	if (new_dir)
+		notify_entry(n->r->mount->notifier, n->r->new_ino, new_dir);
+}
+
+/* A DELETE that still waits under the new name is sent first, or two resources would have it. */
+static int free_name(struct renaming *n)
+{
+	struct tree *tree = n->r->mount->tree;
+	struct entry *old;
+	int result = 0;
+
+	pthread_mutex_lock(&tree->lock);
+	old = tree_find(tree, n->to_dir.entry, n->r->new_name);
+	old = old && old->local && old->hide == HIDE_DELETE ? entry_ref(old) : NULL;
+	pthread_mutex_unlock(&tree->lock);
+	if (old)
+		result = trash_delete_now(n->r->mount, old, &n->r->err);
+	entry_release(tree, old);
+	/* It is on record under the name that was removed. */
+	if (result < 0)
+		n->r->err.text[0] = '\0';
+	return result;
+}
+
+/* The entry whose commit lock orders this rename among updates and deletes. */
+static struct entry *obtain_source(struct renaming *n)
+{
+	struct tree *tree = n->r->mount->tree;
+	struct identity copy = { 0 };
+
+	scoped_lock(&tree->lock);
+	if (identity_copy(&n->what, &copy) < 0)
+		return NULL;
+	return tree_obtain(tree, n->from_dir.entry, n->r->name, &copy);
+}
+
+static int rename_resource(struct renaming *n)
+{
+	const struct kind *kind = n->what.kind;
+	struct commit c = { .r = n->r, .file_name = n->r->name };
+	cleanup_free_ char *name = NULL;
+	struct entry *entry;
+	int result;
+
+	if (n->target.kind != kind || n->from_dir.entry != n->to_dir.entry)
+		return err_set(&n->r->err, EPERM, "a %s cannot become something else", kind->name);
+	if (!(kind->verbs & KIND_RENAME))
+		return err_set(&n->r->err, EPERM, "a %s cannot be renamed", kind->name);
+	if (n->target_exists)
+		return err_set(&n->r->err, EEXIST, "the name '%s' is taken", n->r->new_name);
+	result = request_need_worker(n->r);
+	if (result < 0)
+		return result;
+	if (name_decode(n->r->new_name, kind->suffix, &name) < 0)
+		return err_set(&n->r->err, EINVAL, "'%s' is no name of a %s", n->r->new_name, kind->name);
+	result = free_name(n);
+	if (result < 0)
+		return result;
+	entry = obtain_source(n);
+	if (!entry)
+		return -ENOMEM;
+	result = identity_copy(&n->what, &c.what);
+	pthread_mutex_lock(&entry->commit_lock);
+	if (result == 0)
+		result = send_rename(n, name, &c);
+	if (result == 0)
+		renamed(n);
+	pthread_mutex_unlock(&entry->commit_lock);
+	entry_release(n->r->mount->tree, entry);
+	identity_clear(&c.what);
+	snapshot_unref(c.snapshot);
+	free(c.name);
+	free(c.new_id);
+	return result;
+}
+
+/* ---- the operation ---- */
+
+static int rename_any(struct renaming *n)
+{
+	bool resource = n->what.place == PLACE_RESOURCE || n->what.place == PLACE_PART;
+
+	if ((n->r->flags & RENAME_NOREPLACE) && n->target_exists)
+		return -EEXIST;
+	if (is_scratch(&n->target) && n->source && (is_scratch(&n->what) || is_unsent_text(n)))
+		return move_local(n);
+	if (is_unsent_text(n))
+		return send_as(n);
+	if (resource && n->target.place == PLACE_SCRATCH)
+		return make_backup(n);
+	if (n->what.place == PLACE_RESOURCE && n->target.place == PLACE_RESOURCE)
+		return rename_resource(n);
+	return err_set(&n->r->err, EPERM, "%s comes from the platform and cannot be renamed", n->r->name);
+}
+
+int op_rename(struct request *r)
+{
+	struct renaming n = { .r = r };
+	int result;
+
+	if (r->flags & ~(unsigned)RENAME_NOREPLACE)
+		return -EINVAL;
+	if (strlen(r->new_name) > NAME_MAX_BYTES)
+		return -ENAMETOOLONG;
+	result = subject_init(r, r->ino, &n.from_dir);
+	if (result == 0)
+		result = subject_init(r, r->new_ino, &n.to_dir);
+	if (result == 0)
+		result = find_source(&n);
+	if (result == 0)
+		result = find_target(&n);
+	if (result == 0 && r->mount->options->ro)
+		result = -EROFS;
+	if (result == 0 && n.from_dir.entry == n.to_dir.entry && !strcmp(r->name, r->new_name))
+		result = 0;
+	else if (result == 0)
+		result = rename_any(&n);
+	renaming_clear(&n);
+	/* mv takes EINVAL for a directory moved into itself. */
+	if (result == -EINVAL)
+		result = -EBADMSG;
+	return result < 0 ? result : reply_ok(r);
+}

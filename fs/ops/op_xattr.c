@@ -1,0 +1,188 @@
+/* Extended attributes user.cfcfs.*: what is known of a resource and not in its file. Read-only. */
+#include "fs/ops/ops.h"
+
+#include <errno.h>
+
+#include "api/base/clock.h"
+#include "fs/core/failures.h"
+#include "fs/ops/reply.h"
+#include "fs/show/source.h"
+#include "fs/show/view.h"
+
+#define PREFIX "user.cfcfs."
+
+struct facts {
+	struct request *r;
+	const struct subject *s;
+	const struct view *view;
+	char *error; /* owned; NULL: none */
+};
+
+/* Each appends the value; -ENODATA where there is none. */
+struct xattr {
+	const char *name;
+	int (*get)(const struct facts *f, struct buf *out);
+};
+
+static const struct snapshot *snapshot_of(const struct facts *f)
+{
+	return f->s->what.id ? f->view->snapshot : NULL;
+}
+
+static int get_id(const struct facts *f, struct buf *out)
+{
+	return f->s->what.id && f->s->what.kind ? buf_adds(out, f->s->what.id) : -ENODATA;
+}
+
+static int get_kind(const struct facts *f, struct buf *out)
+{
+	return f->s->what.kind ? buf_adds(out, f->s->what.kind->name) : -ENODATA;
+}
+
+static int get_version(const struct facts *f, struct buf *out)
+{
+	const struct snapshot *s = snapshot_of(f);
+
+	return s && s->version >= 0 ? buf_addf(out, "%lld", (long long)s->version) : -ENODATA;
+}
+
+static int add_time(int64_t ns, struct buf *out)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	return ns ? buf_adds(out, clock_format_rfc3339(ns, text, sizeof(text))) : -ENODATA;
+}
+
+static int get_created(const struct facts *f, struct buf *out)
+{
+	const struct snapshot *s = snapshot_of(f);
+
+	return add_time(s ? s->created_ns : 0, out);
+}
+
+static int get_updated(const struct facts *f, struct buf *out)
+{
+	const struct snapshot *s = snapshot_of(f);
+
+	return add_time(s ? s->updated_ns : 0, out);
+}
+
+static int get_url(const struct facts *f, struct buf *out)
+{
+	const struct options *o = f->r->mount->options;
+	const struct kind *kind = f->s->what.kind;
+	const char *template = !kind             ? NULL :
+			       f->s->what.part   ? f->s->what.part->path :
+			       kind->item        ? kind->item :
+			       kind->delete_item ? kind->delete_item :
+						   kind->collection;
+	cleanup_free_ char *path = NULL;
+
+	if (!template || kind_path(template, f->s->what.parent_id, f->s->what.id, NULL, &path) < 0)
+		return -ENODATA;
+	return buf_addf(out, "%s/accounts/%s/containers%s", f->r->mount->base_url, o->account_id, path);
+}
+
+static int get_age(const struct facts *f, struct buf *out)
+{
+	int64_t ms = clock_now_ms() - f->view->info.fetched_ms;
+
+	return f->view->info.fetched_ms ? buf_addf(out, "%.3f", (double)ms / MSEC_PER_SEC) : -ENODATA;
+}
+
+static int get_stale(const struct facts *f, struct buf *out)
+{
+	return f->view->info.fetched_ms ? buf_adds(out, f->view->info.stale ? "true" : "false") : -ENODATA;
+}
+
+static int get_error(const struct facts *f, struct buf *out)
+{
+	return f->error ? buf_adds(out, f->error) : -ENODATA;
+}
+
+static const struct xattr xattrs[] = {
+	{ "id", get_id },
+	{ "kind", get_kind },
+	{ "version", get_version },
+	{ "created_at", get_created },
+	{ "updated_at", get_updated },
+	{ "url", get_url },
+	{ "age", get_age },
+	{ "stale", get_stale },
+	{ "error", get_error },
+};
+
+static int gather(struct request *r, struct subject *s, struct view *view, struct facts *f)
+{
+	cleanup_free_ char *path = entry_path(s->tree, s->entry, NULL);
+	int result = 0;
+
+	*f = (struct facts){ .r = r, .s = s, .view = view };
+	f->error = path ? failures_text(r->mount->failures, path) : NULL;
+	/* A file that never came to be cannot carry its failure: its directory does. */
+	if (path && !f->error && entry_is_dir(s->entry))
+		f->error = failures_text_below(r->mount->failures, path);
+	if (entry_is_dir(s->entry) || s->what.place >= PLACE_CONTROL_DIR || (s->what.place == PLACE_RESOURCE && !s->what.id))
+		return 0;
+	result = view_make(r, &s->what, &s->node, view);
+	/* A draft over nothing, or a resource that went away: what is left is the failure. */
+	return result == -ENOENT ? 0 : result;
+}
+
+static int reply_value(struct request *r, const struct buf *value)
+{
+	if (r->size == 0) {
+		if (r->worker)
+			fuse_req_interrupt_func(r->fuse, NULL, NULL);
+		fuse_reply_xattr(r->fuse, value->len);
+		return 0;
+	}
+	if (value->len > r->size)
+		return -ERANGE;
+	return reply_buf(r, value->data ? value->data : "", value->len);
+}
+
+int op_getxattr(struct request *r)
+{
+	cleanup_subject_ struct subject s = { 0 };
+	cleanup_view_ struct view view = { 0 };
+	cleanup_buf_ struct buf value = BUF_INIT;
+	struct facts f = { 0 };
+	int result = -ENODATA;
+
+	/* Told at once that there is nothing else, ls asks once for a listing instead of once for a file. */
+	if (strncmp(r->name, "user.", 5))
+		return -EOPNOTSUPP;
+	if (strncmp(r->name, PREFIX, strlen(PREFIX)))
+		return -ENODATA;
+	for (size_t i = 0; i < array_len(xattrs); i++) {
+		if (strcmp(r->name + strlen(PREFIX), xattrs[i].name))
+			continue;
+		result = subject_init(r, r->ino, &s);
+		if (result == 0)
+			result = gather(r, &s, &view, &f);
+		if (result == 0)
+			result = xattrs[i].get(&f, &value);
+		free(f.error);
+		break;
+	}
+	return result < 0 ? result : reply_value(r, &value);
+}
+
+int op_listxattr(struct request *r)
+{
+	cleanup_subject_ struct subject s = { 0 };
+	cleanup_view_ struct view view = { 0 };
+	cleanup_buf_ struct buf names = BUF_INIT, unused = BUF_INIT;
+	struct facts f = { 0 };
+	int result = subject_init(r, r->ino, &s);
+
+	if (result == 0)
+		result = gather(r, &s, &view, &f);
+	for (size_t i = 0; result == 0 && i < array_len(xattrs); i++) {
+		if (xattrs[i].get(&f, &unused) == 0)
+			result = buf_addf(&names, PREFIX "%s", xattrs[i].name) < 0 || buf_addc(&names, '\0') < 0 ? -ENOMEM : 0;
+	}
+	free(f.error);
+	return result < 0 ? result : reply_value(r, &names);
+}

@@ -1,0 +1,151 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include "fs/run/session.h"
+#include "fs/run/start.h"
+
+/* What the process that mounts tells the one that waits for it. */
+struct report {
+	int status;
+	char text[512];
+};
+
+static int fail(int status, const char *text)
+{
+	fprintf(stderr, "cfcfs: ");
+	/* One line, whatever a server or a file name put into it. */
+	for (; *text; text++)
+		fputc((unsigned char)*text < ' ' ? ' ' : *text, stderr);
+	fputc('\n', stderr);
+	return status;
+}
+
+/* A closed stdin, stdout or stderr must not become somebody's socket. */
+static void fill_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	closep(&fd);
+}
+
+static void leave_terminal(bool keep_stderr)
+{
+	cleanup_close_ int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	dup2(fd, STDIN_FILENO);
+	dup2(fd, STDOUT_FILENO);
+	if (!keep_stderr)
+		dup2(fd, STDERR_FILENO);
+}
+
+static int run_foreground(struct start *s)
+{
+	struct err err = ERR_INIT;
+	int status = start_mount(s, &err);
+
+	if (status != EXIT_MOUNTED) {
+		start_end(s);
+		return fail(status, err.text);
+	}
+	start_notify("READY=1");
+	status = start_serve(s);
+	start_notify("STOPPING=1");
+	start_end(s);
+	return status;
+}
+
+static int run_child(struct start *s, int to_parent)
+{
+	struct report report = { 0 };
+	struct err err = ERR_INIT;
+	bool heard;
+
+	setsid();
+	report.status = start_mount(s, &err);
+	snprintf(report.text, sizeof(report.text), "%s", err.text);
+	if (report.status != EXIT_MOUNTED)
+		start_end(s); /* before the parent leaves: nothing of it is left then */
+	heard = write(to_parent, &report, sizeof(report)) == sizeof(report);
+	close(to_parent);
+	if (report.status != EXIT_MOUNTED)
+		return report.status;
+	leave_terminal(false);
+	/* Nobody waits any more: the parent was killed, and a mount that nobody knows of is not left behind. */
+	if (heard)
+		report.status = start_serve(s);
+	start_end(s);
+	return report.status;
+}
+
+static int wait_for_child(int from_child)
+{
+	struct report report;
+	ssize_t n;
+
+	do
+		n = read(from_child, &report, sizeof(report));
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(report))
+		return fail(EXIT_MOUNT, "the process died before the mount was ready");
+	return report.status == EXIT_MOUNTED ? EXIT_MOUNTED : fail(report.status, report.text);
+}
+
+static int run_background(struct start *s)
+{
+	int ends[2], status;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return fail(EXIT_MOUNT, "no pipe can be made");
+	/* Threads, curl and SQLite do not outlive a fork: it comes first. */
+	pid = fork();
+	if (pid < 0)
+		return fail(EXIT_MOUNT, "no process can be started");
+	if (pid == 0) {
+		close(ends[0]);
+		return run_child(s, ends[1]);
+	}
+	close(ends[1]);
+	status = wait_for_child(ends[0]);
+	close(ends[0]);
+	free(s->base_url);
+	options_free(&s->options);
+	return status;
+}
+
+static int refuse(struct start *s, int status, const struct err *err)
+{
+	free(s->base_url);
+	options_free(&s->options);
+	return fail(status, err->text);
+}
+
+int main(int argc, char **argv)
+{
+	struct start start = { 0 };
+	struct err err = ERR_INIT;
+	int status;
+
+	fill_standard_files();
+	options_init(&start.options);
+	if (options_parse(&start.options, argc, argv, &err) < 0)
+		return refuse(&start, EXIT_USAGE, &err);
+	if (start.options.help || start.options.version) {
+		if (start.options.help)
+			options_help(stdout);
+		else
+			printf("cfcfs %s\nlibfuse %s\n", CFCFS_VERSION, fuse_pkgversion());
+		options_free(&start.options);
+		return 0;
+	}
+	status = start_prepare(&start, &err);
+	if (status != EXIT_MOUNTED)
+		return refuse(&start, status, &err);
+	return start.options.foreground ? run_foreground(&start) : run_background(&start);
+}

@@ -1,0 +1,279 @@
+/* Building a mount up, checking it, taking it down. */
+#include "fs/run/lifecycle.h"
+
+#include <errno.h>
+#include <utlist.h>
+
+#include "api/base/clock.h"
+#include "api/base/name.h"
+#include "fs/show/crawl.h"
+#include "fs/core/credentials_table.h"
+#include "fs/core/defaults.h"
+#include "fs/send/deleted.h"
+#include "fs/core/events.h"
+#include "fs/core/failures.h"
+#include "fs/core/kept.h"
+#include "fs/core/notify.h"
+#include "fs/show/source.h"
+#include "fs/send/trash.h"
+#include "fs/core/tree.h"
+
+/* A failed call is not repeated within this time, unless the time to live is shorter. */
+#define FAILURE_TTL_MS 5000
+
+/* What was written is kept beside what the API said: a quarter of the room is for it. */
+#define KEPT_SHARE 4
+
+static struct entry *entry_of_key(struct mount *mount, const struct kind *kind)
+{
+	return kind->parent ? NULL : tree_find(mount->tree, mount->tree->root, kind->dir);
+}
+
+/* The account said something new: the kernel hears which names may lead elsewhere. Lists of the root alone are told so; what
+   lies deeper is looked up again when its time to live is over. */
+static void changed(void *arg, const void *row, const char *key)
+{
+	struct mount *mount = arg;
+	const struct kind *kind = row;
+	fuse_ino_t ino = 0;
+	struct entry *dir;
+
+	if (key[0] != 'L')
+		return;
+	pthread_mutex_lock(&mount->tree->lock);
+	mount->tree->changes++;
+	dir = entry_of_key(mount, kind);
+	if (dir && dir->current)
+		ino = dir->current->id;
+	pthread_mutex_unlock(&mount->tree->lock);
+	if (ino)
+		notify_inode(mount->notifier, ino, true);
+}
+
+static int make_store(struct mount *mount)
+{
+	const struct options *o = mount->options;
+	struct store_options so = {
+		.fetch = source_fetch,
+		.fetch_arg = mount,
+		.pool = mount->fetchers,
+		.max_bytes = o->max_cache_bytes,
+		.stale_ttl_ms = o->stale_ttl_ms,
+		.negative_ttl_ms = o->negative_ttl_ms,
+		.failure_ttl_ms = FAILURE_TTL_MS,
+		.stale_wait_ms = o->connect_timeout_ms,
+		.changed = changed,
+		.changed_arg = mount,
+	};
+
+	mount->store = store_new(&so);
+	return mount->store ? 0 : -ENOMEM;
+}
+
+static int make_state(struct mount *mount)
+{
+	cleanup_free_ char *dir = mount->options->state_dir ? strdup(mount->options->state_dir) : state_default_dir();
+	cleanup_free_ char *scope = NULL;
+
+	if (asprintf(&scope, "%s %s", mount->base_url, mount->options->account_id) < 0)
+		return -ENOMEM;
+	mount->state = state_open(dir, scope);
+	return mount->state ? 0 : -ENOMEM;
+}
+
+int mount_new(const struct options *options, struct client *client, const char *base_url, struct mount **ret, struct err *err)
+{
+	struct mount *m = calloc(1, sizeof(*m));
+	int r = -ENOMEM;
+
+	if (!m)
+		return err_set(err, ENOMEM, "out of memory");
+	m->options = options;
+	m->client = client;
+	m->start_ns = clock_wall_ns();
+	m->base_url = strdup(base_url);
+	m->tree = tree_new();
+	m->timers = trash_new(m);
+	m->kept = kept_new(options->max_cache_bytes / KEPT_SHARE);
+	m->failures = failures_new();
+	m->notifier = notifier_new();
+	m->credentials = credentials_table_new();
+	m->defaults = defaults_new();
+	m->events = events_new();
+	m->crawl = crawl_new();
+	m->deleted = deleted_new();
+	m->readers = pool_new("cfcfs-read", MOUNT_READERS_MAX, MOUNT_STACK_BYTES);
+	m->writers = pool_new("cfcfs-write", MOUNT_WRITERS_MAX, MOUNT_STACK_BYTES);
+	m->fetchers = pool_new("cfcfs-fetch", MOUNT_FETCHERS_MAX, MOUNT_STACK_BYTES);
+	if (m->base_url && m->tree && m->timers && m->kept && m->failures && m->notifier && m->credentials && m->defaults &&
+	    m->events && m->crawl && m->deleted && m->readers && m->writers && m->fetchers)
+		r = make_state(m);
+	if (r == 0)
+		r = make_store(m);
+	if (r < 0) {
+		mount_free(m);
+		return err_set(err, ENOMEM, "out of memory");
+	}
+	*ret = m;
+	return 0;
+}
+
+static const struct part *first_part(void)
+{
+	for (const struct kind *const *k = kinds; *k; k++) {
+		if ((*k)->parts)
+			return (*k)->parts;
+	}
+	return NULL;
+}
+
+int mount_check(struct mount *mount, struct err *err)
+{
+	struct request r = { .mount = mount, .op = "mount", .worker = true };
+	cleanup_(snapshot_unrefp) struct snapshot *account = NULL;
+	struct store_info info;
+	int result = waiter_init(&r.waiter);
+
+	if (result < 0)
+		return result;
+	r.deadline_ms = clock_after_ms(mount->options->timeout_ms);
+	result = source_part(&r, first_part(), -1, &account, &info);
+	waiter_destroy(&r.waiter);
+	if (err)
+		*err = r.err;
+	return result;
+}
+
+int mount_start(struct mount *mount, struct fuse_session *session)
+{
+	int r = notifier_start(mount->notifier, session);
+
+	mount->session = session;
+	return r < 0 ? r : trash_start(mount->timers);
+}
+
+void mount_drain(struct mount *mount)
+{
+	struct err err = ERR_INIT;
+	int r = trash_flush(mount, NULL, &err);
+
+	if (r < 0)
+		log_error("a delete that was pending failed: %s", err.text);
+}
+
+/* ---- dropping what is cached ---- */
+
+/* Every name that the kernel may still believe. */
+static void tell_all(struct mount *mount)
+{
+	struct node *node, *next;
+
+	scoped_lock(&mount->tree->lock);
+	mount->tree->changes++;
+	HASH_ITER(hh, mount->tree->nodes, node, next) {
+		struct entry *e = node->entry;
+
+		if (e->parent && e->parent->current && !e->unlinked)
+			notify_entry(mount->notifier, e->parent->current->id, entry_name(e));
+		if (entry_is_dir(e))
+			notify_inode(mount->notifier, node->id, true);
+	}
+}
+
+static fuse_ino_t node_of(const struct entry *entry)
+{
+	return entry && entry->current ? entry->current->id : 0;
+}
+
+void mount_tell_dir(struct mount *mount, const struct entry *entry)
+{
+	const struct kind *kind = entry->what.kind;
+	const char *name = entry_name(entry);
+	cleanup_free_ char *dir = NULL;
+	fuse_ino_t parent = node_of(entry->parent);
+
+	if (!parent || !kind || entry->what.place != PLACE_RESOURCE || !kind_has_dir(kind) ||
+	    strlen(name) <= strlen(kind->suffix))
+		return;
+	dir = strndup(name, strlen(name) - strlen(kind->suffix));
+	if (dir)
+		notify_entry(mount->notifier, parent, dir);
+}
+
+void mount_tell_file(struct mount *mount, const struct entry *dir)
+{
+	fuse_ino_t parent = node_of(dir->parent);
+	cleanup_free_ char *file = NULL;
+
+	if (!parent || dir->what.place != PLACE_RESOURCE_DIR ||
+	    asprintf(&file, "%s%s", entry_name(dir), dir->what.kind->suffix) < 0)
+		return;
+	notify_entry(mount->notifier, parent, entry_name(dir));
+	notify_entry(mount->notifier, parent, file);
+}
+
+void mount_reload(struct mount *mount)
+{
+	struct err err = ERR_INIT;
+
+	if (client_reload_credentials(mount->client, &err) < 0)
+		log_error("the token could not be read again: %s", err.text);
+	credentials_table_clear(mount->credentials);
+	store_drop(mount->store, "");
+	tell_all(mount);
+}
+
+void mount_refresh(struct mount *mount, const char *path)
+{
+	cleanup_free_ char *dir = NULL;
+	const struct kind *kind;
+	size_t n;
+
+	while (*path == '/')
+		path++;
+	n = strcspn(path, "/");
+	dir = strndup(path, n);
+	kind = dir && n ? kind_by_dir(NULL, dir) : NULL;
+	if (!kind) {
+		store_drop(mount->store, "");
+	} else {
+		/* A resource's leaves and lists have paths below its kind's, and an application's deployments stand in the account's list. */
+		static const char letters[] = "LID";
+
+		for (const char *l = letters; *l; l++) {
+			cleanup_free_ char *prefix = NULL;
+
+			if (kind->collection && asprintf(&prefix, "%c:%s", *l, kind->collection) > 0)
+				store_drop(mount->store, prefix);
+		}
+		store_drop(mount->store, "L:/deployments");
+		store_drop(mount->store, "P:");
+	}
+	tell_all(mount);
+}
+
+struct mount *mount_free(struct mount *m)
+{
+	if (!m)
+		return NULL;
+	pool_free(m->readers);
+	pool_free(m->writers);
+	pool_free(m->fetchers);
+	trash_free(m->timers);
+	notifier_stop(m->notifier);
+	notifier_free(m->notifier);
+	store_free(m->store);
+	client_free(m->client);
+	state_close(m->state);
+	tree_free(m->tree);
+	kept_free(m->kept);
+	failures_free(m->failures);
+	credentials_table_free(m->credentials);
+	defaults_free(m->defaults);
+	events_free(m->events);
+	crawl_free(m->crawl);
+	deleted_free(m->deleted);
+	free(m->base_url);
+	free(m);
+	return NULL;
+}

@@ -1,0 +1,240 @@
+#include "fs/run/start.h"
+
+#include <errno.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "api/base/log.h"
+#include "api/base/rand.h"
+#include "api/credentials.h"
+#include "fs/run/lifecycle.h"
+#include "fs/run/loop.h"
+#include "fs/run/mountpoint.h"
+#include "fs/run/session.h"
+#include "fs/run/signals.h"
+
+/* The process leaves its directory; its paths stay those that the user meant. */
+static int make_absolute(char **path)
+{
+	cleanup_free_ char *cwd = NULL;
+	char *absolute;
+
+	if (!*path || **path == '/')
+		return 0;
+	cwd = getcwd(NULL, 0);
+	if (!cwd)
+		return -errno;
+	if (asprintf(&absolute, "%s/%s", cwd, *path) < 0)
+		return -ENOMEM;
+	free(*path);
+	*path = absolute;
+	return 0;
+}
+
+int start_prepare(struct start *s, struct err *err)
+{
+	struct options *o = &s->options;
+	char **const paths[] = { &o->token_file, &o->cacert, &o->state_dir, &o->logfile };
+
+	for (size_t i = 0; i < array_len(paths); i++) {
+		int r = make_absolute(paths[i]);
+
+		if (r < 0) {
+			err_set(err, -r, "the working directory: %s", strerrordesc_np(-r));
+			return EXIT_MOUNT;
+		}
+	}
+	if (url_resolve(o->url, &s->base_url, err) < 0)
+		return EXIT_USAGE;
+	if (o->cacert && access(o->cacert, R_OK) < 0) {
+		err_set(err, errno, "option cacert=%s: %s", o->cacert, strerrordesc_np(errno));
+		return EXIT_USAGE;
+	}
+	return mountpoint_check(&o->mountpoint, err) < 0 ? EXIT_MOUNT : EXIT_MOUNTED;
+}
+
+static int start_log(const struct options *o, struct err *err)
+{
+	enum log_level level = o->loglevel;
+	int r = 0;
+
+	log_set_level(level);
+	if (o->logfile)
+		r = log_to_file(o->logfile);
+	else if (o->foreground)
+		log_to_stderr();
+	else
+		log_to_syslog("cfcfs");
+	return r < 0 ? err_set(err, -r, "option logfile=%s: %s", o->logfile, strerrordesc_np(-r)) : 0;
+}
+
+/* Tokens and secrets are in this memory. */
+static void forbid_dumps(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	prctl(PR_SET_DUMPABLE, 0);
+	setrlimit(RLIMIT_CORE, &none);
+}
+
+static int start_client(struct start *s, struct client **ret, struct err *err)
+{
+	const struct options *o = &s->options;
+	const struct client_options client = {
+		.base_url = s->base_url,
+		.account_id = o->account_id,
+		.cacert = o->cacert,
+		.user_agent = "cfcfs/" CFCFS_VERSION,
+		.rps = o->rps,
+		.burst = o->burst,
+		.max_conns = o->max_conns,
+		.retries = o->retries,
+		.connect_timeout_ms = o->connect_timeout_ms,
+		.timeout_ms = o->timeout_ms,
+	};
+	struct credentials *credentials = NULL;
+	int r;
+
+	if (credentials_load(o->token_file, &credentials, err) < 0)
+		return EXIT_CREDENTIALS;
+	log_debug("credentials: %s", credentials_source(credentials));
+	r = client_new(&client, credentials, ret, err);
+	/* Nothing was sent yet: what cannot be used is an option's value. */
+	if (r < 0)
+		return r == -ENOMEM ? EXIT_MOUNT : EXIT_USAGE;
+	return EXIT_MOUNTED;
+}
+
+static bool names_host(const struct start *s, const char *text)
+{
+	const char *host = strstr(s->base_url, "://");
+	char name[256];
+
+	host = host ? host + 3 : s->base_url;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(host, ":/"), host);
+	return strstr(text, name);
+}
+
+/* The account that is not there, or that the token does not reach, is as good as a refusal. */
+static int check_account(struct start *s, struct err *err)
+{
+	int r = mount_check(s->mount, err);
+
+	if (r == 0)
+		return EXIT_MOUNTED;
+	if (!names_host(s, err->text))
+		err_prefix(err, "%s: ", s->base_url);
+	if (r == -ENOMEM)
+		return EXIT_MOUNT;
+	if (r == -EACCES || r == -EPERM || (r == -ENOENT && err->http_status))
+		return EXIT_CREDENTIALS;
+	return EXIT_API;
+}
+
+static int make_mount(struct start *s, struct err *err)
+{
+	struct client *client = NULL;
+	int status = start_client(s, &client, err);
+
+	if (status != EXIT_MOUNTED)
+		return status;
+	if (mount_new(&s->options, client, s->base_url, &s->mount, err) < 0)
+		return EXIT_MOUNT;
+	return check_account(s, err);
+}
+
+static int make_session(struct start *s, struct err *err)
+{
+	const char *path = s->options.mountpoint;
+	int r;
+
+	session_log_start(s->options.debug);
+	r = session_new(&s->options, s->mount, &s->session, err);
+	if (r < 0)
+		return r;
+	signals_hold(s->signals);
+	r = session_mount(s->session, path, &s->device, err);
+	if (r < 0)
+		return r;
+	r = loop_new(s->session, &s->loop);
+	if (r == 0)
+		r = mount_start(s->mount, s->session);
+	return r < 0 ? err_set(err, -r, "starting to serve %s: %s", path, strerrordesc_np(-r)) : 0;
+}
+
+int start_mount(struct start *s, struct err *err)
+{
+	int status;
+
+	forbid_dumps();
+	umask(077);
+	if (chdir("/") < 0 || base_init() < 0 || signals_start(&s->signals) < 0) {
+		err_set(err, EIO, "the system lacks memory, threads or randomness");
+		return EXIT_MOUNT;
+	}
+	if (start_log(&s->options, err) < 0)
+		return EXIT_USAGE;
+	status = make_mount(s, err);
+	if (status != EXIT_MOUNTED)
+		return status;
+	return make_session(s, err) < 0 ? EXIT_MOUNT : EXIT_MOUNTED;
+}
+
+int start_serve(struct start *s)
+{
+	int r;
+
+	signals_serve(s->signals, s->mount, s->loop, s->options.mountpoint, s->device);
+	log_info("mounted account %s on %s", s->options.account_id, s->options.mountpoint);
+	r = loop_run(s->loop);
+	signals_loop_ended(s->signals);
+	if (r < 0)
+		log_error("serving %s ended: %s", s->options.mountpoint, strerrordesc_np(-r));
+	/* Unmounted by another: what is pending has not been sent yet. */
+	mount_drain(s->mount);
+	return r < 0 ? EXIT_MOUNT : EXIT_MOUNTED;
+}
+
+void start_end(struct start *s)
+{
+	bool mounted = s->session && s->device;
+
+	if (mounted)
+		mountpoint_detach(s->options.mountpoint, s->device);
+	/* With the connection still there: what is being sent is finished, and its caller gets the answer. */
+	s->mount = mount_free(s->mount);
+	if (mounted)
+		session_abort(s->session);
+	s->loop = loop_free(s->loop);
+	s->session = session_free(s->session);
+	if (mounted)
+		log_info("ended");
+	s->signals = signals_free(s->signals);
+	free(s->base_url);
+	options_free(&s->options);
+}
+
+/* sd_notify(3) documents the protocol: one datagram. */
+void start_notify(const char *state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *path = getenv("NOTIFY_SOCKET");
+	cleanup_close_ int fd = -1;
+	size_t len;
+
+	if (!path || (*path != '/' && *path != '@'))
+		return;
+	len = strlen(path);
+	if (len >= sizeof(address.sun_path))
+		return;
+	memcpy(address.sun_path, path, len);
+	if (*path == '@')
+		address.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
+		log_warning("telling systemd: %s", strerrordesc_np(errno));
+}

@@ -1,0 +1,110 @@
+#include "fs/show/context.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+
+#include "fs/core/defaults.h"
+#include "fs/show/source.h"
+
+/* The account's defaults hardly ever change; a write should not wait for them. */
+#define DEFAULTS_TTL_MS (5 * 60 * 1000)
+
+static const char *key_name(void *arg, const char *id)
+{
+	const struct list_item *item = list_by_id(arg, id);
+
+	return item ? item->snapshot->name : NULL;
+}
+
+static const char *key_id(void *arg, const char *name)
+{
+	const struct list_item *item = list_by_name(arg, name);
+
+	return item ? item->snapshot->id : NULL;
+}
+
+static void warn(void *arg, const char *text)
+{
+	(void)arg;
+	log_warning("%s", text);
+}
+
+/* The kind whose resources FIELD_KEY_IDS refers to: the one written as a key line. */
+static const struct kind *key_kind(void)
+{
+	for (const struct kind *const *k = kinds; *k; k++) {
+		if ((*k)->flags & KIND_KEY_LINE)
+			return *k;
+	}
+	return NULL;
+}
+
+static const struct part *defaults_part(void)
+{
+	for (const struct kind *const *k = kinds; *k; k++) {
+		for (const struct part *p = (*k)->parts; p && p->name; p++) {
+			if (p->update)
+				return p;
+		}
+	}
+	return NULL;
+}
+
+static int load_keys(struct request *r, struct context *c)
+{
+	const struct kind *kind = key_kind();
+	struct store_info info;
+	int result = kind ? source_list(r, kind, NULL, &c->keys, &info) : 0;
+
+	if (result < 0 || !c->keys)
+		return result;
+	c->doc.key_name = key_name;
+	c->doc.key_id = key_id;
+	c->doc.keys = c->keys;
+	return 0;
+}
+
+static int load_defaults(struct request *r, struct context *c)
+{
+	cleanup_(snapshot_unrefp) struct snapshot *snapshot = NULL;
+	const struct part *part = defaults_part();
+	struct store_info info;
+	int result = part ? source_part(r, part, DEFAULTS_TTL_MS, &snapshot, &info) : -ENOENT;
+
+	/* An account without defaults compares without them. */
+	if (result < 0)
+		return result == -ENOENT ? 0 : result;
+	defaults_read(r->mount->defaults, snapshot, &c->doc);
+	return 0;
+}
+
+int context_init(struct request *r, struct context *c, bool keys, bool compare, const struct kind *kind, const char *id)
+{
+	cleanup_buf_ struct buf text = BUF_INIT;
+	int result = 0;
+
+	*c = (struct context){
+		.doc = { .account_id = r->mount->options->account_id, .validate = r->mount->options->validate, .warn = warn }
+	};
+	if (keys)
+		result = load_keys(r, c);
+	if (result == 0 && compare)
+		result = load_defaults(r, c);
+	if (result == 0 && compare && id && state_get(r->mount->state, "defaults", kind->dir, id, &text) == 0 && text.len) {
+		c->defaults = json_tokener_parse(text.data);
+		c->doc.service_defaults = c->defaults;
+	}
+	return result;
+}
+
+void context_clear(struct context *c)
+{
+	json_object_put(c->defaults);
+	list_unref(c->keys);
+	*c = (struct context){ 0 };
+}
+
+uint64_t context_serial(const struct context *c)
+{
+	return c->keys ? list_serial(c->keys) : 0;
+}

@@ -1,0 +1,21 @@
+/* The account's facts that rendering and comparing need, gathered for one request: SSH keys, account defaults. */
+#pragma once
+
+#include "api/doc.h"
+#include "fs/core/request.h"
+
+struct context {
+	struct doc_context doc;
+	struct list *keys;            /* owned reference, or NULL */
+	struct json_object *defaults; /* owned: doc.service_defaults */
+};
+
+/*
+ * keys: the names of SSH keys are needed. compare: the account's defaults and the remembered service's defaults of the
+ * resource (id, or NULL) too. May have to wait (-EAGAIN in the first phase). context_clear in every case.
+ */
+int context_init(struct request *r, struct context *c, bool keys, bool compare, const struct kind *kind, const char *id);
+void context_clear(struct context *c);
+#define cleanup_context_ cleanup_(context_clear)
+/* Changes when the names of keys do; 0 without keys. */
+uint64_t context_serial(const struct context *c);

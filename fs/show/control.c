@@ -1,0 +1,139 @@
+#include "fs/show/control.h"
+
+#include <errno.h>
+
+#include "api/base/parse.h"
+#include "fs/core/failures.h"
+#include "fs/run/lifecycle.h"
+#include "fs/show/report.h"
+
+/* Paths longer than the kernel's own bound lead nowhere. */
+#define REFRESH_PATH_MAX 4096
+#define ROOT_NAMES_MAX   64
+
+static int read_version(struct mount *mount, struct buf *out)
+{
+	(void)mount;
+	return buf_adds(out, "cfcfs " CFCFS_VERSION "\n");
+}
+
+static int read_errors(struct mount *mount, struct buf *out)
+{
+	return failures_lines(mount->failures, out);
+}
+
+/* Fills names with the directories of the root, once each. */
+static size_t root_names(const char *names[ROOT_NAMES_MAX])
+{
+	size_t count = 0;
+
+	for (const struct kind *const *k = kinds; *k && count < ROOT_NAMES_MAX; k++) {
+		if (!(*k)->parent)
+			names[count++] = (*k)->dir;
+	}
+	return count;
+}
+
+static int check_first(const char *path, struct err *err)
+{
+	cleanup_free_ char *first = strndup(path + 1, strcspn(path + 1, "/"));
+	const char *names[ROOT_NAMES_MAX], *nearest;
+	size_t count = root_names(names);
+
+	if (!first)
+		return err_set(err, ENOMEM, "out of memory");
+	if (!*first)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!strcmp(first, names[i]))
+			return 0;
+	}
+	nearest = parse_nearest(first, names, count);
+	return err_set(err, EINVAL, "refresh: there is no '/%.100s' in the mount%s%s%s", first,
+		       nearest ? "; did you mean '/" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+/* Cuts repeated slashes and one at the end, in place. "." and ".." lead nowhere in a path that begins at the mount's root. */
+static int clean_path(char *path, struct err *err)
+{
+	char *out = path;
+
+	if (*path != '/')
+		return err_set(err, EINVAL, "refresh: '%.200s' must be a path that begins with '/', the mount's root", path);
+	for (const char *in = path; *in;) {
+		size_t len;
+
+		in += strspn(in, "/");
+		len = strcspn(in, "/");
+		if ((len == 1 && in[0] == '.') || (len == 2 && in[0] == '.' && in[1] == '.'))
+			return err_set(err, EINVAL, "refresh: a path holds no '.' or '..'");
+		if (!len)
+			break;
+		*out++ = '/';
+		memmove(out, in, len);
+		in += len;
+		out += len;
+	}
+	if (out == path)
+		*out++ = '/';
+	*out = '\0';
+	return check_first(path, err);
+}
+
+static int refresh_line(struct mount *mount, const char *text, size_t len, struct err *err)
+{
+	cleanup_free_ char *path = NULL;
+	int r;
+
+	if (len > REFRESH_PATH_MAX || memchr(text, '\0', len))
+		return err_set(err, EINVAL, "refresh: that is no path");
+	path = strndup(text, len);
+	if (!path)
+		return err_set(err, ENOMEM, "out of memory");
+	r = clean_path(path, err);
+	if (r < 0)
+		return r;
+	if (!strcmp(path, "/"))
+		store_drop(mount->store, "");
+	mount_refresh(mount, path);
+	return 0;
+}
+
+/* A path, or several, one a line. */
+static int write_refresh(struct mount *mount, const char *text, size_t len, struct err *err)
+{
+	const char *end = text + len;
+	bool any = false;
+	int r = 0;
+
+	while (text < end && r == 0) {
+		const char *newline = memchr(text, '\n', (size_t)(end - text));
+		const char *stop = newline ? newline : end;
+
+		if (stop > text) {
+			any = true;
+			r = refresh_line(mount, text, (size_t)(stop - text), err);
+		}
+		text = newline ? newline + 1 : end;
+	}
+	if (r == 0 && !any)
+		r = err_set(err, EINVAL, "refresh: write a path, such as / or /applications");
+	return r;
+}
+
+const struct control control_rows[] = {
+	{ "version", 0444, read_version, NULL },
+	{ "errors.jsonl", 0444, read_errors, NULL },
+	{ "metrics", 0444, report_metrics, NULL },
+	{ "refresh", 0200, NULL, write_refresh },
+	{ NULL, 0, NULL, NULL },
+};
+
+const struct control *control_find(const char *name)
+{
+	for (const struct control *row = control_rows; row->name; row++) {
+		if (!strcmp(row->name, name))
+			return row;
+	}
+	return NULL;
+}

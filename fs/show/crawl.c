@@ -1,0 +1,88 @@
+#include "fs/show/crawl.h"
+
+#include "api/base/clock.h"
+#include "fs/show/source.h"
+#include "fs/show/walk.h"
+
+struct crawler {
+	pid_t thread; /* 0: free */
+	int64_t moved_ms;
+	const struct kind *first; /* the first collection that it opened; NULL: none yet */
+};
+
+struct crawl {
+	pthread_mutex_t lock; /* guards the table; nothing is called under it */
+	struct crawler crawlers[CRAWL_MAX];
+};
+
+struct crawl *crawl_new(void)
+{
+	struct crawl *crawl = calloc(1, sizeof(*crawl));
+
+	if (crawl)
+		pthread_mutex_init(&crawl->lock, NULL);
+	return crawl;
+}
+
+struct crawl *crawl_free(struct crawl *crawl)
+{
+	if (!crawl)
+		return NULL;
+	pthread_mutex_destroy(&crawl->lock);
+	free(crawl);
+	return NULL;
+}
+
+/* The thread's place; without one, the place of the one that moved least recently. Lock held. */
+static struct crawler *find(struct crawl *crawl, pid_t thread)
+{
+	struct crawler *oldest = &crawl->crawlers[0];
+
+	for (size_t i = 0; i < CRAWL_MAX; i++) {
+		struct crawler *c = &crawl->crawlers[i];
+
+		if (c->thread == thread)
+			return c;
+		if (c->moved_ms < oldest->moved_ms)
+			oldest = c;
+	}
+	return oldest;
+}
+
+void crawl_at_root(struct crawl *crawl, pid_t thread)
+{
+	if (!thread)
+		return;
+	scoped_lock(&crawl->lock);
+	*find(crawl, thread) = (struct crawler){ .thread = thread, .moved_ms = clock_now_ms() };
+}
+
+bool crawl_at_collection(struct crawl *crawl, pid_t thread, const struct kind *kind)
+{
+	struct crawler *c;
+	bool idle;
+
+	if (!thread)
+		return false;
+	scoped_lock(&crawl->lock);
+	c = find(crawl, thread);
+	if (c->thread != thread || c->first == kind)
+		return false;
+	idle = clock_now_ms() - c->moved_ms > CRAWL_IDLE_MS;
+	if (!idle && !c->first) {
+		c->first = kind;
+		c->moved_ms = clock_now_ms();
+		return false;
+	}
+	/* Noticed, or too slow for a crawl: from here on it is a process as any other. */
+	*c = (struct crawler){ 0 };
+	return !idle;
+}
+
+void crawl_fetch_rest(struct mount *mount)
+{
+	for (const struct kind *const *k = kinds; *k; k++) {
+		if (!(*k)->parent && ((*k)->verbs & KIND_LIST) && walk_shows_kind(mount, *k))
+			source_prefetch(mount, *k);
+	}
+}

@@ -1,0 +1,430 @@
+#include "fs/show/source.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <malloc.h>
+
+#include "api/base/clock.h"
+#include "fs/show/listing.h"
+
+/* What every row that is passed to the store begins with would be a header of its own; the key's letter tells instead. */
+enum { KEY_LIST = 'L', KEY_ITEM = 'I', KEY_LEAF = 'D', KEY_PART = 'P' };
+
+const struct kind *source_list_kind(const struct kind *kind)
+{
+	if (!kind->parent_key || !kind->parent)
+		return kind;
+	for (const struct kind *const *k = kinds; *k; k++) {
+		if (!(*k)->parent && (*k)->parent_key && !strcmp((*k)->collection, kind->collection))
+			return *k;
+	}
+	return kind;
+}
+
+static int make_key(char letter, const char *template, const char *parent, const char *id, char **ret)
+{
+	cleanup_free_ char *path = NULL;
+	int r = kind_path(template, parent, id, NULL, &path);
+
+	if (r < 0)
+		return r;
+	return asprintf(ret, "%c:%s", letter, path) < 0 ? -ENOMEM : 0;
+}
+
+int source_list_key(const struct kind *kind, const char *parent, char **ret)
+{
+	return make_key(KEY_LIST, kind->collection, parent, NULL, ret);
+}
+
+int source_item_key(const struct kind *kind, const char *parent, const char *id, char **ret)
+{
+	return make_key(KEY_ITEM, kind->item, parent, id, ret);
+}
+
+int source_leaf_key(const struct leaf *leaf, const char *parent, const char *id, char **ret)
+{
+	return make_key(KEY_LEAF, leaf->path, parent, id, ret);
+}
+
+int64_t source_ttl(const struct mount *mount, const struct kind *kind)
+{
+	return kind->flags & KIND_STATUS_TTL ? mount->options->status_ttl_ms : mount->options->cache_ttl_ms;
+}
+
+bool source_belongs(const struct kind *kind, const char *parent, const struct snapshot *snapshot)
+{
+	if (!kind->parent_key)
+		return true;
+	if (!parent)
+		return !snapshot->parent_id;
+	return snapshot->parent_id && !strcmp(parent, snapshot->parent_id);
+}
+
+/* ---- lists ---- */
+
+static struct list *known_list(struct mount *mount, const void *row, const char *key)
+{
+	struct store_get get = { .key = key, .row = row, .ttl_ms = CLOCK_NEVER / 4, .cached_only = true };
+	struct store_value value = { 0 };
+	struct store_info info;
+
+	if (store_get(mount->store, &get, &value, &info, NULL) < 0)
+		return NULL;
+	return steal_ptr(value.list);
+}
+
+struct snapshot *source_known(struct mount *mount, const struct kind *kind, const char *parent, const char *id)
+{
+	const struct kind *row = source_list_kind(kind);
+	cleanup_(list_unrefp) struct list *list = NULL;
+	const struct list_item *item;
+	cleanup_free_ char *key = NULL;
+
+	if (source_list_key(row, row->parent ? parent : NULL, &key) == 0)
+		list = known_list(mount, row, key);
+	item = list ? list_by_id(list, id) : NULL;
+	return item ? snapshot_ref(item->snapshot) : NULL;
+}
+
+char *source_known_name(struct mount *mount, const struct kind *kind, const char *parent, const char *id)
+{
+	cleanup_(snapshot_unrefp) struct snapshot *snapshot = source_known(mount, kind, parent, id);
+
+	return snapshot ? strdup(snapshot->name) : NULL;
+}
+
+struct by_id {
+	struct listing *listing;
+	struct err *err;
+};
+
+/* A job that the mount made, where the API offers no list of them. */
+static int get_remembered(void *arg, const char *id, const void *name, size_t len)
+{
+	struct by_id *by = arg;
+	struct listing *l = by->listing;
+	cleanup_free_ char *path = NULL;
+	struct call call = { .operation = "getRemembered", .method = "GET" };
+	struct answer answer = { 0 };
+	struct snapshot *s;
+	int r = kind_path(l->kind->item, l->parent, id, NULL, &path);
+
+	(void)name, (void)len;
+	if (r < 0)
+		return r;
+	call.path = path;
+	r = client_call(l->mount->client, &call, &answer, by->err);
+	if (r == -ENOENT) {
+		state_delete(l->mount->state, "names", l->parent, id);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	s = source_make(l->mount, l->kind, l->parent, answer.result, answer.sent_ms);
+	answer_clear(&answer);
+	return s ? listing_add(l, s) : 0;
+}
+
+static enum paging paging_of(const struct kind *kind)
+{
+	return kind->flags & KIND_PAGED ? PAGING_TOKEN : kind->flags & KIND_LAST ? PAGING_LAST : PAGING_NONE;
+}
+
+/* The parent's id of "/applications/ID/rollouts" under the template "/applications/{parent}/rollouts"; freed by the caller. */
+static char *parent_of_path(const char *template, const char *path)
+{
+	const char *at = strstr(template, "{parent}");
+	size_t before = at ? (size_t)(at - template) : 0, after = at ? strlen(at + 8) : 0, n = strlen(path);
+
+	if (!at || n <= before + after)
+		return NULL;
+	return strndup(path + before, n - before - after);
+}
+
+static int fetch_list(struct mount *mount, const struct kind *kind, const char *key, struct store_value *ret, struct err *err)
+{
+	cleanup_free_ char *parent = parent_of_path(kind->collection, key + 2);
+	struct listing l = { .mount = mount, .kind = kind, .parent = parent, .sent_ms = clock_now_ms() };
+	struct by_id by = { &l, err };
+	char operation[48];
+	struct list_call call = {
+		.operation = operation,
+		.path = key + 2,
+		.list_key = kind->list_key,
+		.paging = paging_of(kind),
+		.page = listing_page,
+		.settle = listing_settle,
+		.arg = &l,
+	};
+	int r;
+
+	l.old = known_list(mount, kind, key);
+	snprintf(operation, sizeof(operation), "list %s", kind->dir);
+	r = client_list(mount->client, &call, err);
+	if (r == -ENOENT && (kind->flags & KIND_LIST_UNCONFIRMED)) {
+		err_clear(err);
+		r = state_each(mount->state, "names", parent ? parent : kind->dir, get_remembered, &by);
+	}
+	if (r == 0) {
+		ret->list = list_new(l.snapshots, l.count, kind->suffix);
+		if (!ret->list)
+			r = err_set(err, ENOMEM, "out of memory for a list of %zu", l.count);
+	}
+	/* Parsing a page takes ten times its text: given back, the pages that are left free within the heap too. */
+	if (l.count >= CLIENT_PAGE_SIZE)
+		malloc_trim(0);
+	listing_clear(&l);
+	return r;
+}
+
+/* ---- single documents ---- */
+
+static int get_document(struct mount *mount, const char *operation, const char *path, struct answer *ret, struct err *err)
+{
+	struct call call = { .operation = operation, .method = "GET", .path = path };
+
+	return client_call(mount->client, &call, ret, err);
+}
+
+static int fetch_document(struct mount *mount, const char *key, struct store_value *ret, struct err *err)
+{
+	struct answer answer = { 0 };
+	struct snapshot_fields f = { .id = key, .name = key, .version = -1 };
+	int r = get_document(mount, key[0] == KEY_PART ? "get account" : "get leaf", key + 2, &answer, err);
+
+	if (r < 0)
+		return r;
+	f.fetched_ms = answer.sent_ms;
+	f.body = json_object_to_json_string_length(answer.result, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+						   &f.body_len);
+	ret->snapshot = f.body ? snapshot_new(&f) : NULL;
+	answer_clear(&answer);
+	return ret->snapshot ? 0 : err_set(err, ENOMEM, "out of memory");
+}
+
+static int fetch_item(struct mount *mount, const struct kind *kind, const char *key, struct store_value *ret, struct err *err)
+{
+	cleanup_free_ char *parent = NULL;
+	struct answer answer = { 0 };
+	char operation[48];
+	int r;
+
+	snprintf(operation, sizeof(operation), "get %s", kind->name);
+	r = get_document(mount, operation, key + 2, &answer, err);
+	if (r < 0)
+		return r;
+	if (strstr(kind->item, "{parent}")) {
+		const char *end = strstr(kind->item, "{parent}");
+		size_t before = (size_t)(end - kind->item);
+
+		parent = strndup(key + 2 + before, strcspn(key + 2 + before, "/"));
+	}
+	ret->snapshot = source_make(mount, kind, parent, answer.result, answer.sent_ms);
+	answer_clear(&answer);
+	return ret->snapshot ? 0 : err_set(err, EIO, "the API's answer holds no %s", kind->id_key);
+}
+
+int source_fetch(void *arg, const void *row, const char *key, struct store_value *ret, struct err *err)
+{
+	struct mount *mount = arg;
+
+	switch (key[0]) {
+	case KEY_LIST:
+		return fetch_list(mount, row, key, ret, err);
+	case KEY_ITEM:
+		return fetch_item(mount, row, key, ret, err);
+	default:
+		return fetch_document(mount, key, ret, err);
+	}
+}
+
+/* ---- what requests ask ---- */
+
+static int get_list(struct request *r, const struct kind *kind, const char *parent, int64_t ttl_ms, struct list **ret,
+		    struct store_info *ret_info)
+{
+	const struct kind *row = source_list_kind(kind);
+	cleanup_free_ char *key = NULL;
+	struct store_value value = { 0 };
+	int result = source_list_key(row, row->parent ? parent : NULL, &key);
+
+	if (result == 0)
+		result = request_get(r, row, key, ttl_ms < 0 ? source_ttl(r->mount, row) : ttl_ms, &value, ret_info);
+	if (result == 0)
+		*ret = value.list;
+	return result;
+}
+
+void source_prefetch(struct mount *mount, const struct kind *kind)
+{
+	const struct kind *row = source_list_kind(kind);
+	cleanup_free_ char *key = NULL;
+
+	if (source_list_key(row, NULL, &key) == 0)
+		store_prefetch(mount->store, row, key, source_ttl(mount, row));
+}
+
+int source_list(struct request *r, const struct kind *kind, const char *parent, struct list **ret, struct store_info *ret_info)
+{
+	return get_list(r, kind, parent, -1, ret, ret_info);
+}
+
+int source_snapshot(struct request *r, const struct kind *kind, const char *parent, const char *id, bool status,
+		    struct snapshot **ret, struct store_info *ret_info)
+{
+	cleanup_(list_unrefp) struct list *list = NULL;
+	const struct list_item *item;
+	int result = get_list(r, kind, parent, -1, &list, ret_info);
+
+	if (result == 0 && status && list_count(list) <= CLIENT_PAGE_SIZE) {
+		list = list_unref(list);
+		result = get_list(r, kind, parent, r->mount->options->status_ttl_ms, &list, ret_info);
+	}
+
+	if (result < 0)
+		return result;
+	item = list_by_id(list, id);
+	if (!item)
+		return -ENOENT;
+	*ret = snapshot_ref(item->snapshot);
+	return 0;
+}
+
+int source_leaf(struct request *r, const struct leaf *leaf, const char *parent, const char *id, struct snapshot **ret,
+		struct store_info *ret_info)
+{
+	cleanup_free_ char *key = NULL;
+	struct store_value value = { 0 };
+	int result = source_leaf_key(leaf, parent, id, &key);
+
+	if (result == 0)
+		result = request_get(r, leaf, key, r->mount->options->status_ttl_ms, &value, ret_info);
+	if (result == 0)
+		*ret = value.snapshot;
+	return result;
+}
+
+int source_part(struct request *r, const struct part *part, int64_t ttl_ms, struct snapshot **ret, struct store_info *ret_info)
+{
+	cleanup_free_ char *key = NULL;
+	struct store_value value = { 0 };
+	int result = make_key(KEY_PART, part->path, NULL, NULL, &key);
+
+	if (result == 0)
+		result = request_get(r, part, key, ttl_ms < 0 ? r->mount->options->cache_ttl_ms : ttl_ms, &value, ret_info);
+	if (result == 0)
+		*ret = value.snapshot;
+	return result;
+}
+
+/* How often what was fetched may go again, for lack of memory, before its reader has it. */
+#define BODY_TRIES_MAX 8
+
+/* *ret stays NULL where the body is gone already. */
+static int fetch_body_once(struct request *r, const struct kind *row, const char *key, const char *id, struct body **ret)
+{
+	struct store_value value = { 0 };
+	struct store_info info;
+	int result = request_get(r, row, key, key[0] == KEY_ITEM ? source_ttl(r->mount, row) : 0, &value, &info);
+
+	if (result < 0)
+		return result;
+	if (value.list) {
+		const struct list_item *item = list_by_id(value.list, id);
+
+		value.snapshot = item ? snapshot_ref(item->snapshot) : NULL;
+		if (!item)
+			result = -ENOENT;
+	}
+	if (value.snapshot)
+		*ret = snapshot_body(value.snapshot);
+	store_value_clear(&value);
+	return result;
+}
+
+static int fetch_body(struct request *r, const struct kind *kind, const char *parent, const char *id, struct body **ret)
+{
+	const struct kind *row = source_list_kind(kind);
+	cleanup_free_ char *key = NULL;
+	int result;
+
+	/* Where one cannot be asked for alone, the list brings it again. */
+	if (row->item && (row->verbs & KIND_GET))
+		result = source_item_key(row, parent, id, &key);
+	else
+		result = source_list_key(row, row->parent ? parent : NULL, &key);
+	for (int tries = 0; result == 0 && !*ret; tries++) {
+		if (tries == BODY_TRIES_MAX)
+			return err_set(&r->err, ENOMEM, "max_cache_size is too small for what is read at once");
+		result = fetch_body_once(r, row, key, id, ret);
+	}
+	return result;
+}
+
+int source_object(struct request *r, const struct kind *kind, const char *parent, struct snapshot *snapshot,
+		  struct json_object **ret)
+{
+	cleanup_(body_unrefp) struct body *body = snapshot_body(snapshot);
+	int result = 0;
+
+	if (!body)
+		result = fetch_body(r, kind, parent, snapshot->id, &body);
+	if (result < 0)
+		return result;
+	*ret = json_tokener_parse(body->data);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* ---- the mount's own changes ---- */
+
+int source_changed(struct mount *mount, const struct kind *kind, const char *parent, struct json_object *object, int64_t sent_ms,
+		   struct snapshot **ret)
+{
+	const struct kind *row = source_list_kind(kind);
+	cleanup_free_ char *key = NULL;
+	cleanup_(snapshot_unrefp) struct snapshot *snapshot = source_make(mount, row, parent, object, sent_ms);
+	int r = source_list_key(row, row->parent ? parent : NULL, &key);
+
+	if (r < 0)
+		return r;
+	if (!snapshot) {
+		store_expire(mount->store, key);
+		return -EIO;
+	}
+	r = store_upsert(mount->store, row, key, row->suffix, snapshot, MOUNT_HOLD_MS);
+	if (r == 0 && ret)
+		*ret = steal_ptr(snapshot);
+	return r;
+}
+
+int source_list_again(struct request *r, const struct kind *kind, const char *parent, bool settle, struct list **ret)
+{
+	const struct kind *row = source_list_kind(kind);
+	cleanup_free_ char *key = NULL;
+	struct store_value value = { 0 };
+	struct store_info info;
+	int result = source_list_key(row, row->parent ? parent : NULL, &key);
+	struct store_get get = { .key = key, .row = row, .refresh = true, .deadline_ms = r->deadline_ms, .waiter = NULL };
+	struct waiter waiter;
+
+	if (result == 0)
+		result = waiter_init(&waiter);
+	if (result < 0)
+		return result;
+	/* What was sent is found out whatever the process behind the request does meanwhile. */
+	get.waiter = settle ? &waiter : &r->waiter;
+	result = store_get(r->mount->store, &get, &value, &info, &r->err);
+	waiter_destroy(&waiter);
+	if (result == 0)
+		*ret = value.list;
+	return result;
+}
+
+void source_removed(struct mount *mount, const struct kind *kind, const char *parent, const char *id)
+{
+	const struct kind *row = source_list_kind(kind);
+	cleanup_free_ char *key = NULL;
+
+	if (source_list_key(row, row->parent ? parent : NULL, &key) == 0)
+		store_remove(mount->store, key, id, MOUNT_HOLD_MS);
+}

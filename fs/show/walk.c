@@ -1,0 +1,381 @@
+#include "fs/show/walk.h"
+
+#include <errno.h>
+
+#include "api/base/clock.h"
+#include "api/base/name.h"
+#include "fs/show/control.h"
+#include "fs/core/failures.h"
+#include "fs/show/source.h"
+
+/* Names that never change while the mount lives. */
+#define FIXED_MS (3600 * 1000)
+
+static bool shows_part(const struct mount *mount, const struct part *part)
+{
+	return mount->options->view == VIEW_FULL || (part->flags & KIND_DECLARED);
+}
+
+bool walk_shows_kind(const struct mount *mount, const struct kind *kind)
+{
+	if (mount->options->view == VIEW_FULL || (kind->flags & KIND_DECLARED))
+		return true;
+	for (const struct part *p = kind->parts; p && p->name; p++) {
+		if (shows_part(mount, p))
+			return true;
+	}
+	return false;
+}
+
+bool walk_shows_resource(const struct mount *mount, const struct kind *kind, const char *parent, const struct snapshot *snapshot)
+{
+	if (!source_belongs(kind, parent, snapshot))
+		return false;
+	return mount->options->view == VIEW_FULL || !(snapshot->traits & TRAIT_MANAGED);
+}
+
+static bool has_dirs(const struct mount *mount, const struct kind *kind)
+{
+	return mount->options->view == VIEW_FULL && kind_has_dir(kind);
+}
+
+static int set(struct identity *ret, enum place place, const struct kind *kind, const char *parent_id, const char *id)
+{
+	struct identity what = { .place = place, .kind = kind, .parent_id = (char *)parent_id, .id = (char *)id };
+
+	return identity_copy(&what, ret);
+}
+
+static int identify_root(struct request *r, const char *name, struct identity *ret)
+{
+	const struct kind *kind = kind_by_dir(NULL, name);
+
+	if (!strcmp(name, CONTROL_DIR))
+		return set(ret, PLACE_CONTROL_DIR, NULL, NULL, NULL);
+	if (!kind || !walk_shows_kind(r->mount, kind))
+		return -ENOENT;
+	return set(ret, kind->flags & KIND_SINGLETON ? PLACE_PARTS : PLACE_COLLECTION, kind, NULL, NULL);
+}
+
+/* The list below a parent; NULL in *ret where the parent lacks what the kind needs, so that no call is spent. */
+static int list_below(struct request *r, const struct identity *dir, struct list **ret, struct store_info *ret_info)
+{
+	cleanup_(snapshot_unrefp) struct snapshot *parent = NULL;
+	const struct kind *kind = dir->kind;
+	int result;
+
+	if (kind->list_needs) {
+		result = source_snapshot(r, kind->parent, dir->grandparent_id, dir->parent_id, false, &parent, ret_info);
+		if (result < 0)
+			return result;
+		if ((parent->traits & kind->list_needs) != kind->list_needs)
+			return 0;
+	}
+	return source_list(r, kind, dir->parent_id, ret, ret_info);
+}
+
+static int identify_item(struct request *r, const struct identity *dir, const char *name, struct identity *ret,
+			 int64_t *ret_expires_ms)
+{
+	cleanup_(list_unrefp) struct list *list = NULL;
+	const struct list_item *item = NULL;
+	char file_name[NAME_MAX_BYTES + 1];
+	enum place place = PLACE_RESOURCE;
+	struct store_info info = { 0 };
+	int result = list_below(r, dir, &list, &info);
+
+	if (result < 0)
+		return result;
+	*ret_expires_ms = info.expires_ms;
+	if (list)
+		item = list_by_file_name(list, name);
+	if (list && !item && has_dirs(r->mount, dir->kind) &&
+	    (size_t)snprintf(file_name, sizeof(file_name), "%s%s", name, dir->kind->suffix) < sizeof(file_name)) {
+		item = list_by_file_name(list, file_name);
+		place = PLACE_RESOURCE_DIR;
+	}
+	if (!item || !walk_shows_resource(r->mount, dir->kind, dir->parent_id, item->snapshot))
+		return -ENOENT;
+	return set(ret, place, dir->kind, dir->parent_id, item->snapshot->id);
+}
+
+static bool has_leaf(const struct leaf *leaf, unsigned traits)
+{
+	return (traits & leaf->needs) == leaf->needs;
+}
+
+static int identify_leaf(struct request *r, const struct identity *dir, const char *name, struct identity *ret,
+			 int64_t *ret_expires_ms)
+{
+	cleanup_(snapshot_unrefp) struct snapshot *snapshot = NULL;
+	const struct kind *child = kind_by_dir(dir->kind, name);
+	struct store_info info = { 0 };
+	int result;
+
+	if (child) {
+		result = set(ret, PLACE_COLLECTION, child, dir->id, NULL);
+		if (result == 0 && dir->parent_id && !(ret->grandparent_id = strdup(dir->parent_id))) {
+			identity_clear(ret);
+			result = -ENOMEM;
+		}
+		return result;
+	}
+	for (const struct leaf *leaf = dir->kind->leaves; leaf && leaf->name; leaf++) {
+		if (strcmp(leaf->name, name))
+			continue;
+		result = leaf->needs ? source_snapshot(r, dir->kind, dir->parent_id, dir->id, false, &snapshot, &info) : 0;
+		if (result < 0)
+			return result;
+		if (leaf->needs && !has_leaf(leaf, snapshot->traits)) {
+			*ret_expires_ms = info.expires_ms;
+			return -ENOENT;
+		}
+		result = set(ret, PLACE_LEAF, dir->kind, dir->parent_id, dir->id);
+		if (result == 0)
+			ret->leaf = leaf;
+		return result;
+	}
+	return -ENOENT;
+}
+
+static int identify_part(struct request *r, const struct identity *dir, const char *name, struct identity *ret)
+{
+	for (const struct part *part = dir->kind->parts; part->name; part++) {
+		if (strcmp(part->name, name) || !shows_part(r->mount, part))
+			continue;
+		*ret = (struct identity){ .place = PLACE_PART, .kind = dir->kind, .part = part };
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int stop_at_first(void *arg, const char *name, bool is_dir)
+{
+	(void)arg, (void)name, (void)is_dir;
+	return 1;
+}
+
+/* Below .cfcfs: id holds the path under rejected/ ("" for rejected itself). */
+static int identify_control(struct request *r, const struct identity *dir, const char *name, struct identity *ret)
+{
+	cleanup_buf_ struct buf content = BUF_INIT;
+	cleanup_free_ char *path = NULL;
+
+	if (!dir->id) {
+		if (!strcmp(name, CONTROL_REJECTED))
+			return set(ret, PLACE_CONTROL_DIR, NULL, NULL, "");
+		*ret = (struct identity){ .place = PLACE_CONTROL, .control = control_find(name) };
+		return ret->control ? 0 : -ENOENT;
+	}
+	if (asprintf(&path, "%s/%s", dir->id, name) < 0)
+		return -ENOMEM;
+	if (failures_rejected(r->mount->failures, path, &content) == 0) {
+		buf_wipe(&content);
+		return set(ret, PLACE_CONTROL, NULL, NULL, path);
+	}
+	if (failures_rejected_each(r->mount->failures, path, stop_at_first, NULL) == 0)
+		return -ENOENT;
+	return set(ret, PLACE_CONTROL_DIR, NULL, NULL, path);
+}
+
+int walk_identify(struct request *r, const struct identity *dir, const char *name, struct identity *ret, int64_t *ret_expires_ms)
+{
+	*ret = (struct identity){ 0 };
+	*ret_expires_ms = clock_after_ms(FIXED_MS);
+	switch (dir->place) {
+	case PLACE_ROOT:
+		return identify_root(r, name, ret);
+	case PLACE_COLLECTION:
+		return identify_item(r, dir, name, ret, ret_expires_ms);
+	case PLACE_RESOURCE_DIR:
+		return identify_leaf(r, dir, name, ret, ret_expires_ms);
+	case PLACE_PARTS:
+		return identify_part(r, dir, name, ret);
+	case PLACE_CONTROL_DIR:
+		*ret_expires_ms = 0;
+		return identify_control(r, dir, name, ret);
+	default:
+		return -ENOENT;
+	}
+}
+
+/* ---- listing ---- */
+
+static int each_root(struct request *r, walk_fn each, void *arg)
+{
+	int result = 0;
+
+	for (const struct kind *const *k = kinds; *k && result == 0; k++) {
+		if (!(*k)->parent && walk_shows_kind(r->mount, *k))
+			result = each(arg, (*k)->dir, true, NULL);
+	}
+	return result;
+}
+
+static int each_item(struct request *r, const struct identity *dir, struct list *list, walk_fn each, void *arg)
+{
+	const struct kind *kind = dir->kind;
+	struct identity what = { .place = PLACE_RESOURCE, .kind = kind, .parent_id = dir->parent_id };
+	size_t suffix = strlen(kind->suffix);
+	bool dirs = has_dirs(r->mount, kind);
+	int result = 0;
+
+	for (size_t i = 0; i < list_count(list) && result == 0; i++) {
+		const struct list_item *item = list_at(list, i);
+		char dir_name[NAME_MAX_BYTES + 1];
+
+		if (!walk_shows_resource(r->mount, kind, dir->parent_id, item->snapshot))
+			continue;
+		what.id = item->snapshot->id;
+		result = each(arg, item->file_name, false, &what);
+		if (result == 0 && dirs && strlen(item->file_name) > suffix) {
+			snprintf(dir_name, sizeof(dir_name), "%.*s", (int)(strlen(item->file_name) - suffix), item->file_name);
+			result = each(arg, dir_name, true, NULL);
+		}
+	}
+	return result;
+}
+
+static int each_leaf(struct request *r, const struct identity *dir, walk_fn each, void *arg, struct store_info *ret_info)
+{
+	cleanup_(snapshot_unrefp) struct snapshot *snapshot = NULL;
+	int result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, false, &snapshot, ret_info);
+
+	for (const struct leaf *leaf = dir->kind->leaves; leaf && leaf->name && result == 0; leaf++) {
+		if (has_leaf(leaf, snapshot->traits))
+			result = each(arg, leaf->name, false, NULL);
+	}
+	for (const struct kind *const *k = kinds; *k && result == 0; k++) {
+		if ((*k)->parent == dir->kind)
+			result = each(arg, (*k)->dir, true, NULL);
+	}
+	return result;
+}
+
+struct control_each {
+	walk_fn each;
+	void *arg;
+};
+
+static int each_rejected(void *arg, const char *name, bool is_dir)
+{
+	struct control_each *c = arg;
+
+	return c->each(c->arg, name, is_dir, NULL);
+}
+
+static int each_control(struct request *r, const struct identity *dir, walk_fn each, void *arg)
+{
+	struct control_each c = { each, arg };
+	int result = 0;
+
+	if (dir->id)
+		return failures_rejected_each(r->mount->failures, dir->id, each_rejected, &c);
+	for (const struct control *row = control_rows; row->name && result == 0; row++)
+		result = each(arg, row->name, false, NULL);
+	return result ? result : each(arg, CONTROL_REJECTED, true, NULL);
+}
+
+static int each_part(struct request *r, const struct identity *dir, walk_fn each, void *arg)
+{
+	int result = 0;
+
+	for (const struct part *part = dir->kind->parts; part->name && result == 0; part++) {
+		if (shows_part(r->mount, part))
+			result = each(arg, part->name, false, NULL);
+	}
+	return result;
+}
+
+int walk_each(struct request *r, const struct identity *dir, walk_fn each, void *arg, struct store_info *ret_info)
+{
+	cleanup_(list_unrefp) struct list *list = NULL;
+	int result;
+
+	ret_info->expires_ms = clock_after_ms(FIXED_MS);
+	switch (dir->place) {
+	case PLACE_ROOT:
+		return each_root(r, each, arg);
+	case PLACE_COLLECTION:
+		result = list_below(r, dir, &list, ret_info);
+		return result < 0 || !list ? result : each_item(r, dir, list, each, arg);
+	case PLACE_RESOURCE_DIR:
+		return each_leaf(r, dir, each, arg, ret_info);
+	case PLACE_PARTS:
+		return each_part(r, dir, each, arg);
+	case PLACE_CONTROL_DIR:
+		return each_control(r, dir, each, arg);
+	default:
+		return 0;
+	}
+}
+
+int walk_serial(struct request *r, const struct identity *dir, uint64_t *ret_serial, struct store_info *ret_info)
+{
+	cleanup_(snapshot_unrefp) struct snapshot *snapshot = NULL;
+	cleanup_(list_unrefp) struct list *list = NULL;
+	int result = 0;
+
+	*ret_serial = 1;
+	ret_info->expires_ms = clock_after_ms(FIXED_MS);
+	if (dir->place == PLACE_COLLECTION) {
+		result = list_below(r, dir, &list, ret_info);
+		*ret_serial = list ? ret_info->generation + 2 : 1;
+	} else if (dir->place == PLACE_RESOURCE_DIR) {
+		result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, false, &snapshot, ret_info);
+		*ret_serial = result == 0 ? snapshot->traits + 2 : 1;
+	} else if (dir->place == PLACE_CONTROL_DIR) {
+		*ret_serial = 0;
+	}
+	return result;
+}
+
+/* ---- new names ---- */
+
+bool walk_is_tool_name(const char *name)
+{
+	return name_is_scratch(name);
+}
+
+static bool is_scratch_in(const struct identity *dir, const char *name)
+{
+	const struct kind *kind = dir->place == PLACE_COLLECTION ? dir->kind : NULL;
+
+	if (kind && kind->flags & KIND_SECRET)
+		return name[0] == '.' || name_has_suffix(name, "~");
+	if (kind && kind->flags & KIND_KEY_LINE)
+		return name_is_scratch(name) || !name_has_suffix(name, ".pub");
+	return name_is_scratch(name) || !name_has_suffix(name, ".json");
+}
+
+/* The name is taken for the identity that is wanted: what it would be written as is what helps. */
+static int refuse_name(const struct kind *kind, const char *name, struct err *err)
+{
+	size_t n = strlen(name), suffix = strlen(kind->suffix);
+	char encoded[NAME_MAX_BYTES + 1];
+	cleanup_free_ char *wanted = n > suffix ? strndup(name, n - suffix) : NULL;
+
+	if (!wanted)
+		return err_set(err, EINVAL, "'%s' is no name of a %s", name, kind->name);
+	name_encode(wanted, kind->suffix, encoded);
+	return err_set(err, EINVAL, "'%s' is no file name of a %s: write '%s' for the one named '%s'", name, kind->name, encoded,
+		       wanted);
+}
+
+int walk_classify(struct request *r, const struct identity *dir, const char *name, struct identity *ret, struct err *err)
+{
+	cleanup_free_ char *identity = NULL;
+
+	*ret = (struct identity){ .place = PLACE_SCRATCH };
+	if (dir->place == PLACE_CONTROL_DIR)
+		return err_set(err, EPERM, "nothing can be made in /%s", CONTROL_DIR);
+	if (dir->place == PLACE_SCRATCH_DIR || is_scratch_in(dir, name))
+		return 0;
+	if (dir->place == PLACE_PARTS && identify_part(r, dir, name, ret) == 0)
+		return 0;
+	if (dir->place != PLACE_COLLECTION || !(dir->kind->verbs & KIND_CREATE))
+		return err_set(err, EPERM, "no file can be made here: what is in this directory comes from the platform");
+	if (name_decode(name, dir->kind->suffix, &identity) < 0 && !name_is_cut(name, dir->kind->suffix))
+		return refuse_name(dir->kind, name, err);
+	return set(ret, PLACE_RESOURCE, dir->kind, dir->parent_id, NULL);
+}
