@@ -46,11 +46,6 @@ struct mount {
 	int64_t start_ns; /* when it was mounted: the time of what has no other */
 };
 
-/* With the tree's lock: tells the kernel that the directory of a resource's file comes, or went; and of a resource's directory,
-   that it and its file are another's now. */
-void mount_tell_dir(struct mount *mount, const struct entry *file);
-void mount_tell_file(struct mount *mount, const struct entry *dir);
-
 /* How long a created or removed resource is held against lists that lag behind. */
 #define MOUNT_HOLD_MS 30000
 /* Threads at most; a request past them waits its turn. */

@@ -13,35 +13,6 @@
 #include "fs/show/view.h"
 #include "fs/show/walk.h"
 
-int subject_init(struct request *r, fuse_ino_t ino, struct subject *ret)
-{
-	struct node *node;
-	int result;
-
-	*ret = (struct subject){ .tree = r->mount->tree };
-	scoped_lock(&ret->tree->lock);
-	node = tree_node(ret->tree, ino);
-	if (!node)
-		return -ESTALE;
-	result = identity_copy(&node->entry->what, &ret->what);
-	if (result < 0)
-		return result;
-	ret->node = *node;
-	ret->entry = entry_ref(node->entry);
-	ret->draft = node->entry->draft ? draft_ref(node->entry->draft) : NULL;
-	return 0;
-}
-
-void subject_clear(struct subject *s)
-{
-	if (!s->tree)
-		return;
-	draft_unref(s->draft);
-	identity_clear(&s->what);
-	entry_release(s->tree, s->entry);
-	*s = (struct subject){ 0 };
-}
-
 /* ---- lookup ---- */
 
 enum local { LOCAL_NONE, LOCAL_HIDDEN, LOCAL_HERE };
@@ -322,7 +293,8 @@ static void set_fields(const struct request *r, int64_t now_ns, int64_t *mtime_n
 		*gid = r->attr.st_gid;
 }
 
-int attributes_set(struct request *r, struct subject *s)
+/* Times, mode and owner that a tool set, as far as to_set says: for a local entry or directory, else kept. With the entry's content. */
+static int attributes_set(struct request *r, struct subject *s)
 {
 	struct kept_value v = { .mtime_ns = -1, .atime_ns = -1, .mode = -1, .uid = -1, .gid = -1 };
 	cleanup_view_ struct view view = { 0 };
@@ -349,20 +321,6 @@ int attributes_set(struct request *r, struct subject *s)
 	if (r->to_set & FUSE_SET_ATTR_ATIME)
 		v.atime_ns = (int64_t)r->attr.st_atim.tv_sec * NSEC_PER_SEC + r->attr.st_atim.tv_nsec;
 	return kept_set_attributes(r->mount->kept, key, &v);
-}
-
-void attributes_keep(struct mount *mount, struct entry *entry, const char *kept_key, const char *data, size_t len)
-{
-	struct kept_value v = { .atime_ns = -1, .content = hash64(data, len) | 1 };
-
-	pthread_mutex_lock(&mount->tree->lock);
-	v.mtime_ns = entry->set_mtime_ns;
-	v.mode = entry->set_mode;
-	v.uid = entry->set_uid >= 0 ? entry->set_uid : entry->made_uid;
-	v.gid = entry->set_gid >= 0 ? entry->set_gid : entry->made_gid;
-	pthread_mutex_unlock(&mount->tree->lock);
-	if (v.mtime_ns >= 0 || v.mode >= 0 || v.uid >= 0 || v.gid >= 0)
-		kept_set_attributes(mount->kept, kept_key, &v);
 }
 
 int op_setattr(struct request *r)

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "fs/ops/handle.h"
-#include "fs/run/lifecycle.h"
 #include "fs/ops/reply.h"
 
 static void start_ino(fuse_req_t fuse, const char *op, request_fn run, bool changes, fuse_ino_t ino)

@@ -3,8 +3,6 @@
 
 #include "fs/core/mount.h"
 
-extern const struct fuse_lowlevel_ops mount_operations;
-
 /* Opens the state file, makes the store, the pools, the tree. After the last fork. 0 or -errno with text. client is taken over. */
 int mount_new(const struct options *options, struct client *client, const char *base_url, struct mount **ret, struct err *err);
 /* Asks the API for the account (GET /me, through the store, so that the answer is cached): the credential check. */
@@ -15,7 +13,4 @@ int mount_start(struct mount *mount, struct fuse_session *session);
 void mount_drain(struct mount *mount);
 /* SIGHUP: reads the token again, drops the cache and tells the kernel. Called from a thread, not a signal handler. */
 void mount_reload(struct mount *mount);
-/* Drops what is cached under the path of the tree ("/", "/applications", "/applications/web/status.json": checked, without a
-   slash at its end) and tells the kernel. "/" is all. Never waits for the network. */
-void mount_refresh(struct mount *mount, const char *path);
 struct mount *mount_free(struct mount *mount);

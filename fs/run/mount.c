@@ -7,6 +7,7 @@
 #include "api/base/clock.h"
 #include "api/base/name.h"
 #include "fs/show/crawl.h"
+#include "fs/show/refresh.h"
 #include "fs/core/credentials_table.h"
 #include "fs/core/defaults.h"
 #include "fs/send/deleted.h"
@@ -161,57 +162,6 @@ void mount_drain(struct mount *mount)
 		log_error("a delete that was pending failed: %s", err.text);
 }
 
-/* ---- dropping what is cached ---- */
-
-/* Every name that the kernel may still believe. */
-static void tell_all(struct mount *mount)
-{
-	struct node *node, *next;
-
-	scoped_lock(&mount->tree->lock);
-	mount->tree->changes++;
-	HASH_ITER(hh, mount->tree->nodes, node, next) {
-		struct entry *e = node->entry;
-
-		if (e->parent && e->parent->current && !e->unlinked)
-			notify_entry(mount->notifier, e->parent->current->id, entry_name(e));
-		if (entry_is_dir(e))
-			notify_inode(mount->notifier, node->id, true);
-	}
-}
-
-static fuse_ino_t node_of(const struct entry *entry)
-{
-	return entry && entry->current ? entry->current->id : 0;
-}
-
-void mount_tell_dir(struct mount *mount, const struct entry *entry)
-{
-	const struct kind *kind = entry->what.kind;
-	const char *name = entry_name(entry);
-	cleanup_free_ char *dir = NULL;
-	fuse_ino_t parent = node_of(entry->parent);
-
-	if (!parent || !kind || entry->what.place != PLACE_RESOURCE || !kind_has_dir(kind) ||
-	    strlen(name) <= strlen(kind->suffix))
-		return;
-	dir = strndup(name, strlen(name) - strlen(kind->suffix));
-	if (dir)
-		notify_entry(mount->notifier, parent, dir);
-}
-
-void mount_tell_file(struct mount *mount, const struct entry *dir)
-{
-	fuse_ino_t parent = node_of(dir->parent);
-	cleanup_free_ char *file = NULL;
-
-	if (!parent || dir->what.place != PLACE_RESOURCE_DIR ||
-	    asprintf(&file, "%s%s", entry_name(dir), dir->what.kind->suffix) < 0)
-		return;
-	notify_entry(mount->notifier, parent, entry_name(dir));
-	notify_entry(mount->notifier, parent, file);
-}
-
 void mount_reload(struct mount *mount)
 {
 	struct err err = ERR_INIT;
@@ -219,37 +169,7 @@ void mount_reload(struct mount *mount)
 	if (client_reload_credentials(mount->client, &err) < 0)
 		log_error("the token could not be read again: %s", err.text);
 	credentials_table_clear(mount->credentials);
-	store_drop(mount->store, "");
-	tell_all(mount);
-}
-
-void mount_refresh(struct mount *mount, const char *path)
-{
-	cleanup_free_ char *dir = NULL;
-	const struct kind *kind;
-	size_t n;
-
-	while (*path == '/')
-		path++;
-	n = strcspn(path, "/");
-	dir = strndup(path, n);
-	kind = dir && n ? kind_by_dir(NULL, dir) : NULL;
-	if (!kind) {
-		store_drop(mount->store, "");
-	} else {
-		/* A resource's leaves and lists have paths below its kind's, and an application's deployments stand in the account's list. */
-		static const char letters[] = "LID";
-
-		for (const char *l = letters; *l; l++) {
-			cleanup_free_ char *prefix = NULL;
-
-			if (kind->collection && asprintf(&prefix, "%c:%s", *l, kind->collection) > 0)
-				store_drop(mount->store, prefix);
-		}
-		store_drop(mount->store, "L:/deployments");
-		store_drop(mount->store, "P:");
-	}
-	tell_all(mount);
+	refresh_all(mount);
 }
 
 struct mount *mount_free(struct mount *m)

@@ -7,7 +7,7 @@
 
 #include "api/base/buf.h"
 #include "api/base/log.h"
-#include "fs/run/lifecycle.h"
+#include "fs/ops/ops.h"
 #include "fs/run/mountpoint.h"
 
 static bool debugging;

@@ -6,9 +6,11 @@
 #include "api/base/clock.h"
 #include "api/base/name.h"
 #include "api/base/rand.h"
+#include "fs/core/attributes.h"
 #include "fs/core/failures.h"
 #include "fs/core/kept.h"
 #include "fs/core/notify.h"
+#include "fs/core/tell.h"
 #include "fs/show/source.h"
 #include "fs/send/trash.h"
 #include "fs/show/view.h"
@@ -184,11 +186,11 @@ static void settle(struct commit *c, struct entry *entry)
 	tree->changes++;
 	if (c->what.place == PLACE_RESOURCE && c->new_id) {
 		if (!entry->what.id)
-			mount_tell_dir(mount, entry);
+			tell_dir_locked(mount, entry);
 		tree_identify(tree, entry, c->new_id);
 	}
 	if (c->replaced && entry->parent)
-		mount_tell_file(mount, entry->parent);
+		tell_file_locked(mount, entry->parent);
 	if (entry->hide != HIDE_NONE)
 		trash_show_locked(mount, entry);
 	tree_settle(tree, entry);

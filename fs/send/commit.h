@@ -6,7 +6,7 @@
 #pragma once
 
 #include "fs/core/draft.h"
-#include "fs/ops/ops.h"
+#include "fs/core/subject.h"
 
 struct json_object;
 

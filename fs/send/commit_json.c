@@ -535,7 +535,7 @@ int commit_part(struct commit *c)
 			keep_defaults(c, &context, c->what.part->name,
 				      doc_part_service_defaults(c->what.part, patch, answer.result, &context.doc));
 		answer_clear(&answer);
-		store_drop(c->r->mount->store, "P:");
+		source_drop_parts(c->r->mount);
 		/* Not known yet: whoever reads next compares the bytes with what the account says then. */
 		c->snapshot_hash = 0;
 	}

@@ -10,6 +10,7 @@
 #include "fs/core/failures.h"
 #include "fs/core/kept.h"
 #include "fs/core/notify.h"
+#include "fs/core/tell.h"
 #include "fs/show/source.h"
 #include "fs/core/tree.h"
 #include "fs/show/view.h"
@@ -76,7 +77,7 @@ void trash_hide_locked(struct mount *mount, struct entry *entry, enum hide hide,
 	}
 	entry->hide = hide;
 	entry->hide_until_ms = until_ms;
-	mount_tell_dir(mount, entry);
+	tell_dir_locked(mount, entry);
 	mount->tree->changes++;
 	tree_settle(mount->tree, entry);
 	pthread_cond_broadcast(&t->changed);

@@ -4,7 +4,7 @@
 
 #include "api/base/parse.h"
 #include "fs/core/failures.h"
-#include "fs/run/lifecycle.h"
+#include "fs/show/refresh.h"
 #include "fs/show/report.h"
 
 /* Paths longer than the kernel's own bound lead nowhere. */
@@ -93,9 +93,7 @@ static int refresh_line(struct mount *mount, const char *text, size_t len, struc
 	r = clean_path(path, err);
 	if (r < 0)
 		return r;
-	if (!strcmp(path, "/"))
-		store_drop(mount->store, "");
-	mount_refresh(mount, path);
+	refresh_path(mount, path);
 	return 0;
 }
 

@@ -428,3 +428,23 @@ void source_removed(struct mount *mount, const struct kind *kind, const char *pa
 	if (source_list_key(row, row->parent ? parent : NULL, &key) == 0)
 		store_remove(mount->store, key, id, MOUNT_HOLD_MS);
 }
+
+void source_drop_parts(struct mount *mount)
+{
+	store_drop(mount->store, "P:");
+}
+
+void source_drop_kind(struct mount *mount, const struct kind *kind)
+{
+	static const char letters[] = "LID";
+
+	/* A resource's leaves and lists have paths below its kind's, and an application's deployments stand in the account's list. */
+	for (const char *l = letters; *l; l++) {
+		cleanup_free_ char *prefix = NULL;
+
+		if (kind->collection && asprintf(&prefix, "%c:%s", *l, kind->collection) > 0)
+			store_drop(mount->store, prefix);
+	}
+	store_drop(mount->store, "L:/deployments");
+	source_drop_parts(mount);
+}

@@ -51,3 +51,7 @@ int source_list_again(struct request *r, const struct kind *kind, const char *pa
 void source_removed(struct mount *mount, const struct kind *kind, const char *parent, const char *id);
 /* Whether the item of an account-wide list belongs below this parent (NULL: the root). */
 bool source_belongs(const struct kind *kind, const char *parent, const struct snapshot *snapshot);
+/* Forgets all that is cached of a root kind: lists, single resources, leaves and parts, and what has its paths below it. */
+void source_drop_kind(struct mount *mount, const struct kind *kind);
+/* Forgets the documents of singletons. */
+void source_drop_parts(struct mount *mount);

@@ -1,0 +1,15 @@
+/* What an operation is about, and begins with: the node's entry, with a reference, and a copy of what it is. -ESTALE for a forgotten node. */
+#pragma once
+
+#include "fs/core/request.h"
+
+struct subject {
+	struct tree *tree;
+	struct entry *entry;  /* owned reference */
+	struct identity what; /* a copy */
+	struct node node;     /* a copy as it was; its pointers are not to be followed */
+	struct draft *draft;  /* owned reference: the entry's draft, or NULL */
+};
+int subject_init(struct request *r, fuse_ino_t ino, struct subject *ret);
+void subject_clear(struct subject *s);
+#define cleanup_subject_ cleanup_(subject_clear)
