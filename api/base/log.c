@@ -6,27 +6,34 @@
 #include <syslog.h>
 #include <sodium.h>
 
-#include "api/base/clock.h"
+#include "api/base/lock.h"
 
 /* What is shown of a line. */
 #define LINE_MAX_BYTES 1023
 
-static struct {
-	pthread_mutex_t lock; /* guards all below */
-	enum log_level level; /* read without the lock, as an atomic */
-	bool syslog;
-	int fd;                         /* owned when path is set */
-	char *path;                     /* owned; NULL: no file */
-	char *secrets[LOG_SECRETS_MAX]; /* owned */
-	size_t next_secret;
-} log_state = { .lock = PTHREAD_MUTEX_INITIALIZER, .level = LOG_LEVEL_WARNING, .fd = STDERR_FILENO };
+DECLARE_LOCK(log);
+
+struct log {
+	struct lock lock;
+	_Atomic enum log_level level;
+	bool syslog GUARDED_BY(log_locked);
+	int fd GUARDED_BY(log_locked);                         /* owned when path is set */
+	char *path GUARDED_BY(log_locked);                     /* owned; NULL: no file */
+	char *secrets[LOG_SECRETS_MAX] GUARDED_BY(log_locked); /* owned */
+	size_t next_secret GUARDED_BY(log_locked);
+};
+DEFINE_LOCK(log, struct log, lock)
+
+static struct log log_state = { .lock = LOCK_INIT, .level = LOG_LEVEL_WARNING, .fd = STDERR_FILENO };
 
 static const char *const level_words[] = { "error", "warning", "info", "debug" };
 static const int syslog_priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+_Static_assert(array_len(level_words) == LOG_LEVEL_DEBUG + 1, "a word for each level");
+_Static_assert(array_len(syslog_priorities) == array_len(level_words), "a priority for each level");
 
 void log_set_level(enum log_level level)
 {
-	__atomic_store_n(&log_state.level, level, __ATOMIC_RELAXED);
+	atomic_store_explicit(&log_state.level, level, memory_order_relaxed);
 }
 
 int log_level_parse(const char *word, enum log_level *ret_level)
@@ -42,7 +49,7 @@ int log_level_parse(const char *word, enum log_level *ret_level)
 
 void log_to_stderr(void)
 {
-	scoped_lock(&log_state.lock);
+	scope_lock(log, &log_state);
 	if (log_state.path) {
 		close(log_state.fd);
 		free(log_state.path);
@@ -54,7 +61,7 @@ void log_to_stderr(void)
 
 void log_to_syslog(const char *ident)
 {
-	scoped_lock(&log_state.lock);
+	scope_lock(log, &log_state);
 	openlog(ident, LOG_PID, LOG_DAEMON);
 	log_state.syslog = true;
 }
@@ -76,7 +83,7 @@ int log_to_file(const char *path)
 	copy = strdup(path);
 	if (!copy)
 		return -ENOMEM;
-	scoped_lock(&log_state.lock);
+	scope_lock(log, &log_state);
 	if (log_state.path) {
 		close(log_state.fd);
 		free(log_state.path);
@@ -91,7 +98,7 @@ int log_reopen(void)
 {
 	int fd;
 
-	scoped_lock(&log_state.lock);
+	scope_lock(log, &log_state);
 	if (!log_state.path)
 		return 0;
 	fd = open_file(log_state.path);
@@ -112,7 +119,7 @@ void log_redact(const char *secret)
 	copy = strdup(secret);
 	if (!copy)
 		return;
-	scoped_lock(&log_state.lock);
+	scope_lock(log, &log_state);
 	for (size_t i = 0; i < LOG_SECRETS_MAX; i++) {
 		if (log_state.secrets[i] && !strcmp(log_state.secrets[i], secret)) {
 			free(copy);
@@ -127,11 +134,15 @@ void log_redact(const char *secret)
 	log_state.next_secret = (log_state.next_secret + 1) % LOG_SECRETS_MAX;
 }
 
+static size_t secret_length_locked(const char *p, size_t left, bool cut) REQUIRES(log_locked);
+static void blank_secrets_locked(char *line, size_t len, bool cut) REQUIRES(log_locked);
+
 /* The length of the longest secret that stands at p, or of its beginning that the end of a cut line left; 0: none. */
-static size_t secret_length(const char *p, size_t left, bool cut)
+static size_t secret_length_locked(const char *p, size_t left, bool cut)
 {
 	size_t longest = 0;
 
+	log_assert_locked(&log_state);
 	for (size_t i = 0; i < LOG_SECRETS_MAX; i++) {
 		size_t n = log_state.secrets[i] ? strlen(log_state.secrets[i]) : 0;
 
@@ -144,12 +155,13 @@ static size_t secret_length(const char *p, size_t left, bool cut)
 }
 
 /* Only a secret's beginning, at the very end, can be shorter than what stands in for it. */
-static void blank_secrets(char *line, size_t len, bool cut)
+static void blank_secrets_locked(char *line, size_t len, bool cut)
 {
 	char *to = line;
 
+	log_assert_locked(&log_state);
 	for (size_t i = 0; i < len;) {
-		size_t n = secret_length(line + i, len - i, cut);
+		size_t n = secret_length_locked(line + i, len - i, cut);
 
 		if (n) {
 			memcpy(to, "***", 3);
@@ -168,7 +180,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_list ap;
 	int n;
 
-	if (level > __atomic_load_n(&log_state.level, __ATOMIC_RELAXED))
+	if (level > atomic_load_explicit(&log_state.level, memory_order_relaxed))
 		return;
 	va_start(ap, fmt);
 	n = vsnprintf(line, LINE_MAX_BYTES + 1, fmt, ap);
@@ -176,8 +188,8 @@ void log_line(enum log_level level, const char *fmt, ...)
 	if (n < 0)
 		return;
 	clock_format_rfc3339(clock_wall_ns(), when, sizeof(when));
-	scoped_lock(&log_state.lock);
-	blank_secrets(line, strlen(line), n > LINE_MAX_BYTES);
+	scope_lock(log, &log_state);
+	blank_secrets_locked(line, strlen(line), n > LINE_MAX_BYTES);
 	/* A log line is one line, whatever a server or a file name put into it. */
 	for (char *p = line; *p; p++) {
 		if ((unsigned char)*p < ' ' || *p == 0x7f)

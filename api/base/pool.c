@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "api/base/clock.h"
+#include "api/base/lock.h"
 
 /* An idle thread leaves after this time. */
 #define POOL_IDLE_MS 5000
@@ -14,24 +14,33 @@ struct task {
 	struct task *next;
 };
 
+DECLARE_LOCK(pool);
+
 struct pool {
-	pthread_mutex_t lock;      /* guards all below */
-	pthread_cond_t work;       /* a task was queued, or the pool ends */
-	pthread_cond_t done;       /* a thread left, or the last task ended */
-	struct task *head, **tail; /* owned */
-	unsigned queued, idle, threads;
-	unsigned tasks; /* accepted and not ended */
-	bool ending;
+	struct lock lock;
+	pthread_cond_t work;                        /* a task was queued, or the pool ends */
+	pthread_cond_t done;                        /* a thread left, or the last task ended */
+	struct task *head GUARDED_BY(pool_locked);  /* owned */
+	struct task **tail GUARDED_BY(pool_locked); /* where the next one goes */
+	unsigned queued GUARDED_BY(pool_locked);
+	unsigned idle GUARDED_BY(pool_locked);
+	unsigned threads GUARDED_BY(pool_locked);
+	unsigned tasks GUARDED_BY(pool_locked); /* accepted and not ended */
+	bool ending GUARDED_BY(pool_locked);
 	/* Fixed after pool_new: */
 	unsigned max;
 	size_t stack_bytes;
 	char name[16];
 };
+DEFINE_LOCK(pool, struct pool, lock)
 
-static struct task *take_task(struct pool *pool)
+static struct task *take_task_locked(struct pool *pool) REQUIRES(pool_locked);
+static struct task *take_task_locked(struct pool *pool)
 {
 	struct task *task = pool->head;
 
+	pool_assert_locked(pool);
+	(void)invariant(!task == !pool->queued);
 	if (task) {
 		pool->head = task->next;
 		if (!pool->head)
@@ -46,15 +55,15 @@ static void *thread_main(void *arg)
 	struct pool *pool = arg;
 
 	pthread_setname_np(pthread_self(), pool->name);
-	pthread_mutex_lock(&pool->lock);
+	pool_lock(pool);
 	for (;;) {
-		struct task *task = take_task(pool);
+		struct task *task = take_task_locked(pool);
 
 		if (task) {
-			pthread_mutex_unlock(&pool->lock);
+			pool_unlock(pool);
 			task->run(task->arg);
 			free(task);
-			pthread_mutex_lock(&pool->lock);
+			pool_lock(pool);
 			if (--pool->tasks == 0)
 				pthread_cond_broadcast(&pool->done);
 			continue;
@@ -62,7 +71,7 @@ static void *thread_main(void *arg)
 		if (pool->ending)
 			break;
 		pool->idle++;
-		if (clock_cond_wait(&pool->work, &pool->lock, clock_after_ms(POOL_IDLE_MS)) == -ETIMEDOUT && !pool->head) {
+		if (pool_cond_wait(pool, &pool->work, clock_after_ms(POOL_IDLE_MS)) == -ETIMEDOUT && !pool->head) {
 			pool->idle--;
 			break;
 		}
@@ -70,7 +79,7 @@ static void *thread_main(void *arg)
 	}
 	pool->threads--;
 	pthread_cond_broadcast(&pool->done);
-	pthread_mutex_unlock(&pool->lock);
+	pool_unlock(pool);
 	return NULL;
 }
 
@@ -80,10 +89,12 @@ struct pool *pool_new(const char *name, unsigned max, size_t stack_bytes)
 
 	if (!pool)
 		return NULL;
-	pthread_mutex_init(&pool->lock, NULL);
+	lock_init(&pool->lock);
 	clock_cond_init(&pool->work);
 	clock_cond_init(&pool->done);
+	pool_lock(pool);
 	pool->tail = &pool->head;
+	pool_unlock(pool);
 	pool->max = max;
 	pool->stack_bytes = stack_bytes;
 	snprintf(pool->name, sizeof(pool->name), "%s", name);
@@ -115,7 +126,7 @@ int pool_run(struct pool *pool, void (*run)(void *arg), void *arg)
 	if (!task)
 		return -ENOMEM;
 	*task = (struct task){ .run = run, .arg = arg };
-	scoped_lock(&pool->lock);
+	scope_lock(pool, pool);
 	if (pool->queued >= pool->idle && pool->threads < pool->max) {
 		if (start_thread(pool) == 0) {
 			pool->threads++;
@@ -136,9 +147,9 @@ int pool_wait_idle(struct pool *pool, int64_t deadline_ms)
 {
 	int r = 0;
 
-	scoped_lock(&pool->lock);
+	scope_lock(pool, pool);
 	while (pool->tasks && r == 0)
-		r = clock_cond_wait(&pool->done, &pool->lock, deadline_ms);
+		r = pool_cond_wait(pool, &pool->done, deadline_ms);
 	return pool->tasks ? -ETIMEDOUT : 0;
 }
 
@@ -146,15 +157,15 @@ struct pool *pool_free(struct pool *pool)
 {
 	if (!pool)
 		return NULL;
-	pthread_mutex_lock(&pool->lock);
+	pool_lock(pool);
 	pool->ending = true;
 	pthread_cond_broadcast(&pool->work);
 	while (pool->threads)
-		pthread_cond_wait(&pool->done, &pool->lock);
-	pthread_mutex_unlock(&pool->lock);
+		pool_cond_wait(pool, &pool->done, CLOCK_NEVER);
+	pool_unlock(pool);
 	pthread_cond_destroy(&pool->done);
 	pthread_cond_destroy(&pool->work);
-	pthread_mutex_destroy(&pool->lock);
+	lock_destroy(&pool->lock);
 	free(pool);
 	return NULL;
 }

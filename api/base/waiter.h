@@ -6,13 +6,15 @@
  */
 #pragma once
 
-#include "api/base/cleanup.h"
+#include "api/base/lock.h"
+
+DECLARE_LOCK(waiter);
 
 struct waiter {
-	pthread_mutex_t lock; /* guards the two flags */
+	struct lock lock;
 	pthread_cond_t cond;
-	bool woken;
-	bool canceled; /* stays set */
+	bool woken GUARDED_BY(waiter_locked);
+	bool canceled GUARDED_BY(waiter_locked); /* stays set */
 };
 
 int waiter_init(struct waiter *w);
