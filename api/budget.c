@@ -19,7 +19,14 @@ void budget_init(struct budget *b, double rps, unsigned burst, int64_t now_ms)
 	b->kept = burst / 5;
 	b->tokens = b->burst;
 	b->filled_ms = now_ms;
+	budget_forget(b);
+}
+
+void budget_forget(struct budget *b)
+{
 	b->policy_rate = b->policy_quota = b->left = INFINITY;
+	b->reset_ms = b->stopped_ms = 0;
+	b->strikes = 0;
 	b->width = BUDGET_WIDTH_MAX;
 }
 

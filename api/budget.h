@@ -47,6 +47,8 @@ struct budget {
 #define BUDGET_STOP_MAX_MS (3600 * 1000)
 
 void budget_init(struct budget *b, double rps, unsigned burst, int64_t now_ms);
+/* Forgets what the service said of its limits, a stop included; calls that were made still count. */
+void budget_forget(struct budget *b);
 /* Milliseconds until such a call may go out; 0: now. *ret_limited: it is the service's limit that holds it. */
 int64_t budget_wait_ms(struct budget *b, bool write, int64_t now_ms, bool *ret_limited);
 /* When the service's limit lets calls out again; 0 where it does not stop all of them. */

@@ -5,13 +5,14 @@
 #include "api/base/clock.h"
 #include "api/base/log.h"
 #include "api/base/rand.h"
-#include "api/client_deadline.h"
+#include "api/client_parts.h"
 #include "api/credentials.h"
 #include "api/credentials_secret.h"
 #include "api/envelope.h"
 #include "api/headers.h"
 #include "api/metrics.h"
 #include "api/oneline.h"
+#include "api/operation.h"
 #include "api/retry.h"
 #include "api/transport.h"
 
@@ -28,10 +29,12 @@ struct client {
 	struct metrics metrics;
 	/* Fixed: */
 	struct transport *transport; /* owned */
-	char *prefix;                /* owned: the base address, account and all */
+	char *account;               /* owned: the base address and the account */
 	char *host;                  /* owned: for messages */
 	unsigned retries;
 	int64_t timeout_ms, connect_timeout_ms;
+	/* By operation: how often the size of a page was refused. Atomic. */
+	unsigned char refused_sizes[OPERATIONS_MAX];
 };
 
 /* One client_call on its way. */
@@ -380,7 +383,8 @@ static int run_call(struct client *client, const struct call *call, struct waite
 	int r;
 
 	trip.deadline_ms = call->deadline_ms ? call->deadline_ms : client_deadline(client);
-	if (asprintf(&trip.url, "%s%s", client->prefix, call->path) < 0)
+	if (asprintf(&trip.url, "%s/%s%s", client->account, call->flags & CALL_CLOUDCHAMBER ? "cloudchamber" : "containers",
+		     call->path) < 0)
 		return err_set(err, ENOMEM, "out of memory");
 	r = travel(&trip, ret);
 	if (r < 0)
@@ -422,6 +426,36 @@ int64_t client_deadline(const struct client *client)
 	return clock_after_ms(client->timeout_ms);
 }
 
+unsigned client_page_size(const struct client *client, const struct operation *operation)
+{
+	switch (__atomic_load_n(&client->refused_sizes[operation - operations], __ATOMIC_RELAXED)) {
+	case 0:
+		return operation->page_size;
+	case 1:
+		return operation->page_size / 2;
+	default:
+		return 0;
+	}
+}
+
+void client_page_refused(struct client *client, const struct operation *operation, unsigned size)
+{
+	unsigned char *refused = &client->refused_sizes[operation - operations];
+
+	/* Of several lists at once, only the first one's refusal counts. */
+	if (size != client_page_size(client, operation))
+		return;
+	log_info("%s takes no pages of %u", operation->id, size);
+	__atomic_store_n(refused, size == operation->page_size ? 1 : 2, __ATOMIC_RELAXED);
+}
+
+void client_forget_limits(struct client *client)
+{
+	for (size_t i = 0; i < OPERATIONS_MAX; i++)
+		__atomic_store_n(&client->refused_sizes[i], 0, __ATOMIC_RELAXED);
+	transport_forget_limits(client->transport);
+}
+
 void client_stats(struct client *client, struct client_stats *ret)
 {
 	pthread_mutex_lock(&client->metrics.lock);
@@ -459,9 +493,9 @@ static int client_init(struct client *client, const struct client_options *optio
 	client->connect_timeout_ms = options->connect_timeout_ms;
 	client->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : 60 * MSEC_PER_SEC;
 	client->host = host_of(options->base_url);
-	if (asprintf(&client->prefix, "%s/accounts/%s/containers", options->base_url, options->account_id) < 0)
-		client->prefix = NULL;
-	if (!client->prefix || !client->host)
+	if (asprintf(&client->account, "%s/accounts/%s", options->base_url, options->account_id) < 0)
+		client->account = NULL;
+	if (!client->account || !client->host)
 		return err_set(err, ENOMEM, "out of memory");
 	if (renew_headers(client, err) < 0)
 		return -ENOMEM;
@@ -512,7 +546,7 @@ struct client *client_free(struct client *client)
 	pthread_cond_destroy(&client->left);
 	pthread_mutex_destroy(&client->metrics.lock);
 	pthread_mutex_destroy(&client->lock);
-	free(client->prefix);
+	free(client->account);
 	free(client->host);
 	free(client);
 	curl_global_cleanup();

@@ -33,10 +33,14 @@ struct client *client_free(struct client *client);
 DEFINE_CLEANUP(struct client *, client_free)
 /* Reads the credentials again (SIGHUP). */
 int client_reload_credentials(struct client *client, struct err *err);
+/* Forgets what the service said of its limits: rates, waits, sizes of pages (SIGHUP). */
+void client_forget_limits(struct client *client);
 
 enum call_flag {
 	CALL_WRITE = 1 << 0,      /* a change: takes from the kept share of the budget; once sent, never abandoned */
 	CALL_REPEATABLE = 1 << 1, /* may be sent again after a lost answer (GET, PUT, DELETE are by themselves) */
+	/* Goes to /cloudchamber, where wrangler's older commands call the same operations and bodies are bare. */
+	CALL_CLOUDCHAMBER = 1 << 2,
 };
 
 struct call {
@@ -68,14 +72,11 @@ struct answer {
 int client_call(struct client *client, const struct call *call, struct answer *ret, struct err *err);
 void answer_clear(struct answer *answer);
 
-/* How a list is paged (the contract's README, "Paging"). */
-enum paging { PAGING_NONE, PAGING_TOKEN, PAGING_LAST };
-
-/* A list to be fetched. All texts are borrowed for the call. */
+/* A list to be fetched; its row of the table of operations (api/operation.h) says how it is paged. All texts are borrowed for
+   the call. */
 struct list_call {
 	const char *operation, *path;
-	const char *list_key; /* see struct kind */
-	enum paging paging;
+	unsigned flags;      /* CALL_CLOUDCHAMBER, or 0 */
 	int64_t deadline_ms; /* CLOCK_MONOTONIC; 0: the client's own */
 	/* Gets the items of each page, borrowed; 0, or -errno, which ends the list. */
 	int (*page)(void *arg, struct json_object *items);
@@ -84,10 +85,15 @@ struct list_call {
 	void *arg;
 };
 
-/* Fetches all pages, one after the other. Bounded by CLIENT_PAGES_MAX; a token that repeats ends it with -EIO. */
+/*
+ * Fetches all pages, one after the other. Bounded by CLIENT_PAGES_MAX; a page that leads to one that was seen ends it with -EIO.
+ * A service that refuses the size of a page is asked for half of it, and where it refuses that too, for pages of its own
+ * choice; the client remembers that.
+ */
 int client_list(struct client *client, const struct list_call *list, struct err *err);
-#define CLIENT_PAGES_MAX 10000
-#define CLIENT_PAGE_SIZE 1000
+#define CLIENT_PAGES_MAX 2000
+/* A list of more takes several pages. */
+#define CLIENT_PAGE_SIZE 500
 
 /* ---- the envelope ---- */
 

@@ -54,8 +54,6 @@ enum kind_flag {
 	KIND_NEW_ONLY = 1 << 2,          /* an existing name is EEXIST (jobs, rollouts) */
 	KIND_SECRET = 1 << 3,            /* the file is a secret's value */
 	KIND_KEY_LINE = 1 << 4,          /* the file is one line in authorized_keys form */
-	KIND_PAGED = 1 << 5,             /* the list takes per_page and page_token */
-	KIND_LAST = 1 << 6,              /* the list takes limit and last */
 	KIND_LABEL_NAME = 1 << 7,        /* the name is the label cfcfs.name (deployments) */
 	KIND_LOCAL_NAME = 1 << 8,        /* the name is remembered by the mount alone (jobs, rollouts) */
 	KIND_STATUS_TTL = 1 << 9,        /* cached for status_ttl instead of cache_ttl */
@@ -133,7 +131,6 @@ struct kind {
 	const struct kind *parent;      /* NULL: at the root */
 	const char *collection;         /* list and create: "/applications/{parent}/rollouts"; create_path may differ */
 	const char *create_path;        /* NULL: collection */
-	const char *list_key;           /* the key of the result that holds the array; NULL: the result is the array */
 	const char *item;               /* get, update, delete: "/applications/{id}"; NULL where the API has none */
 	const char *delete_item;        /* NULL: item */
 	const char *delete_key;         /* the key whose value fills {id} of delete_item; NULL: id_key (SSH keys go by name) */

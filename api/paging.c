@@ -4,14 +4,21 @@
 #include <errno.h>
 #include <json-c/json.h>
 
-#include "api/client_deadline.h"
+#include "api/base/rand.h"
+#include "api/client_parts.h"
+#include "api/operation.h"
 
 /* A list on its way. */
 struct pages {
 	struct client *client;
 	const struct list_call *list;
+	const struct operation *operation; /* NULL: the contract has none; then it is one page */
+	enum paging paging;
 	struct call call; /* path is this page's */
+	unsigned size;    /* that this page is asked with */
 	char *mark;       /* owned: the token of the next page, or the id that was seen last; NULL: the first */
+	uint64_t *seen;   /* owned: hashes of all marks so far */
+	size_t count;
 };
 
 static void curl_strp(char **p)
@@ -19,36 +26,46 @@ static void curl_strp(char **p)
 	curl_free(*p);
 }
 
-static int page_path(const struct pages *pages, char **ret)
+/* The names of the two parameters, by the way of paging. */
+static const char *size_name(const struct pages *pages)
+{
+	return pages->paging == PAGING_TOKEN ? "per_page" : "limit";
+}
+
+static const char *mark_name(const struct pages *pages)
+{
+	return pages->paging == PAGING_TOKEN ? "page_token" : "last";
+}
+
+static int page_path(struct pages *pages, struct buf *out)
 {
 	cleanup_(curl_strp) char *mark = pages->mark ? curl_easy_escape(NULL, pages->mark, 0) : NULL;
 	char join = strchr(pages->list->path, '?') ? '&' : '?';
-	const char *size = pages->list->paging == PAGING_TOKEN ? "per_page" : "limit";
-	const char *name = pages->list->paging == PAGING_TOKEN ? "page_token" : "last";
-	int r;
+	int r = buf_adds(out, pages->list->path);
 
 	if (pages->mark && !mark)
 		return -ENOMEM;
-	if (pages->list->paging == PAGING_NONE)
-		r = asprintf(ret, "%s", pages->list->path);
-	else if (!mark)
-		r = asprintf(ret, "%s%c%s=%d", pages->list->path, join, size, CLIENT_PAGE_SIZE);
-	else
-		r = asprintf(ret, "%s%c%s=%d&%s=%s", pages->list->path, join, size, CLIENT_PAGE_SIZE, name, mark);
-	return r < 0 ? -ENOMEM : 0;
+	if (pages->paging == PAGING_NONE)
+		return r;
+	pages->size = client_page_size(pages->client, pages->operation);
+	if (r == 0 && pages->size) {
+		r = buf_addf(out, "%c%s=%u", join, size_name(pages), pages->size);
+		join = '&';
+	}
+	if (r == 0 && mark)
+		r = buf_addf(out, "%c%s=%s", join, mark_name(pages), mark);
+	return r;
 }
 
-/* The array of an answer; NULL result and a missing key mean an empty one. */
+/* The array of an answer. */
 static int find_items(const struct pages *pages, const struct answer *answer, struct json_object **ret, struct err *err)
 {
+	const char *key = pages->operation ? pages->operation->list_key : NULL;
 	struct json_object *items = answer->result;
 
-	if (items && pages->list->list_key && !json_object_is_type(items, json_type_array)) {
-		if (!json_object_is_type(items, json_type_object))
-			return err_set(err, EIO, "the answer to %s is no list", pages->call.operation);
-		items = json_object_object_get(items, pages->list->list_key);
-	}
-	if (items && !json_object_is_type(items, json_type_array))
+	if (key && json_object_is_type(items, json_type_object))
+		json_object_object_get_ex(items, key, &items);
+	if (!json_object_is_type(items, json_type_array))
 		return err_set(err, EIO, "the answer to %s is no list", pages->call.operation);
 	*ret = items;
 	return 0;
@@ -56,26 +73,67 @@ static int find_items(const struct pages *pages, const struct answer *answer, st
 
 static const char *text_of(struct json_object *object, const char *key)
 {
-	struct json_object *value;
+	const char *text = json_get_string(object, key);
 
-	if (!json_object_is_type(object, json_type_object) || !json_object_object_get_ex(object, key, &value) ||
-	    !json_object_is_type(value, json_type_string) || !*json_object_get_string(value))
-		return NULL;
-	return json_object_get_string(value);
+	return text && *text ? text : NULL;
 }
 
 /* What the next page is asked with; NULL: this was the last one. */
 static const char *next_mark(const struct pages *pages, const struct answer *answer, struct json_object *items)
 {
-	size_t n = items ? json_object_array_length(items) : 0;
+	size_t n = json_object_array_length(items);
 
-	switch (pages->list->paging) {
+	switch (pages->paging) {
 	case PAGING_TOKEN:
 		return text_of(answer->result_info, "next_page_token");
 	case PAGING_LAST:
-		return n < CLIENT_PAGE_SIZE ? NULL : text_of(json_object_array_get_idx(items, n - 1), "id");
+		/* Without a limit the service answers all. */
+		return !n || !pages->size || n < pages->size ? NULL : text_of(json_object_array_get_idx(items, n - 1), "id");
 	default:
 		return NULL;
+	}
+}
+
+/* Notes where the list goes on. 1, or -EIO where it was there before: by this page's mark, or by an earlier one's. */
+static int go_on(struct pages *pages, const char *mark, struct err *err)
+{
+	uint64_t hash = hash64(mark, strlen(mark)), *seen;
+
+	for (size_t i = 0; i < pages->count; i++) {
+		if (pages->seen[i] == hash)
+			return err_set(err, EIO, "the list of %s does not end: its pages lead back to one that was there",
+				       pages->call.operation);
+	}
+	seen = reallocarray(pages->seen, pages->count + 1, sizeof(*seen));
+	if (!seen)
+		return err_set(err, ENOMEM, "out of memory");
+	pages->seen = seen;
+	pages->seen[pages->count++] = hash;
+	free(pages->mark);
+	pages->mark = strdup(mark);
+	return pages->mark ? 1 : err_set(err, ENOMEM, "out of memory");
+}
+
+static bool refuses_size(const struct pages *pages, int r, const struct err *err)
+{
+	return r == -EINVAL && err->http_status == 400 && pages->paging != PAGING_NONE && pages->size &&
+	       strstr(err->text, size_name(pages));
+}
+
+/* Asks for this page; with smaller ones as long as it is the size that is refused. */
+static int ask(struct pages *pages, struct answer *ret, struct err *err)
+{
+	for (;;) {
+		cleanup_buf_ struct buf path = BUF_INIT;
+		int r = page_path(pages, &path);
+
+		if (r < 0)
+			return err_set(err, -r, "out of memory");
+		pages->call.path = path.data;
+		r = client_call(pages->client, &pages->call, ret, err);
+		if (!refuses_size(pages, r, err))
+			return r;
+		client_page_refused(pages->client, pages->operation, pages->size);
 	}
 }
 
@@ -84,31 +142,18 @@ static int fetch_page(struct pages *pages, struct err *err)
 {
 	const struct list_call *list = pages->list;
 	struct answer answer = { 0 };
-	struct json_object *items = NULL, *none = NULL;
-	cleanup_free_ char *path = NULL;
+	struct json_object *items = NULL;
 	const char *mark;
-	int r = page_path(pages, &path);
+	int r = ask(pages, &answer, err);
 
-	if (r < 0)
-		return err_set(err, ENOMEM, "out of memory");
-	pages->call.path = path;
-	r = client_call(pages->client, &pages->call, &answer, err);
 	if (r < 0)
 		return r;
 	r = find_items(pages, &answer, &items, err);
-	if (r == 0 && !items)
-		items = none = json_object_new_array();
 	if (r == 0)
-		r = items ? list->page(list->arg, items) : err_set(err, ENOMEM, "out of memory");
+		r = list->page(list->arg, items);
 	mark = r == 0 ? next_mark(pages, &answer, items) : NULL;
-	if (mark && pages->mark && !strcmp(mark, pages->mark)) {
-		r = err_set(err, EIO, "the list of %s does not end: a page leads to itself", pages->call.operation);
-	} else if (mark) {
-		free(pages->mark);
-		pages->mark = strdup(mark);
-		r = pages->mark ? 1 : err_set(err, ENOMEM, "out of memory");
-	}
-	json_object_put(none);
+	if (mark)
+		r = go_on(pages, mark, err);
 	answer_clear(&answer);
 	if (r >= 0 && list->settle) {
 		int settled = list->settle(list->arg);
@@ -121,19 +166,27 @@ static int fetch_page(struct pages *pages, struct err *err)
 
 int client_list(struct client *client, const struct list_call *list, struct err *err)
 {
+	struct err own = ERR_INIT;
 	struct pages pages = {
 		.client = client,
 		.list = list,
+		.operation = operation_find("GET", list->path),
 		.call = { .operation = list->operation,
 			  .method = "GET",
+			  .flags = list->flags,
 			  .deadline_ms = list->deadline_ms ? list->deadline_ms : client_deadline(client) },
 	};
 	int r = 1;
 
+	/* Bare bodies have no place for the mark of a page. */
+	if (pages.operation && !(list->flags & CALL_CLOUDCHAMBER))
+		pages.paging = pages.operation->paging;
+	err = err ? err : &own;
 	for (unsigned i = 0; r == 1 && i < CLIENT_PAGES_MAX; i++)
 		r = fetch_page(&pages, err);
 	if (r == 1)
 		r = err_set(err, EIO, "the list of %s has more than %d pages", list->operation, CLIENT_PAGES_MAX);
 	free(pages.mark);
+	free(pages.seen);
 	return r;
 }

@@ -449,6 +449,14 @@ double transport_budget_left(struct transport *t)
 	return budget_left(&t->budget, clock_now_ms());
 }
 
+void transport_forget_limits(struct transport *t)
+{
+	pthread_mutex_lock(&t->lock);
+	budget_forget(&t->budget);
+	pthread_mutex_unlock(&t->lock);
+	curl_multi_wakeup(t->multi);
+}
+
 static int start_thread(struct transport *t)
 {
 	sigset_t all, old;

@@ -95,3 +95,5 @@ int transport_run(struct transport *t, struct exchange *ex, struct waiter *waite
 bool transport_sent(struct transport *t, struct exchange *ex);
 void transport_release(struct transport *t, struct exchange *ex);
 double transport_budget_left(struct transport *t);
+/* Forgets what the service said of its limits. */
+void transport_forget_limits(struct transport *t);

@@ -168,6 +168,7 @@ void mount_reload(struct mount *mount)
 
 	if (client_reload_credentials(mount->client, &err) < 0)
 		log_error("the token could not be read again: %s", err.text);
+	client_forget_limits(mount->client);
 	credentials_table_clear(mount->credentials);
 	refresh_all(mount);
 }

@@ -125,11 +125,6 @@ static int get_remembered(void *arg, const char *id, const void *name, size_t le
 	return s ? listing_add(l, s) : 0;
 }
 
-static enum paging paging_of(const struct kind *kind)
-{
-	return kind->flags & KIND_PAGED ? PAGING_TOKEN : kind->flags & KIND_LAST ? PAGING_LAST : PAGING_NONE;
-}
-
 /* The parent's id of "/applications/ID/rollouts" under the template "/applications/{parent}/rollouts"; freed by the caller. */
 static char *parent_of_path(const char *template, const char *path)
 {
@@ -150,8 +145,6 @@ static int fetch_list(struct mount *mount, const struct kind *kind, const char *
 	struct list_call call = {
 		.operation = operation,
 		.path = key + 2,
-		.list_key = kind->list_key,
-		.paging = paging_of(kind),
 		.page = listing_page,
 		.settle = listing_settle,
 		.arg = &l,
