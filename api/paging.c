@@ -66,7 +66,7 @@ static int find_items(const struct pages *pages, const struct answer *answer, st
 	if (key && json_object_is_type(items, json_type_object))
 		json_object_object_get_ex(items, key, &items);
 	if (!json_object_is_type(items, json_type_array))
-		return err_set(err, EIO, "the answer to %s is no list", pages->call.operation);
+		return err_set(err, EIO, "the answer to \"%s\" is no list", pages->call.operation);
 	*ret = items;
 	return 0;
 }
@@ -101,7 +101,7 @@ static int go_on(struct pages *pages, const char *mark, struct err *err)
 
 	for (size_t i = 0; i < pages->count; i++) {
 		if (pages->seen[i] == hash)
-			return err_set(err, EIO, "the list of %s does not end: its pages lead back to one that was there",
+			return err_set(err, EIO, "the answers to \"%s\" do not end: a page leads back to one that was there",
 				       pages->call.operation);
 	}
 	seen = reallocarray(pages->seen, pages->count + 1, sizeof(*seen));
@@ -159,7 +159,7 @@ static int fetch_page(struct pages *pages, struct err *err)
 		int settled = list->settle(list->arg);
 
 		if (settled < 0)
-			return err_set(err, -settled, "a page of %s could not be kept", list->operation);
+			return err_set(err, -settled, "a page of \"%s\" could not be kept", list->operation);
 	}
 	return r;
 }
@@ -185,7 +185,7 @@ int client_list(struct client *client, const struct list_call *list, struct err 
 	for (unsigned i = 0; r == 1 && i < CLIENT_PAGES_MAX; i++)
 		r = fetch_page(&pages, err);
 	if (r == 1)
-		r = err_set(err, EIO, "the list of %s has more than %d pages", list->operation, CLIENT_PAGES_MAX);
+		r = err_set(err, EIO, "the answers to \"%s\" have more than %d pages", list->operation, CLIENT_PAGES_MAX);
 	free(pages.mark);
 	free(pages.seen);
 	return r;

@@ -164,7 +164,7 @@ static void a_list_without_an_end_is_refused(void **state)
 		ring = rings[i];
 		begin(&f, answer_ring, 0, 5000);
 		assert_int_equal(list_all(&f, "/applications", &n), -EIO);
-		assert_non_null(strstr(f.err.text, "does not end"));
+		assert_non_null(strstr(f.err.text, "do not end"));
 		assert_int_equal(server_count(f.server), ring + 1);
 		end(&f);
 	}
