@@ -311,6 +311,7 @@ static int modify(struct call *c, struct app *a, struct json_object *doc, struct
 int app_modify(struct call *c)
 {
 	cleanup_json_ struct json_object *doc = NULL, *old = NULL;
+	bool merge = c->em->options.patch == PATCH_MERGE;
 	struct app a;
 	int r = app_load_live(c, &a);
 
@@ -322,9 +323,9 @@ int app_modify(struct call *c)
 	old = app_intent(c, &a);
 	if (!doc || !old)
 		return -EIO;
-	if (c->em->options.patch_merge && json_member(c->body, "configuration") && json_member(doc, "configuration"))
+	if (merge && json_member(c->body, "configuration") && json_member(doc, "configuration"))
 		conf_merge_sizes(json_member(doc, "configuration"), json_member(c->body, "configuration"));
-	schema_patch(doc, c->body, c->em->options.patch_merge);
+	schema_patch(doc, c->body, merge ? "configuration" : NULL);
 	schema_strip_null(doc);
 	if (durable_policy(doc) != durable_policy(old))
 		return call_invalid_field(c, "scheduling_policy", "cannot change from or to durable_object");

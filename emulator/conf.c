@@ -74,6 +74,11 @@ void conf_merge_sizes(struct json_object *base, struct json_object *patch)
 		json_object_object_del(base, numbers[i]);
 	if (number && !type)
 		json_object_object_del(base, "instance_type");
+	/* Two spellings of one thing: the new one stands for both. */
+	if (json_member(patch, "memory") || json_member(patch, "memory_mib")) {
+		json_object_object_del(base, "memory");
+		json_object_object_del(base, "memory_mib");
+	}
 }
 
 /* The service's habits: long image names, numbers beside or instead of the type, memory in both spellings. */

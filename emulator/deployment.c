@@ -141,7 +141,6 @@ static struct json_object *intent_of(struct call *c, const struct dep *d)
 int dep_modify(struct call *c)
 {
 	cleanup_json_ struct json_object *doc = NULL;
-	bool merge = c->em->options.patch_merge;
 	char location[32];
 	struct conf conf;
 	struct dep d;
@@ -157,7 +156,7 @@ int dep_modify(struct call *c)
 	if (!doc)
 		return -EIO;
 	conf_merge_sizes(doc, c->body);
-	schema_patch(doc, c->body, merge);
+	schema_patch(doc, c->body, NULL);
 	r = check_doc(c, doc, 0, location);
 	if (r == 0)
 		r = conf_store(c, doc, &conf);
@@ -221,7 +220,7 @@ int dep_recreate(struct call *c)
 	if (!doc)
 		return -EIO;
 	conf_merge_sizes(doc, c->body);
-	schema_patch(doc, c->body, false);
+	schema_patch(doc, c->body, NULL);
 	r = check_doc(c, doc, 0, location);
 	if (r == 0)
 		r = dep_remove(c->store, d.seq);

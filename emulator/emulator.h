@@ -8,6 +8,15 @@ struct reqlog;
 struct faults;
 struct rate;
 
+/* Which operations there are; each has those of the ones before it. */
+enum { SURFACE_OFFICIAL, SURFACE_WRANGLER, SURFACE_FULL };
+/* LIVE: as people saw the service. IDEAL: changes show at once and everywhere, and documents are taken kindly. */
+enum { PROFILE_LIVE, PROFILE_IDEAL };
+/* What a PATCH does to the configuration: its members are laid over the old ones, or stand for all of them. */
+enum { PATCH_MERGE, PATCH_REPLACE };
+/* What a null in a change does: the change is refused, the member goes, or the null is as if it were not there. */
+enum { NULL_REFUSE, NULL_CLEAR, NULL_IGNORE };
+
 struct options {
 	char address[64]; /* numeric address to listen on */
 	unsigned port;    /* 0: any free one */
@@ -18,7 +27,7 @@ struct options {
 	double time_scale;
 	int64_t rate_count; /* 0: no rate limit */
 	int64_t rate_seconds;
-	bool patch_merge; /* nested objects of a PATCH are merged, not replaced */
+	int surface, profile, patch, null; /* of the enums above */
 	const char *tls_cert, *tls_key;
 };
 
@@ -45,6 +54,11 @@ struct emulator {
 	pthread_mutex_t lock;   /* over state; never held while waiting for a peer or a delay */
 	_Atomic bool stopping;  /* waits for a peer or a delay end when it is set */
 };
+
+static inline bool emulator_live(const struct emulator *em)
+{
+	return em->options.profile == PROFILE_LIVE;
+}
 
 int emulator_open(struct emulator *em, char *text, size_t size);
 void emulator_close(struct emulator *em);

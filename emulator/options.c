@@ -16,7 +16,12 @@ static const char usage[] =
 	"  --latency MS           make every answer so much later\n"
 	"  --time-scale X         let time pass X times as fast\n"
 	"  --rate N/SECONDS       rate limit of an account (1200/300; 0/1 for none)\n"
-	"  --patch merge|replace  what a PATCH does to nested objects (replace)\n"
+	"  --surface full|wrangler|official\n"
+	"                         which operations there are (full)\n"
+	"  --profile live|ideal   as people saw the service, or without its delays and surprises (live)\n"
+	"  --patch merge|replace  what a PATCH does to the configuration (merge)\n"
+	"  --null refuse|clear|ignore\n"
+	"                         what a null in a change does (refuse)\n"
 	"  --tls-cert FILE        serve https with this certificate (PEM)\n"
 	"  --tls-key FILE         and its key\n"
 	"  --help, --version\n";
@@ -29,7 +34,10 @@ enum {
 	OPT_LATENCY,
 	OPT_SCALE,
 	OPT_RATE,
+	OPT_SURFACE,
+	OPT_PROFILE,
 	OPT_PATCH,
+	OPT_NULL,
 	OPT_CERT,
 	OPT_KEY,
 	OPT_HELP,
@@ -44,7 +52,10 @@ static const struct option longs[] = {
 	{ "latency", required_argument, NULL, OPT_LATENCY },
 	{ "time-scale", required_argument, NULL, OPT_SCALE },
 	{ "rate", required_argument, NULL, OPT_RATE },
+	{ "surface", required_argument, NULL, OPT_SURFACE },
+	{ "profile", required_argument, NULL, OPT_PROFILE },
 	{ "patch", required_argument, NULL, OPT_PATCH },
+	{ "null", required_argument, NULL, OPT_NULL },
 	{ "tls-cert", required_argument, NULL, OPT_CERT },
 	{ "tls-key", required_argument, NULL, OPT_KEY },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -98,6 +109,26 @@ static int parse_rate(struct options *o, const char *value)
 	return 0;
 }
 
+/* The place of value among the words, which are in the order of their enum. */
+static int parse_word(const char *option, const char *value, const char *const *words, int *ret_word)
+{
+	char list[80] = "expected ";
+
+	for (int i = 0; words[i]; i++) {
+		if (strcmp(words[i], value) == 0) {
+			*ret_word = i;
+			return 0;
+		}
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "", words[i]);
+	}
+	return complain(option, value, list);
+}
+
+static const char *const surfaces[] = { "official", "wrangler", "full", NULL };
+static const char *const profiles[] = { "live", "ideal", NULL };
+static const char *const patches[] = { "merge", "replace", NULL };
+static const char *const nulls[] = { "refuse", "clear", "ignore", NULL };
+
 static int parse_one(struct options *o, int option, const char *value)
 {
 	switch (option) {
@@ -125,11 +156,14 @@ static int parse_one(struct options *o, int option, const char *value)
 			       0;
 	case OPT_RATE:
 		return parse_rate(o, value);
+	case OPT_SURFACE:
+		return parse_word("--surface", value, surfaces, &o->surface);
+	case OPT_PROFILE:
+		return parse_word("--profile", value, profiles, &o->profile);
 	case OPT_PATCH:
-		if (strcmp(value, "merge") != 0 && strcmp(value, "replace") != 0)
-			return complain("--patch", value, "expected merge or replace");
-		o->patch_merge = *value == 'm';
-		return 0;
+		return parse_word("--patch", value, patches, &o->patch);
+	case OPT_NULL:
+		return parse_word("--null", value, nulls, &o->null);
 	case OPT_CERT:
 		o->tls_cert = value;
 		return 0;
@@ -145,7 +179,8 @@ int emulator_options(struct options *o, int argc, char **argv)
 	int opt, r;
 
 	*o = (struct options){
-		.address = "127.0.0.1", .token = "emulator", .time_scale = 1, .rate_count = 1200, .rate_seconds = 300
+		.address = "127.0.0.1", .token = "emulator", .time_scale = 1, .rate_count = 1200, .rate_seconds = 300,
+		.surface = SURFACE_FULL, .profile = PROFILE_LIVE, .patch = PATCH_MERGE, .null = NULL_REFUSE
 	};
 	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (opt == OPT_HELP || opt == 'h') {

@@ -115,6 +115,21 @@ static int read_body(struct call *c, const struct exchange *ex)
 	return 0;
 }
 
+/* What the nulls of a body mean. */
+static int treat_nulls(struct call *c)
+{
+	cleanup_problems_ struct problems p = PROBLEMS_INIT;
+
+	if (!c->body || c->em->options.null == NULL_CLEAR)
+		return 0;
+	if (c->em->options.null == NULL_IGNORE) {
+		schema_strip_null(c->body);
+		return 0;
+	}
+	schema_nulls(c->body, "", &p);
+	return p.count ? call_invalid(c, &p) : 0;
+}
+
 static void mask_member(struct json_object *obj, const char *key)
 {
 	struct json_object *v = json_member(obj, key);
@@ -184,6 +199,8 @@ static int serve(struct call *c, const struct exchange *ex, int found)
 	if (found < 0)
 		return call_fail(c, 400, NULL, "The path is not encoded well");
 	r = read_body(c, ex);
+	if (r == 0)
+		r = treat_nulls(c);
 	if (r < 0)
 		return r;
 	c->status = c->route->status;

@@ -330,7 +330,7 @@ static int take_target(struct call *c, struct app *a)
 	}
 	schema_strip_null(target);
 	conf_merge_sizes(conf, target);
-	schema_patch(conf, target, false);
+	schema_patch(conf, target, NULL);
 	r = conf_check(c, conf, "target_configuration.", &p);
 	if (r < 0)
 		return r;

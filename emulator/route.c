@@ -4,10 +4,14 @@
 
 #define W  ROUTE_CHANGE
 #define WB (ROUTE_CHANGE | ROUTE_BODY)
+/* Where the contract knows an operation from; without a mark it is official. */
+#define WR ROUTE_WRANGLER
+#define CH (ROUTE_WRANGLER | ROUTE_CHAMBER)
+#define UN ROUTE_UNCONFIRMED
 
 static const struct route routes[] = {
-	{ "GET", "/me", 200, 0, me_get },
-	{ "PATCH", "/me", 200, WB, me_modify },
+	{ "GET", "/me", 200, WR, me_get },
+	{ "PATCH", "/me", 200, WB | UN, me_modify },
 	{ "GET", "/usage", 200, 0, usage_get },
 
 	{ "GET", "/applications", 200, 0, app_list },
@@ -15,62 +19,62 @@ static const struct route routes[] = {
 	{ "GET", "/applications/{}", 200, 0, app_get },
 	{ "PATCH", "/applications/{}", 200, WB, app_modify },
 	{ "DELETE", "/applications/{}", 202, W, app_delete },
-	{ "GET", "/applications/{}/status", 200, 0, app_status },
+	{ "GET", "/applications/{}/status", 200, UN, app_status },
 	{ "GET", "/applications/{}/versions", 200, 0, app_versions },
 	{ "GET", "/applications/{}/instances-v2", 200, 0, instance_list },
 	{ "GET", "/applications/{}/instances", 200, 0, instance_list_v1 },
 	{ "GET", "/applications/{}/instances/{}", 200, 0, instance_get },
-	{ "GET", "/applications/{}/deployments", 200, 0, dep_list_of_app },
-	{ "GET", "/applications/{}/deployments/{}", 200, 0, dep_get_of_app },
-	{ "POST", "/applications/{}/deployments/{}/recreate", 200, WB | ROUTE_EMPTY, dep_recreate_of_app },
+	{ "GET", "/applications/{}/deployments", 200, UN, dep_list_of_app },
+	{ "GET", "/applications/{}/deployments/{}", 200, UN, dep_get_of_app },
+	{ "POST", "/applications/{}/deployments/{}/recreate", 200, WB | ROUTE_EMPTY | UN, dep_recreate_of_app },
 
-	{ "POST", "/applications/{}/jobs", 201, WB | ROUTE_MASK_SECRETS, job_create },
-	{ "GET", "/applications/{}/jobs", 200, 0, job_list },
-	{ "GET", "/applications/{}/jobs/{}", 200, 0, job_get },
-	{ "PATCH", "/applications/{}/jobs/{}", 200, WB, job_modify },
-	{ "DELETE", "/applications/{}/jobs/{}", 200, W, job_delete },
+	{ "POST", "/applications/{}/jobs", 201, WB | ROUTE_MASK_SECRETS | UN, job_create },
+	{ "GET", "/applications/{}/jobs", 200, UN, job_list },
+	{ "GET", "/applications/{}/jobs/{}", 200, UN, job_get },
+	{ "PATCH", "/applications/{}/jobs/{}", 200, WB | UN, job_modify },
+	{ "DELETE", "/applications/{}/jobs/{}", 200, W | UN, job_delete },
 
 	{ "POST", "/applications/{}/rollouts", 201, WB, rollout_create },
-	{ "GET", "/applications/{}/rollouts", 200, 0, rollout_list },
-	{ "GET", "/applications/{}/rollouts/{}", 200, 0, rollout_get },
-	{ "POST", "/applications/{}/rollouts/{}", 200, WB, rollout_action },
-	{ "DELETE", "/applications/{}/rollouts/{}", 200, W, rollout_delete },
+	{ "GET", "/applications/{}/rollouts", 200, UN, rollout_list },
+	{ "GET", "/applications/{}/rollouts/{}", 200, UN, rollout_get },
+	{ "POST", "/applications/{}/rollouts/{}", 200, WB | UN, rollout_action },
+	{ "DELETE", "/applications/{}/rollouts/{}", 200, W | UN, rollout_delete },
 
-	{ "GET", "/dash/applications", 200, 0, dash_apps },
-	{ "GET", "/dash/applications/{}/instances", 200, 0, dash_instances },
+	{ "GET", "/dash/applications", 200, WR, dash_apps },
+	{ "GET", "/dash/applications/{}/instances", 200, WR, dash_instances },
 
-	{ "GET", "/deployments/v2", 200, 0, dep_list },
-	{ "POST", "/deployments/v2", 201, WB, dep_create },
-	{ "GET", "/deployments/{}/v2", 200, 0, dep_get },
-	{ "PATCH", "/deployments/{}/v2", 200, WB, dep_modify },
-	{ "DELETE", "/deployments/{}/v2", 200, W, dep_delete },
-	{ "POST", "/deployments/{}/recreate", 200, WB | ROUTE_EMPTY, dep_recreate },
-	{ "GET", "/deployments/{}/placements", 200, 0, placement_list },
-	{ "GET", "/placements/{}", 200, 0, placement_get },
-	{ "POST", "/placements/{}", 200, WB, placement_replace },
-	{ "GET", "/instances/{}/ssh", 200, 0, instance_ssh },
+	{ "GET", "/deployments/v2", 200, CH, dep_list },
+	{ "POST", "/deployments/v2", 201, WB | CH, dep_create },
+	{ "GET", "/deployments/{}/v2", 200, CH, dep_get },
+	{ "PATCH", "/deployments/{}/v2", 200, WB | CH, dep_modify },
+	{ "DELETE", "/deployments/{}/v2", 200, W | CH, dep_delete },
+	{ "POST", "/deployments/{}/recreate", 200, WB | ROUTE_EMPTY | UN, dep_recreate },
+	{ "GET", "/deployments/{}/placements", 200, CH, placement_list },
+	{ "GET", "/placements/{}", 200, CH, placement_get },
+	{ "POST", "/placements/{}", 200, WB | UN, placement_replace },
+	{ "GET", "/instances/{}/ssh", 200, WR, instance_ssh },
 
-	{ "GET", "/secrets", 200, 0, secret_list },
-	{ "POST", "/secrets", 201, WB | ROUTE_MASK_VALUE, secret_create },
-	{ "GET", "/secrets/{}", 200, 0, secret_get },
-	{ "PATCH", "/secrets/{}", 200, WB | ROUTE_MASK_VALUE, secret_modify },
-	{ "DELETE", "/secrets/{}", 200, W, secret_delete },
+	{ "GET", "/secrets", 200, UN, secret_list },
+	{ "POST", "/secrets", 201, WB | ROUTE_MASK_VALUE | UN, secret_create },
+	{ "GET", "/secrets/{}", 200, UN, secret_get },
+	{ "PATCH", "/secrets/{}", 200, WB | ROUTE_MASK_VALUE | UN, secret_modify },
+	{ "DELETE", "/secrets/{}", 200, W | UN, secret_delete },
 
-	{ "GET", "/ssh-public-keys", 200, 0, key_list },
-	{ "POST", "/ssh-public-keys", 201, WB, key_create },
-	{ "DELETE", "/ssh-public-keys/{}", 204, W, key_delete },
+	{ "GET", "/ssh-public-keys", 200, CH, key_list },
+	{ "POST", "/ssh-public-keys", 201, WB | CH, key_create },
+	{ "DELETE", "/ssh-public-keys/{}", 204, W | UN, key_delete },
 
 	/* Before the rows with a domain: "protos" is none. */
-	{ "GET", "/registries/protos", 200, 0, proto_list },
-	{ "POST", "/registries/protos", 201, WB, proto_create },
-	{ "PUT", "/registries/protos", 200, WB, proto_modify },
-	{ "DELETE", "/registries/protos/{}", 200, W, proto_delete },
+	{ "GET", "/registries/protos", 200, UN, proto_list },
+	{ "POST", "/registries/protos", 201, WB | UN, proto_create },
+	{ "PUT", "/registries/protos", 200, WB | UN, proto_modify },
+	{ "DELETE", "/registries/protos/{}", 200, W | UN, proto_delete },
 	{ "GET", "/registries", 200, 0, registry_list },
 	{ "POST", "/registries", 201, WB | ROUTE_MASK_AUTH, registry_create },
 	{ "DELETE", "/registries/{}", 200, W, registry_delete },
 	{ "POST", "/registries/{}/credentials", 200, WB | ROUTE_EMPTY, registry_credentials },
 
-	{ "GET", "/ips", 200, 0, ip_list },
+	{ "GET", "/ips", 200, UN, ip_list },
 	{ "POST", "/image-preparations", 200, WB, image_prepare },
 };
 
@@ -135,6 +139,18 @@ static bool fits(const char *template, const char *path, const char *args[CALL_A
 	return !*template && !*path;
 }
 
+/* Whether the surface has the operation under the call's prefix. */
+static bool offered(const struct route *r, const struct call *c)
+{
+	switch (c->em ? c->em->options.surface : SURFACE_FULL) {
+	case SURFACE_OFFICIAL:
+		return !(r->flags & (ROUTE_WRANGLER | ROUTE_UNCONFIRMED)) && !c->bare;
+	case SURFACE_WRANGLER:
+		return !(r->flags & ROUTE_UNCONFIRMED) && (!(r->flags & ROUTE_CHAMBER) || c->bare);
+	}
+	return true;
+}
+
 int route_find(const char *method, const char *path, struct call *c)
 {
 	const char *args[CALL_ARGS_MAX] = { NULL };
@@ -146,9 +162,13 @@ int route_find(const char *method, const char *path, struct call *c)
 		memset(args, 0, sizeof(args));
 		if (!fits(r->path, path, args))
 			continue;
-		seen = true;
-		if (strcmp(r->method, method) != 0)
+		if (strcmp(r->method, method) != 0) {
+			seen = seen || offered(r, c);
 			continue;
+		}
+		/* What is withheld is no route at all, even where the path has other methods. */
+		if (!offered(r, c))
+			return -ENOENT;
 		c->route = r;
 		for (unsigned n = 0; n < CALL_ARGS_MAX && args[n]; n++) {
 			int e = percent_decode(args[n], (size_t)(segment_end(args[n]) - args[n]), false, &c->arg[n]);

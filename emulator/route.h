@@ -7,6 +7,9 @@ enum {
 	ROUTE_CHANGE = 1 << 0,       /* runs in a transaction; needs a token that may write */
 	ROUTE_BODY = 1 << 1,         /* takes a JSON object */
 	ROUTE_EMPTY = 1 << 5,        /* an absent body means {} */
+	ROUTE_WRANGLER = 1 << 6,     /* known from wrangler's commands, not from the reference */
+	ROUTE_UNCONFIRMED = 1 << 7,  /* nobody is known to call it */
+	ROUTE_CHAMBER = 1 << 8,      /* wrangler calls it under /cloudchamber alone */
 	ROUTE_MASK_VALUE = 1 << 2,   /* body member "value" is a secret */
 	ROUTE_MASK_SECRETS = 1 << 3, /* values in the body's "secrets" are secrets */
 	ROUTE_MASK_AUTH = 1 << 4,    /* a private credential stands in the body's "auth" */

@@ -161,7 +161,7 @@ void schema_strip_null(struct json_object *obj)
 	} while (n == array_len(gone));
 }
 
-void schema_patch(struct json_object *base, struct json_object *patch, bool merge)
+void schema_patch(struct json_object *base, struct json_object *patch, const char *merged)
 {
 	struct json_object_iter it;
 
@@ -171,11 +171,30 @@ void schema_patch(struct json_object *base, struct json_object *patch, bool merg
 
 		if (!it.val)
 			json_object_object_del(base, it.key);
-		else if (merge && old && json_object_is_type(it.val, json_type_object) &&
+		else if (merged && strcmp(merged, it.key) == 0 && json_object_is_type(it.val, json_type_object) &&
 			 json_object_is_type(old, json_type_object))
-			schema_patch(old, it.val, true);
+			schema_patch(old, it.val, NULL);
 		else
 			json_object_object_add(base, it.key, json_object_get(it.val));
+	}
+}
+
+void schema_nulls(struct json_object *value, const char *path, struct problems *p)
+{
+	char sub[PATH_SIZE];
+
+	if (json_object_is_type(value, json_type_array))
+		for (size_t i = 0; i < json_object_array_length(value); i++) {
+			snprintf(sub, sizeof(sub), "%.220s.%zu", path, i);
+			schema_nulls(json_object_array_get_idx(value, i), sub, p);
+		}
+	if (!value)
+		problem_add(p, path, "must not be null");
+	if (!json_object_is_type(value, json_type_object))
+		return;
+	json_object_object_foreach(value, key, member) {
+		join(sub, path, key);
+		schema_nulls(member, sub, p);
 	}
 }
 

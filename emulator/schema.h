@@ -52,8 +52,13 @@ enum {
 void schema_check(const struct field *fields, struct json_object *obj, const char *path, unsigned how, struct problems *p);
 /* Takes out every member that is null, at any depth of objects (arrays keep theirs). */
 void schema_strip_null(struct json_object *obj);
-/* Lays a modification over a document: merge (nested objects are merged) or replace. base is changed. */
-void schema_patch(struct json_object *base, struct json_object *patch, bool merge);
+/*
+ * Lays a modification over a document, which is changed: a member replaces the old one, null takes it away.
+ * merged: the member whose own members are laid over the old ones in the same way; NULL: none.
+ */
+void schema_patch(struct json_object *base, struct json_object *patch, const char *merged);
+/* Adds each null, at any depth, as a problem. */
+void schema_nulls(struct json_object *value, const char *path, struct problems *p);
 /* Writes obj with the table's fields first, in their order, then the others as they come. */
 void schema_render(struct out *o, const struct field *fields, struct json_object *obj);
 /* One value, rendered by its field. */

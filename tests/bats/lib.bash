@@ -53,12 +53,19 @@ teardown() { teardown_base; }
 # ---- the emulator
 
 # start_emulator [ARGUMENT...] : sets URL (the base address) and CONTROL. No rate limit unless --rate is given.
+# Tests that are about something else get the service without its delays and surprises, and kind to what is sent. One that
+# is about the service as it is asks for it: "--profile live" (with it --patch and --null are the emulator's own defaults),
+# "--surface official|wrangler", "--patch merge", "--null refuse|ignore". CFCFS_EMULATOR_ARGS does so for every emulator of
+# a run; what a test itself asks for comes after it, and the last one holds.
 start_emulator() {
-  local rate=(--rate 0/1) tries=200
-  [[ " $* " == *" --rate "* ]] && rate=()
+  local base=(--rate 0/1) asked tries=200
+  read -ra asked <<<"${CFCFS_EMULATOR_ARGS-}"
+  [[ " ${asked[*]} $* " == *" --rate "* ]] && base=()
+  # PATCH replaces and null clears until everything that the tests write is what the contract has by now.
+  [[ " ${asked[*]} $* " == *" --profile live "* ]] || base+=(--profile ideal --patch replace --null clear)
   rm -f "$T/emulator.out"
   # stdbuf is not needed: the first line is printed when it is ready.
-  "$EMULATOR" --listen "${EMULATOR_LISTEN:-127.0.0.1:0}" --token "$TOKEN" "${rate[@]}" "$@" \
+  "$EMULATOR" --listen "${EMULATOR_LISTEN:-127.0.0.1:0}" --token "$TOKEN" "${base[@]}" "${asked[@]}" "$@" \
     >"$T/emulator.out" 2>>"$T/emulator.err" </dev/null 3>&- &
   EMULATOR_PID=$!
   record_pid "$T/pids" "$EMULATOR_PID"

@@ -78,21 +78,64 @@ static void test_checks(void **state)
 	      "\"configuration.labels.0.value\":\"is required\"");
 }
 
-static void patch(const char *base, const char *change, bool merge, const char *want)
+static void patch(const char *base, const char *change, const char *merged, const char *want)
 {
 	cleanup_json_ struct json_object *b = json_tokener_parse(base), *c = json_tokener_parse(change);
 
-	schema_patch(b, c, merge);
+	schema_patch(b, c, merged);
 	assert_string_equal(json_object_to_json_string_ext(b, JSON_C_TO_STRING_PLAIN), want);
 }
 
 static void test_patches(void **state)
 {
 	(void)state;
-	patch("{\"a\":{\"x\":1,\"y\":2},\"b\":1}", "{\"a\":{\"x\":3}}", false, "{\"a\":{\"x\":3},\"b\":1}");
-	patch("{\"a\":{\"x\":1,\"y\":2},\"b\":1}", "{\"a\":{\"x\":3}}", true, "{\"a\":{\"x\":3,\"y\":2},\"b\":1}");
-	patch("{\"a\":{\"x\":1,\"y\":2},\"b\":1}", "{\"a\":{\"y\":null},\"b\":null}", true, "{\"a\":{\"x\":1}}");
-	patch("{\"a\":[1,2]}", "{\"a\":[3]}", true, "{\"a\":[3]}");
+	patch("{\"a\":{\"x\":1,\"y\":2},\"b\":1}", "{\"a\":{\"x\":3}}", NULL, "{\"a\":{\"x\":3},\"b\":1}");
+	patch("{\"a\":{\"x\":1,\"y\":2},\"b\":1}", "{\"a\":{\"x\":3}}", "a", "{\"a\":{\"x\":3,\"y\":2},\"b\":1}");
+	patch("{\"a\":{\"x\":1},\"b\":{\"x\":1,\"y\":2}}", "{\"b\":{\"x\":3}}", "a", "{\"a\":{\"x\":1},\"b\":{\"x\":3}}");
+	patch("{\"a\":{\"x\":{\"p\":1,\"q\":1}}}", "{\"a\":{\"x\":{\"p\":2}}}", "a", "{\"a\":{\"x\":{\"p\":2}}}");
+	patch("{\"a\":{\"x\":1,\"y\":2},\"b\":1}", "{\"a\":{\"y\":null},\"b\":null}", "a", "{\"a\":{\"x\":1}}");
+	patch("{\"a\":[1,2]}", "{\"a\":[3]}", "a", "{\"a\":[3]}");
+}
+
+static void test_nulls(void **state)
+{
+	cleanup_problems_ struct problems p = PROBLEMS_INIT;
+	cleanup_json_ struct json_object *doc = json_tokener_parse("{\"a\":null,\"b\":{\"c\":[1,{\"d\":null}]},\"e\":1}");
+
+	(void)state;
+	schema_nulls(doc, "", &p);
+	assert_string_equal(out_text(&p.details), "\"a\":\"must not be null\",\"b.c.1.d\":\"must not be null\"");
+}
+
+/* What each surface has: the official operations, wrangler's with its prefix, all. */
+static void test_surfaces(void **state)
+{
+	static const struct {
+		const char *method, *path;
+		int found[3], bare[3]; /* official, wrangler, full */
+	} cases[] = {
+		{ "GET", "/applications", { 0, 0, 0 }, { -ENOENT, 0, 0 } },
+		{ "GET", "/me", { -ENOENT, 0, 0 }, { -ENOENT, 0, 0 } },
+		{ "GET", "/secrets", { -ENOENT, -ENOENT, 0 }, { -ENOENT, -ENOENT, 0 } },
+		{ "GET", "/deployments/v2", { -ENOENT, -ENOENT, 0 }, { -ENOENT, 0, 0 } },
+		{ "POST", "/applications/1/rollouts", { 0, 0, 0 }, { -ENOENT, 0, 0 } },
+		{ "GET", "/applications/1/rollouts", { -ENOENT, -ENOENT, 0 }, { -ENOENT, -ENOENT, 0 } },
+		{ "PUT", "/applications/1/rollouts", { -EPERM, -EPERM, -EPERM }, { -ENOENT, -EPERM, -EPERM } },
+		{ "PUT", "/secrets", { -ENOENT, -ENOENT, -EPERM }, { -ENOENT, -ENOENT, -EPERM } },
+	};
+	struct emulator em = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++)
+		for (int s = SURFACE_OFFICIAL; s <= SURFACE_FULL; s++)
+			for (int bare = 0; bare < 2; bare++) {
+				struct call c = { .em = &em, .bare = bare, .fail.details = OUT_INIT };
+
+				em.options.surface = s;
+				assert_int_equal(route_find(cases[i].method, cases[i].path, &c),
+						 bare ? cases[i].bare[s] : cases[i].found[s]);
+				call_clear(&c);
+			}
 }
 
 static void test_order(void **state)
@@ -109,7 +152,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_routes),  cmocka_unit_test(test_globs), cmocka_unit_test(test_checks),
-		cmocka_unit_test(test_patches), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_patches), cmocka_unit_test(test_order), cmocka_unit_test(test_nulls),
+		cmocka_unit_test(test_surfaces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

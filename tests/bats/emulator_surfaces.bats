@@ -1,0 +1,114 @@
+#!/usr/bin/env bats
+# The emulator's surfaces: what each one has, and how it says that it has not; and what a null does.
+load lib
+
+# call METHOD PATH [BODY] : "STATUS CODE" of a call past the helpers; PATH is what follows the account.
+call() {
+  curl -s -o "$T/answer" -w '%{http_code} ' -X "$1" -H "authorization: Bearer $TOKEN" ${3:+-d "$3"} \
+    "$URL/accounts/$ACCOUNT$2"
+  jq -r '.errors[0].code // 0' "$T/answer" 2>/dev/null || echo -
+}
+
+# Each operation that the contract has: METHOD PATH SOURCE PREFIX, with ids in place of the parameters.
+operations() {
+  python3 - "$SOURCE_DIR/docs/openapi.yaml" <<'PY'
+import re, sys, yaml
+contract = yaml.load(open(sys.argv[1], encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+for path, item in contract["paths"].items():
+    for method, op in item.items():
+        if path.startswith("/accounts/") and "operationId" in op:
+            path_ = re.sub(r"\{[^}]*\}", "x", path.replace("/accounts/{account_id}/containers", ""))
+            print(method.upper(), path_, op.get("x-source", "official"), op.get("x-prefix", "-"))
+PY
+}
+
+# An operation that is there refuses the id or the body, or answers; one that is not is no route.
+assert_surface() {
+  local surface=$1 method path source prefix got at there
+  operations >"$T/operations"
+  [ "$(wc -l <"$T/operations")" -ge 55 ] || fail "few operations: $(cat "$T/operations")"
+  while read -r method path source prefix; do
+    for at in /containers /cloudchamber; do
+      there=yes
+      case $surface.$source in
+      official.official) [ $at = /containers ] || there=no ;;
+      official.* | wrangler.unconfirmed) there=no ;;
+      esac
+      [ "$surface.$prefix$at" != wrangler./cloudchamber/containers ] || there=no
+      got=$(call "$method" "$at$path" '{}')
+      if [ $there = no ]; then
+        [[ $got = '404 7003' || ($at = /cloudchamber && $got = '404 0') ]] || fail "$surface: $method $at$path is there: $got"
+      elif [ $at = /containers ]; then
+        [ "$got" != '404 7003' ] || fail "$surface: $method $at$path is no route"
+      else
+        ! grep -q 'Could not route' "$T/answer" || fail "$surface: $method $at$path is no route"
+      fi
+    done
+  done <"$T/operations"
+}
+
+@test "each surface has what the contract marks, each under its prefix" {
+  local surface
+  for surface in official wrangler full; do
+    start_emulator --surface $surface
+    assert_surface $surface
+    stop_emulator
+  done
+}
+
+@test "what is withheld is no route, with the code of one" {
+  start_emulator --surface official
+  assert_equal "$(call GET /containers/me)" "404 7003"
+  jq -e '.errors[0].message | startswith("Could not route to ")' "$T/answer"
+  assert_equal "$(call GET /containers/applications/x/rollouts)" "404 7003" "a path that has another method"
+  assert_equal "$(call PUT /containers/applications)" "405 10405" "a method that nobody has"
+}
+
+@test "a null is refused, clears, or is not there" {
+  local mode
+  web_json "$T/web.json" '.name = "web"'
+  for mode in refuse clear ignore; do
+    start_emulator --null $mode
+    api POST /applications "$(<"$T/web.json")" >/dev/null
+    got=$(call PATCH "/containers/applications/$(app_id web)" '{"max_instances": 4, "configuration": {"environment_variables": null}, "constraints": null}')
+    case $mode in
+    refuse)
+      assert_equal "$got" "400 1400"
+      jq -e '.errors[0].message | fromjson | .details | keys == ["configuration.environment_variables", "constraints"]' "$T/answer"
+      app web | jq -e '.max_instances == 5 and (.configuration.environment_variables | length) == 2'
+      ;;
+    clear)
+      assert_equal "$got" "200 0"
+      app web | jq -e '.max_instances == 4 and (.configuration.environment_variables | not)'
+      ;;
+    ignore)
+      assert_equal "$got" "200 0"
+      app web | jq -e '.max_instances == 4 and (.configuration.environment_variables | length) == 2'
+      ;;
+    esac
+    stop_emulator
+  done
+}
+
+@test "a PATCH of the configuration is merged member by member, or stands for the whole" {
+  web_json "$T/web.json" '.name = "web" | .configuration += {network: {mode: "public"}, command: ["a"]}'
+  start_emulator --patch merge
+  api POST /applications "$(<"$T/web.json")" >/dev/null
+  api PATCH "/applications/$(app_id web)" '{"configuration": {"command": ["b"], "dns": {"servers": ["1.1.1.1"]}}}' >/dev/null
+  app web | jq -e '.configuration | .command == ["b"] and .image and .environment_variables and .network and .dns'
+  api PATCH "/applications/$(app_id web)" '{"configuration": {"dns": {"searches": ["net"]}}}' >/dev/null
+  app web | jq -e '.configuration.dns == {searches: ["net"]}'
+  stop_emulator
+  start_emulator --patch replace
+  api POST /applications "$(<"$T/web.json")" >/dev/null
+  api PATCH "/applications/$(app_id web)" '{"configuration": {"image": "app:v2"}}' >/dev/null
+  app web | jq -e '.configuration | (.image | endswith("app:v2")) and (.command | not)'
+}
+
+@test "an option that takes a word names its words" {
+  local option
+  for option in --surface --profile --patch --null; do
+    run -2 "$EMULATOR" $option nonsense
+    assert_match "$output" "$option nonsense: expected "
+  done
+}
