@@ -68,7 +68,7 @@ assert_surface() {
   local mode
   web_json "$T/web.json" '.name = "web"'
   for mode in refuse clear ignore; do
-    start_emulator --null $mode
+    start_emulator --null $mode --patch merge
     api POST /applications "$(<"$T/web.json")" >/dev/null
     got=$(call PATCH "/containers/applications/$(app_id web)" '{"max_instances": 4, "configuration": {"environment_variables": null}, "constraints": null}')
     case $mode in
