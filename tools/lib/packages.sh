@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Debian packages, by what they are needed for. One list for tools/quickstart, tools/test, tools/lint and tools/bench.
+# Debian packages, and the programs that are wanted of them, by what they are needed for. One list for all of tools/.
 
 # shellcheck disable=SC2034  # the arrays are read by name
 PACKAGES_BUILD=(
@@ -7,40 +7,94 @@ PACKAGES_BUILD=(
   libfuse3-dev fuse3 libcurl4-openssl-dev libjson-c-dev libsqlite3-dev libmicrohttpd-dev
   libsodium-dev liblz4-dev uthash-dev
 )
+PROGRAMS_BUILD=(meson ninja pkg-config fusermount3)
 # What the product needs to be used, and the tour of tools/quickstart.
 PACKAGES_TOUR=(
-  jq curl rsync attr
+  jq curl rsync attr util-linux mount
 )
+PROGRAMS_TOUR=(jq curl rsync setsid flock mount umount)
 PACKAGES_TEST=(
   libcmocka-dev bats jq curl rsync attr sqlite3 procps psmisc mount util-linux
   vim nano emacs-nox tmux perl moreutils ed git unzip zip cpio patch openssl python3-minimal python3-yaml python3-jsonschema
-  clang libclang-rt-14-dev nginx-light
+  clang libclang-rt-dev nginx-light
 )
+PROGRAMS_TEST=(
+  bats jq curl rsync getfattr setfattr sqlite3 ps pgrep fuser mount umount setsid flock setarch
+  vim nano emacs tmux perl sponge ed git unzip zip cpio patch openssl python3 clang nginx
+)
+MODULES_TEST=(yaml jsonschema)
 PACKAGES_LINT=(
-  clang clang-format clang-tidy cppcheck shellcheck libcmocka-dev man-db
+  clang clang-format clang-tidy cppcheck shellcheck libcmocka-dev man-db python3-minimal
 )
+PROGRAMS_LINT=(clang clang-format clang-tidy cppcheck shellcheck man python3)
 PACKAGES_BENCH=(
   jq curl rsync nginx-light time gnuplot-nox sshfs openssh-sftp-server rclone python3-minimal
 )
+PROGRAMS_BENCH=(jq curl rsync gnuplot sshfs rclone python3)
+
+# release : the distribution's name of what this machine runs, "bookworm".
+release() { (. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME-}"); }
+
+# package_here : of the names on its input, how this release calls them.
+package_here() {
+  local clang
+  case $(release) in
+  bookworm) clang=14 ;;
+  noble) clang=18 ;;
+  trixie) clang=19 ;;
+  *) clang=$(apt-cache depends clang 2>/dev/null | sed -n 's/^ *Depends: clang-\([0-9]*\)$/\1/p') ;;
+  esac
+  sed -e "s/^libclang-rt-dev\$/libclang-rt-${clang:-14}-dev/"
+}
+
+# listed KIND SECTION... : what the sections' lists of that kind hold, one a line, each once.
+listed() {
+  local kind=$1 section
+  shift
+  for section in "$@"; do
+    local -n list="${kind}_${section^^}"
+    [ -z "${list+x}" ] || printf '%s\n' "${list[@]}"
+  done | sort -u
+}
 
 # packages_missing SECTION... : the names that are not installed, one a line.
 packages_missing() {
-  local section list
-  for section in "$@"; do
-    local -n list="PACKAGES_${section^^}"
-    printf '%s\n' "${list[@]}"
-  done | sort -u | while read -r name; do
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || echo "$name"
-  done
+  local names
+  mapfile -t names < <(listed PACKAGES "$@" | package_here)
+  comm -23 <(printf '%s\n' "${names[@]}" | sort -u) \
+    <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${names[@]}" 2>/dev/null | sed -n 's/ installed$//p' | sort -u)
 }
 
-# packages_install SECTION... : installs what is missing, with no question asked. With nothing missing: no network.
+# programs_missing SECTION... : what cannot be run all the same, or cannot be built with, one a line.
+programs_missing() {
+  local name
+  listed PROGRAMS "$@" | while read -r name; do
+    PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null || echo "$name"
+  done
+  listed MODULES "$@" | while read -r name; do
+    python3 -c "import $name" 2>/dev/null || echo "the module $name of $(command -v python3 || echo python3)"
+  done
+  name=${CC:-cc}
+  [[ " $* " != *" build "* ]] || command -v "${name%% *}" >/dev/null || echo "the compiler ${name%% *}"
+}
+
+# packages_install SECTION... : installs what is missing, with no question asked, and sees that every program is there. With
+# nothing missing: no network. Ends the program where something is missing still.
 packages_install() {
-  local missing=() sudo=()
-  command -v dpkg-query >/dev/null ||
-    die "this is not a Debian machine: install these yourself, or run it on Debian 12"
-  mapfile -t missing < <(packages_missing "$@")
+  local missing=()
+  if command -v dpkg-query >/dev/null; then
+    mapfile -t missing < <(packages_missing "$@")
+    ((!${#missing[@]})) || apt_install "$@"
+  fi
+  mapfile -t missing < <(programs_missing "$@")
   ((${#missing[@]})) || return 0
+  printf '%s: missing: %s\n' "$PROGRAM" "${missing[@]}" >&2
+  command -v dpkg-query >/dev/null || die "this is not a Debian machine: install these yourself, or run it on Debian 12"
+  die "the packages are installed, and these are not to be found: look at PATH ($PATH)"
+}
+apt_install() {
+  local missing=() sudo=()
+  mapfile -t missing < <(packages_missing "$@")
   if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null ||
       die "these packages are missing, and there is no sudo; as root, run: apt-get install ${missing[*]}"
