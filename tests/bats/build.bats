@@ -13,8 +13,9 @@ setup() {
   cp -r "$SOURCE_DIR/api/base" "$CLONE/api/"
   cp "$SOURCE_DIR/tests/bats/lib.bash" "$CLONE/tests/bats/"
   sed -E "/^subdir\('(api|cache|emulator|man|packaging)'\)/d" "$SOURCE_DIR/meson.build" >"$CLONE/meson.build"
-  sed '/^# Helpers of tests/,$d; /^test(.layers/d' "$SOURCE_DIR/tests/meson.build" >"$CLONE/tests/meson.build"
-  echo 'int main(void) { return 0; }' | tee "$CLONE/fs/main.c" >"$CLONE/tests/kinds_table.c"
+  sed '/^$/,$d' "$SOURCE_DIR/tests/meson.build" >"$CLONE/tests/meson.build"
+  cp "$SOURCE_DIR/tests/unit/meson.build" "$CLONE/tests/unit/"
+  echo 'int main(void) { return 0; }' >"$CLONE/fs/main.c"
   echo "executable('cfcfs', 'main.c')" >"$CLONE/fs/meson.build"
   unit_test one 'assert_true(1)'
   unset CFCFS_TEST_FILTER
