@@ -136,6 +136,20 @@ struct json_object *doc_service_defaults(const struct kind *kind, struct json_ob
 bool doc_arrived(const struct kind *kind, struct json_object *object, struct json_object *doc, const char *identity,
 		 struct json_object *patch, const struct doc_context *ctx);
 
+/*
+ * A partial document in the API's own form, such as a PATCH's body or {"configuration": a rollout's target}, laid over an
+ * object of the kind as the service does it: configuration's members one by one, every other member whole, null takes away; a
+ * type ends the numbers that stand beside it, and they it. In place. 0 or -ENOMEM; then object is in pieces.
+ */
+int doc_lay_over(const struct kind *kind, struct json_object *object, struct json_object *members);
+/*
+ * Whether object shows what the partial document says, in whatever spelling; what else it has is no difference. ret_differs
+ * (DOC_PATH_SIZE bytes, or NULL) gets the path of the first member that it does not show. false without memory, too.
+ */
+bool doc_shows(const struct kind *kind, struct json_object *object, struct json_object *members, const struct doc_context *ctx,
+	       char *ret_differs);
+#define DOC_PATH_SIZE 200
+
 /* Whether the patch changes a configuration in more than authorized_keys and wrangler_ssh, against object. service_defaults as in
    doc_context: what the patch lacks of them is no change. */
 bool doc_needs_rollout(const struct kind *kind, struct json_object *object, struct json_object *patch,
