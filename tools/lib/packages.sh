@@ -31,6 +31,8 @@ PACKAGES_BENCH=(
   jq curl rsync nginx-light time gnuplot-nox sshfs openssh-sftp-server rclone python3-minimal
 )
 PROGRAMS_BENCH=(jq curl rsync gnuplot sshfs rclone python3)
+PACKAGES_FRESH=(debootstrap git util-linux mount)
+PROGRAMS_FRESH=(debootstrap git unshare mount chroot)
 
 # release : the distribution's name of what this machine runs, "bookworm".
 release() { (. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME-}"); }
