@@ -2,155 +2,81 @@
 
 #include <errno.h>
 
+#include <utlist.h>
+
 #include "api/base/log.h"
 #include "cache/state_private.h"
 
-/* ---- the turn ---- */
+/* Beyond STATE_BUSY_MS, for a file system that hangs. */
+#define HANG_MS 3000
 
-static int take_turn(struct state *state, int64_t deadline_ms)
+/* ---- waiting for the thread ---- */
+
+/* Waits until the thread has written what was changed so far, and has looked at the file. */
+static int wait_for_thread(struct state *state, struct waiter *waiter, int64_t deadline_ms)
 {
-	scoped_lock(&state->lock);
-	while (state->turn_taken) {
-		if (clock_cond_wait(&state->turn_over, &state->lock, deadline_ms) == -ETIMEDOUT && state->turn_taken)
-			return -EBUSY;
-	}
-	state->turn_taken = true;
-	return 0;
-}
+	struct state_wait wait = { .waiter = waiter };
+	int waited = 0, r;
 
-static void end_turn(struct state *state)
-{
-	scoped_lock(&state->lock);
-	state->turn_taken = false;
-	pthread_cond_signal(&state->turn_over);
-}
-
-static void warn(struct state *state, int r)
-{
-	bool again;
-
-	pthread_mutex_lock(&state->lock);
-	again = state->warned;
-	state->warned = true;
-	pthread_mutex_unlock(&state->lock);
-	if (again)
-		return;
-	if (r == -EPROTO)
-		log_warning("the state file in %s is of a newer version or not ours: nothing is remembered after the unmount",
-			    state->dir);
-	else
-		log_warning("the state file in %s cannot be used (%s): what it should hold is kept in memory", state->dir,
-			    errno_name(-r));
-}
-
-/* The turn is ours. */
-static int open_file(struct state *state, int64_t deadline_ms)
-{
-	int r;
-
-	if (state->refused || clock_now_ms() < state->retry_ms)
+	if (!state->has_thread)
 		return -ENOTCONN;
-	r = state_file_open(&state->file, state->dir, deadline_ms);
-	state->reopen = false;
-	if (r == 0)
-		return 0;
-	state->refused = r == -EPROTO;
-	state->retry_ms = clock_after_ms(STATE_REOPEN_MS);
-	warn(state, r);
+	state_lock(state);
+	wait.serial = state->rows.last_serial;
+	wait.look = ++state->looks_wanted;
+	DL_APPEND(state->waits, &wait);
+	state_unlock(state);
+	state_thread_kick(state);
+	state_lock(state);
+	while (!wait.done && waited == 0) {
+		state_unlock(state);
+		waited = waiter_wait(waiter, deadline_ms, false);
+		state_lock(state);
+	}
+	DL_DELETE(state->waits, &wait);
+	r = wait.done ? wait.result : waited;
+	state_unlock(state);
+	/* A wake that came too late must not end this thread's next wait. */
+	waiter_wait(waiter, 0, true);
 	return r;
 }
 
-/* Gets the turn and an open file. -ENOTCONN: there is none, which was told before. */
-static int begin(struct state *state)
+int state_flush(struct state *state, struct waiter *waiter, int64_t deadline_ms)
 {
-	int64_t deadline = clock_after_ms(STATE_BUSY_MS);
+	struct waiter own;
 	int r;
 
-	if (!state->dir)
-		return -ENOTCONN;
-	r = take_turn(state, deadline);
+	if (waiter)
+		return wait_for_thread(state, waiter, deadline_ms);
+	r = waiter_init(&own);
 	if (r < 0)
 		return r;
-	state->file.deadline_ms = deadline;
-	if (state->file.db && (state->reopen || state_file_is_gone(&state->file, state->dir)))
-		state_file_close(&state->file);
-	if (!state->file.db)
-		r = open_file(state, deadline);
-	if (r < 0)
-		end_turn(state);
+	r = wait_for_thread(state, &own, deadline_ms);
+	waiter_destroy(&own);
 	return r;
 }
 
-/* Gives the turn back; r is what the operation said. */
-static void finish(struct state *state, int r)
+int state_set_durable(struct state *state, const struct state_row *row, struct waiter *waiter, int64_t deadline_ms)
 {
-	if (r == -EUCLEAN)
-		state->reopen = true;
-	end_turn(state);
-}
+	int r = state_set(state, row->table, row->parent, row->id, row->value, row->len);
 
-/* ---- what waits in memory ---- */
-
-/* A row that waits for the file, copied; -ENOENT where there is none. The turn is ours. */
-static int next_waiting(struct state *state, struct memory_row **ret)
-{
-	const struct memory_row *row;
-	struct memory_row *copy;
-	size_t n;
-
-	scoped_lock(&state->lock);
-	row = state->rows;
-	if (!row)
-		return -ENOENT;
-	n = row->hh.keylen;
-	copy = calloc(1, sizeof(*copy) + n + row->len);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy->key, row->key, n);
-	copy->name.table = copy->key;
-	copy->name.parent = copy->key + (row->name.parent - row->key);
-	copy->name.id = copy->key + (row->name.id - row->key);
-	copy->value = copy->key + n;
-	copy->len = row->len;
-	if (row->len)
-		memcpy(copy->value, row->value, row->len);
-	copy->deleted = row->deleted;
-	copy->serial = row->serial;
-	*ret = copy;
-	return 0;
-}
-
-static void forget(struct state *state, const struct row_name *name, uint64_t serial)
-{
-	struct memory_row *row;
-
-	scoped_lock(&state->lock);
-	row = memory_row_find(state, name);
-	if (row && (!serial || row->serial == serial))
-		memory_row_free(state, row);
-}
-
-/* The file works again: what it could not take before goes along. The turn is ours. */
-static void flush(struct state *state, size_t max)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < max && r == 0; i++) {
-		cleanup_free_ struct memory_row *row = NULL;
-
-		r = next_waiting(state, &row);
-		if (r < 0)
-			return;
-		if (row->deleted)
-			r = state_file_delete(&state->file, state->scope, &row->name);
-		else
-			r = state_file_set(&state->file, state->scope, &row->name, row->value, row->len);
-		if (r == 0)
-			forget(state, &row->name, row->serial);
-	}
+	return r < 0 ? r : state_flush(state, waiter, deadline_ms);
 }
 
 /* ---- opening and closing ---- */
+
+static void start(struct state *state)
+{
+	int r = state_thread_start(state);
+
+	if (r == 0) {
+		/* Whatever it says was logged: the rows in memory do. */
+		state_flush(state, NULL, clock_after_ms(STATE_BUSY_MS));
+		return;
+	}
+	log_warning("no thread could be had for the state file (%s): nothing is remembered after the unmount", errno_name(-r));
+	scope_lock(state, state);
+	err_set(&state->problem, -r, "no thread could be had for it");
+}
 
 struct state *state_open(const char *dir, const char *scope)
 {
@@ -158,37 +84,53 @@ struct state *state_open(const char *dir, const char *scope)
 
 	if (!state)
 		return NULL;
-	pthread_mutex_init(&state->lock, NULL);
-	clock_cond_init(&state->turn_over);
+	lock_init(&state->lock);
+	clock_cond_init(&state->thread_over);
+	state->kick_fd = -1;
 	state->scope = strdup(scope);
 	state->dir = dir ? strdup(dir) : NULL;
 	if (!state->scope || (dir && !state->dir))
 		return state_close(state);
-	if (begin(state) == 0)
-		finish(state, 0);
+	if (dir)
+		start(state);
 	return state;
+}
+
+static void free_rows(struct state *state)
+{
+	scope_lock(state, state);
+	rows_free_locked(state);
+	wipe(state->key, sizeof(state->key));
+	(void)invariant(!state->waits);
 }
 
 struct state *state_close(struct state *state)
 {
-	struct memory_row *row, *next;
-
 	if (!state)
 		return NULL;
-	if (state->rows && begin(state) == 0) {
-		flush(state, HASH_COUNT(state->rows));
-		finish(state, 0);
+	if (state_thread_end(state, clock_after_ms(STATE_BUSY_MS + HANG_MS)) < 0) {
+		/* It still uses what would be freed. */
+		log_error("the state file in %s does not answer: what was set last may not be remembered", state->dir);
+		return NULL;
 	}
-	state_file_close(&state->file);
-	HASH_ITER(hh, state->rows, row, next)
-		memory_row_free(state, row);
-	pthread_cond_destroy(&state->turn_over);
-	pthread_mutex_destroy(&state->lock);
-	wipe(state->key, sizeof(state->key));
+	free_rows(state);
+	closep(&state->kick_fd);
+	pthread_cond_destroy(&state->thread_over);
+	lock_destroy(&state->lock);
 	free(state->dir);
 	free(state->scope);
 	free(state);
 	return NULL;
+}
+
+int state_check(struct state *state, struct err *err)
+{
+	if (!state->dir)
+		return err_set(err, ENOTCONN, "there is no state_dir: nothing is remembered after the unmount");
+	scope_lock(state, state);
+	if (state->problem.errnum && err)
+		*err = state->problem;
+	return -state->problem.errnum;
 }
 
 /* ---- rows ---- */
@@ -198,151 +140,110 @@ static struct row_name name_of(const char *table, const char *parent, const char
 	return (struct row_name){ .table = table, .parent = parent ? parent : "", .id = id };
 }
 
-/* Into the file, else into memory. */
-static int write_row(struct state *state, const struct row_name *name, const void *value, size_t len, bool deleted)
-{
-	int r = begin(state);
-
-	if (r == 0) {
-		if (deleted)
-			r = state_file_delete(&state->file, state->scope, name);
-		else
-			r = state_file_set(&state->file, state->scope, name, value, len);
-		if (r == 0) {
-			forget(state, name, 0);
-			flush(state, STATE_FLUSH_MAX);
-		}
-		finish(state, r);
-	}
-	if (r == 0)
-		return 0;
-	if (r != -ENOTCONN)
-		warn(state, r);
-	scoped_lock(&state->lock);
-	/* Without a file there is nothing that a row could hide. */
-	if (deleted && !state->dir) {
-		struct memory_row *row = memory_row_find(state, name);
-
-		if (row)
-			memory_row_free(state, row);
-		return 0;
-	}
-	return memory_row_set(state, name, value, len, deleted);
-}
-
 int state_set(struct state *state, const char *table, const char *parent, const char *id, const void *value, size_t len)
 {
 	struct row_name name = name_of(table, parent, id);
+	int r;
 
 	if (len > STATE_VALUE_MAX)
 		return -EFBIG;
-	return write_row(state, &name, value, len, false);
+	state_lock(state);
+	r = rows_set_locked(state, &name, value, len);
+	state_unlock(state);
+	if (r == 0)
+		state_thread_kick(state);
+	return r;
 }
 
 int state_delete(struct state *state, const char *table, const char *parent, const char *id)
 {
 	struct row_name name = name_of(table, parent, id);
+	int r;
 
-	return write_row(state, &name, NULL, 0, true);
+	state_lock(state);
+	r = rows_delete_locked(state, &name);
+	state_unlock(state);
+	if (r == 0)
+		state_thread_kick(state);
+	return r;
 }
 
-/* 1: memory does not know. */
-static int get_from_memory(struct state *state, const struct row_name *name, struct buf *ret)
+/* Whether the thread should be told to look: where the system tells of changes, this comes to nothing. */
+static bool look_is_due_locked(struct state *state) REQUIRES(state_locked);
+static bool look_is_due_locked(struct state *state)
 {
-	const struct memory_row *row;
+	int64_t now = clock_now_ms();
 
-	scoped_lock(&state->lock);
-	row = memory_row_find(state, name);
-	if (!row)
-		return 1;
-	return row->deleted ? -ENOENT : buf_add(ret, row->value, row->len);
+	state_assert_locked(state);
+	if (!state->has_thread || now < state->looked_ms + STATE_LOOK_MS)
+		return false;
+	state->looked_ms = now;
+	return true;
 }
 
 int state_get(struct state *state, const char *table, const char *parent, const char *id, struct buf *ret)
 {
 	struct row_name name = name_of(table, parent, id);
+	const struct row *row;
+	bool kick;
 	int r;
 
 	buf_clear(ret);
-	r = get_from_memory(state, &name, ret);
-	if (r <= 0)
-		return r;
-	r = begin(state);
-	if (r == 0) {
-		r = state_file_get(&state->file, state->scope, &name, ret);
-		finish(state, r);
-	}
-	return r == -ENOTCONN ? -ENOENT : r;
+	state_lock(state);
+	row = rows_find_locked(state, &name);
+	r = row ? buf_add(ret, row->value->data, row->value->len) : -ENOENT;
+	kick = look_is_due_locked(state);
+	state_unlock(state);
+	if (kick)
+		state_thread_kick(state);
+	return r;
 }
 
 /* ---- all rows of a parent ---- */
 
 struct found_row {
-	char *id;    /* owned */
-	char *value; /* owned */
-	size_t len;
+	char *id;                /* owned */
+	struct row_value *value; /* owned reference */
 };
 
 struct found_rows {
 	struct found_row *rows; /* owned */
-	size_t count, cap;
+	size_t count;
 };
 
 static void found_free(struct found_rows *found)
 {
 	for (size_t i = 0; i < found->count; i++) {
 		free(found->rows[i].id);
-		free(found->rows[i].value);
+		row_value_unref(found->rows[i].value);
 	}
 	free(found->rows);
 }
 
-static int add_found(void *arg, const char *id, const void *value, size_t len)
+static int collect(struct state *state, const char *table, const char *parent, struct found_rows *found)
 {
-	struct found_rows *found = arg;
-	struct found_row row = { .id = strdup(id), .value = malloc(len + 1), .len = len };
+	const struct row_group *group;
+	struct row *row;
+	size_t count;
 
-	if (found->count == found->cap && row.id && row.value) {
-		size_t cap = found->cap ? found->cap * 2 : 32;
-		struct found_row *rows = reallocarray(found->rows, cap, sizeof(*rows));
-
-		if (rows) {
-			found->rows = rows;
-			found->cap = cap;
-		}
-	}
-	if (!row.id || !row.value || found->count == found->cap) {
-		free(row.id);
-		free(row.value);
+	scope_lock(state, state);
+	group = rows_group_locked(state, table, parent);
+	if (!group)
+		return 0;
+	DL_COUNT(group->rows, row, count);
+	found->rows = calloc(count, sizeof(*found->rows));
+	if (!found->rows)
 		return -ENOMEM;
-	}
-	if (len)
-		memcpy(row.value, value, len);
-	found->rows[found->count++] = row;
-	return 0;
-}
+	DL_FOREACH(group->rows, row) {
+		struct found_row *to = &found->rows[found->count];
 
-/* What memory knows better than the file. */
-static int add_from_memory(struct state *state, const struct row_name *name, struct found_rows *found)
-{
-	size_t from_file = found->count;
-	struct memory_row *row, *next;
-	int r = 0;
-
-	scoped_lock(&state->lock);
-	HASH_ITER(hh, state->rows, row, next) {
-		if (strcmp(row->name.table, name->table) || strcmp(row->name.parent, name->parent))
+		if (row->deleted)
 			continue;
-		for (size_t i = 0; i < from_file; i++) {
-			if (found->rows[i].id && !strcmp(found->rows[i].id, row->name.id)) {
-				free(found->rows[i].id);
-				found->rows[i].id = NULL;
-			}
-		}
-		if (!row->deleted)
-			r = add_found(found, row->name.id, row->value, row->len);
-		if (r < 0)
-			return r;
+		to->id = strdup(row->name.id);
+		if (!to->id)
+			return -ENOMEM;
+		to->value = row_value_ref(row->value);
+		found->count++;
 	}
 	return 0;
 }
@@ -351,45 +252,21 @@ int state_each(struct state *state, const char *table, const char *parent,
 	       int (*each)(void *arg, const char *id, const void *value, size_t len), void *arg)
 {
 	cleanup_(found_free) struct found_rows found = { 0 };
-	struct row_name name = name_of(table, parent, NULL);
-	int r = begin(state);
-
 	/* Collected first: the callback may use the state itself. */
-	if (r == 0) {
-		r = state_file_each(&state->file, state->scope, &name, add_found, &found);
-		finish(state, r);
-	}
-	if (r < 0 && r != -ENOTCONN)
-		return r;
-	r = add_from_memory(state, &name, &found);
-	for (size_t i = 0; i < found.count && r == 0; i++) {
-		if (found.rows[i].id)
-			r = each(arg, found.rows[i].id, found.rows[i].value, found.rows[i].len);
-	}
+	int r = collect(state, table, parent ? parent : "", &found);
+
+	for (size_t i = 0; i < found.count && r == 0; i++)
+		r = each(arg, found.rows[i].id, found.rows[i].value->data, found.rows[i].value->len);
 	return r;
 }
 
 int state_key(struct state *state, uint8_t ret_key[32])
 {
-	uint8_t key[STATE_KEY_BYTES];
-	bool known;
-	int r;
-
-	pthread_mutex_lock(&state->lock);
-	known = state->has_key;
-	pthread_mutex_unlock(&state->lock);
-	rand_bytes(key, sizeof(key));
-	r = known ? -ENOTCONN : begin(state);
-	if (r == 0) {
-		r = state_file_key(&state->file, key);
-		finish(state, r);
-	}
-	scoped_lock(&state->lock);
-	/* Without a file, or where it does not answer now: a key for the life of the mount. */
+	scope_lock(state, state);
+	/* Without a file, or where it does not answer now: a key for the life of the mount, and the file's if it has none then. */
 	if (!state->has_key)
-		memcpy(state->key, key, sizeof(key));
+		rand_bytes(state->key, sizeof(state->key));
 	state->has_key = true;
-	memcpy(ret_key, state->key, sizeof(key));
-	wipe(key, sizeof(key));
+	memcpy(ret_key, state->key, sizeof(state->key));
 	return 0;
 }

@@ -2,36 +2,66 @@
  * The state file: what the mount must remember beyond its life (names of jobs and rollouts, labels, owed rollouts, the
  * service's defaults, fingerprints of secrets). SQLite, mode 0600, WAL, shared safely by several mounts, whole after a
  * crash at any moment. It holds no secret value. Everything works without it: where the file cannot be opened or
- * written, a table in memory stands in (a warning is logged once). Thread-safe; calls do file I/O and never wait longer
- * than STATE_BUSY_MS for another mount.
+ * written, the rows in memory are all there is (a warning is logged once, and state_check says why).
+ *
+ * The rows of the scope are in memory, and a thread of the state's own reads and writes the file: so no call here waits for a
+ * disk or for another mount's lock, but the ones that take a deadline. Changes reach the file in their order, within
+ * milliseconds; a kill -9 before loses the last ones, never one in the middle. What other mounts change shows within
+ * milliseconds too (STATE_LOOK_MS where the system cannot tell of it). Thread-safe.
  */
 #pragma once
 
 #include "api/base/err.h"
 #include "api/base/buf.h"
+#include "api/base/waiter.h"
 
+/* How long opening and closing may wait for another mount. */
 #define STATE_BUSY_MS 2000
 /* Rows of one table and account past this number push out the oldest. */
 #define STATE_ROWS_MAX 20000
+/* All rows of an account; past it nothing is set (-ENOSPC). */
+#define STATE_BYTES_MAX ((size_t)64 << 20)
+/* Where the system does not tell of another mount's changes, a read past this time has the file looked at. */
+#define STATE_LOOK_MS 2000
 
 struct state;
 
 /* dir is made (0700) where it is missing; the file is cfcfs.db in it. scope is the base address and the account: rows of
-   other scopes are not seen. dir NULL: memory alone. Never fails but without memory (NULL). */
+   other scopes are not seen. dir NULL: memory alone. Never fails but without memory (NULL). Starts a thread: fork first. */
 struct state *state_open(const char *dir, const char *scope);
+/* Writes what waits, for STATE_BUSY_MS at most. NULL is fine. */
 struct state *state_close(struct state *state);
 DEFINE_CLEANUP(struct state *, state_close)
 /* $XDG_STATE_HOME/cfcfs, else ~/.local/state/cfcfs, /var/lib/cfcfs for root; NULL where neither is known. Freed by the caller. */
 char *state_default_dir(void);
+/* Whether what is set is remembered beyond the unmount: 0, or -errno with the reason (-ENOTCONN: there is no state_dir). */
+int state_check(struct state *state, struct err *err);
 
-/* Rows of a table ("names", "owed", "defaults", "fingerprints"), by parent ("" for none) and id. */
+/* Rows of a table ("names", "owed", "defaults", "fingerprints"), by parent (NULL or "" for none) and id. -EFBIG for a value
+   over 1 MiB, -ENOSPC, -ENOMEM; waits for nothing. */
 int state_set(struct state *state, const char *table, const char *parent, const char *id, const void *value, size_t len);
 /* -ENOENT where there is none. *ret is emptied first. */
 int state_get(struct state *state, const char *table, const char *parent, const char *id, struct buf *ret);
 /* A success where there is none. */
 int state_delete(struct state *state, const char *table, const char *parent, const char *id);
-/* Calls each() for the rows of a parent in the order they were first set; ends at its first non-zero result and returns it. */
+/* Calls each() for the rows of a parent in the order they were first set, with no lock held; ends at its first non-zero result
+   and returns it. */
 int state_each(struct state *state, const char *table, const char *parent,
 	       int (*each)(void *arg, const char *id, const void *value, size_t len), void *arg);
-/* The key of this file's fingerprints (FINGERPRINT_KEY_BYTES), made at its first use. */
+/* The key of this file's fingerprints (FINGERPRINT_KEY_BYTES). */
 int state_key(struct state *state, uint8_t ret_key[32]);
+
+struct state_row {
+	const char *table, *parent, *id; /* borrowed; parent may be NULL */
+	const void *value;               /* borrowed; NULL with len 0: empty */
+	size_t len;
+};
+
+/*
+ * Sets the row and waits until it, and with it all that was set before, is on the disk: for what must survive a kill -9. On
+ * failure the row is set all the same, and goes to the file when it can: -ETIMEDOUT, -EINTR (waiter; NULL: no signal ends
+ * it), -ENOTCONN (there is no file), or why the file could not be written.
+ */
+int state_set_durable(struct state *state, const struct state_row *row, struct waiter *waiter, int64_t deadline_ms);
+/* Waits until all that was set and deleted before is on the disk, and what other mounts wrote before is seen. As above. */
+int state_flush(struct state *state, struct waiter *waiter, int64_t deadline_ms);

@@ -7,10 +7,12 @@ static void write_until_killed(const char *dir, int out, int who)
 
 	for (int i = 0;; i++) {
 		char id[40], value[40];
+		struct state_row row = { .table = "names", .parent = "p", .id = id, .value = value };
 
 		snprintf(id, sizeof(id), "w%d-%d", who, i % 50);
 		snprintf(value, sizeof(value), "%d", i);
-		if (state_set(s, "names", "p", id, value, strlen(value)) < 0 || write(out, &i, sizeof(i)) != sizeof(i))
+		row.len = strlen(value);
+		if (state_set_durable(s, &row, NULL, CLOCK_NEVER) < 0 || write(out, &i, sizeof(i)) != sizeof(i))
 			_exit(1);
 	}
 }
@@ -61,6 +63,58 @@ static void test_kill(void **state)
 	assert_int_equal(count_corrupt(dir), 0);
 }
 
+static void write_in_order_until_killed(const char *dir, int out)
+{
+	struct state *s = state_open(dir, SCOPE);
+
+	/* The second of two is never there without the first: nothing waits, so kill -9 strikes between any two. */
+	for (int i = 0;; i++) {
+		char value[40];
+
+		snprintf(value, sizeof(value), "%09d", i);
+		if (state_set(s, "names", "p", "first", value, 9) < 0 || state_set(s, "owed", "p", "second", value, 9) < 0 ||
+		    (i % 64 == 0 && write(out, &i, sizeof(i)) != sizeof(i)))
+			_exit(1);
+	}
+}
+
+/* What kill -9 loses is the last of what was set, never something in the middle. */
+static void test_kill_keeps_order(void **state)
+{
+	enum { ROUNDS = 12 };
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		cleanup_buf_ struct buf first = BUF_INIT, second = BUF_INIT;
+		char name[20];
+		int pipes[2], i;
+		const char *dir;
+		struct state *s;
+		pid_t pid;
+
+		snprintf(name, sizeof(name), "order%d", round);
+		dir = sub(name);
+		assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+		pid = fork();
+		if (pid == 0)
+			write_in_order_until_killed(dir, pipes[1]);
+		close(pipes[1]);
+		assert_int_equal(read(pipes[0], &i, sizeof(i)), sizeof(i));
+		usleep((useconds_t)(10000 + rand_below(60000)));
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		close(pipes[0]);
+		s = state_open(dir, SCOPE);
+		if (state_get(s, "owed", "p", "second", &second) == 0) {
+			long later = strtol(second.data, NULL, 10);
+
+			assert_int_equal(state_get(s, "names", "p", "first", &first), 0);
+			assert_in_range(strtol(first.data, NULL, 10), later, later + 1);
+		}
+		state_close(s);
+	}
+}
+
 /* Two processes write and read at the same time, and nothing of either is lost. */
 static void test_two_processes(void **state)
 {
@@ -104,6 +158,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kill),
+		cmocka_unit_test(test_kill_keeps_order),
 		cmocka_unit_test(test_two_processes),
 	};
 

@@ -55,6 +55,12 @@ static inline void set(struct state *s, const char *table, const char *id, const
 	assert_int_equal(state_set(s, table, "p", id, value, strlen(value)), 0);
 }
 
+/* Until what was set is in the file, and what others set is seen. */
+static inline void sync_state(struct state *s)
+{
+	assert_int_equal(state_flush(s, NULL, clock_after_ms(60000)), 0);
+}
+
 static inline void assert_row(struct state *s, const char *table, const char *id, const char *value)
 {
 	cleanup_buf_ struct buf got = BUF_INIT;
@@ -78,4 +84,14 @@ static inline size_t count_corrupt(const char *dir)
 		n += strstr(entry->d_name, ".corrupt-") && !strstr(entry->d_name, "-wal");
 	closedir(d);
 	return n;
+}
+
+/* No descriptor of ours may be in the way: raw SQL by a connection that comes and goes. */
+static inline void sql(const char *path, const char *text)
+{
+	sqlite3 *db = NULL;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }

@@ -66,6 +66,8 @@ static void test_rows(void **state)
 	other = state_open(sub("deep/er"), "another account");
 	assert_row(other, "names", "c", NULL);
 	set(other, "names", "c", "theirs");
+	sync_state(other);
+	sync_state(s);
 	assert_row(s, "names", "c", "33");
 	state_close(other);
 	state_close(s);
@@ -90,6 +92,8 @@ static void test_memory_alone(void **state)
 	assert_int_equal(state_key(s, a), 0);
 	assert_int_equal(state_key(s, b), 0);
 	assert_memory_equal(a, b, 32);
+	assert_int_equal(state_flush(s, NULL, clock_after_ms(1000)), -ENOTCONN);
+	assert_int_equal(state_check(s, NULL), -ENOTCONN);
 	state_close(s);
 }
 
@@ -138,42 +142,6 @@ static void test_key(void **state)
 	assert_int_equal(state_key(a, kc), 0);
 	assert_memory_not_equal(ka, kc, 32);
 	state_close(a);
-}
-
-/* No descriptor of ours may be in the way: raw SQL by a connection that comes and goes. */
-static void sql(const char *path, const char *text)
-{
-	sqlite3 *db = NULL;
-
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
-static void test_newer_version(void **state)
-{
-	struct state *s = state_open(sub("newer"), SCOPE);
-
-	(void)state;
-	set(s, "names", "a", "1");
-	state_close(s);
-	sql(sub("newer/cfcfs.db"), "PRAGMA user_version = 999");
-	s = state_open(sub("newer"), SCOPE);
-	assert_row(s, "names", "a", NULL);
-	set(s, "names", "a", "memory");
-	assert_row(s, "names", "a", "memory");
-	state_close(s);
-	sql(sub("newer/cfcfs.db"), "PRAGMA user_version = 1");
-	s = state_open(sub("newer"), SCOPE);
-	assert_row(s, "names", "a", "1");
-	state_close(s);
-	sql(sub("foreign.db"), "CREATE TABLE theirs(x); INSERT INTO theirs VALUES(1)");
-	assert_int_equal(mkdir(sub("foreign"), 0700), 0);
-	assert_int_equal(rename(sub("foreign.db"), sub("foreign/cfcfs.db")), 0);
-	s = state_open(sub("foreign"), SCOPE);
-	set(s, "names", "a", "1");
-	state_close(s);
-	sql(sub("foreign/cfcfs.db"), "UPDATE theirs SET x = 2");
 }
 
 static void scribble(const char *path, off_t at, size_t len)
@@ -229,14 +197,19 @@ static void test_file_replaced(void **state)
 
 	(void)state;
 	set(a, "names", "a", "1");
+	sync_state(a);
 	assert_int_equal(unlink(sub("replaced/cfcfs.db")), 0);
 	unlink(sub("replaced/cfcfs.db-wal"));
 	unlink(sub("replaced/cfcfs.db-shm"));
 	set(a, "names", "b", "2");
+	sync_state(a);
+	/* Nothing that it knew is lost. */
 	b = state_open(sub("replaced"), SCOPE);
-	assert_row(b, "names", "a", NULL);
+	assert_row(b, "names", "a", "1");
 	assert_row(b, "names", "b", "2");
 	set(b, "names", "c", "3");
+	sync_state(b);
+	sync_state(a);
 	assert_row(a, "names", "c", "3");
 	state_close(a);
 	state_close(b);
@@ -297,92 +270,6 @@ static void test_unusable_dir(void **state)
 	}
 }
 
-/* Another process holds the write lock: a write ends in time, in memory, and reaches the file later. */
-static void test_busy(void **state)
-{
-	struct state *s = state_open(sub("busy"), SCOPE), *other;
-	sqlite3 *db = NULL;
-	int64_t start;
-
-	(void)state;
-	set(s, "names", "a", "1");
-	set(s, "names", "gone", "1");
-	assert_int_equal(sqlite3_open(sub("busy/cfcfs.db"), &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-	start = clock_now_ms();
-	set(s, "names", "a", "2");
-	assert_true(clock_now_ms() - start < STATE_BUSY_MS + 1000);
-	assert_true(clock_now_ms() - start > STATE_BUSY_MS / 2);
-	assert_row(s, "names", "a", "2");
-	assert_int_equal(state_delete(s, "names", "p", "gone"), 0);
-	assert_row(s, "names", "gone", NULL);
-	assert_ids(s, "names", "a");
-	assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-	/* The next write takes along what waits. */
-	set(s, "names", "b", "3");
-	other = state_open(sub("busy"), SCOPE);
-	assert_row(other, "names", "a", "2");
-	assert_row(other, "names", "gone", NULL);
-	assert_ids(other, "names", "ab");
-	state_close(other);
-	state_close(s);
-}
-
-struct setter {
-	struct state *state;
-	int number;
-	int64_t took_ms;
-};
-
-static void *set_one(void *arg)
-{
-	struct setter *setter = arg;
-	int64_t start = clock_now_ms();
-	char id[20];
-
-	snprintf(id, sizeof(id), "%d", setter->number);
-	if (state_set(setter->state, "names", "p", id, id, strlen(id)) < 0)
-		return setter;
-	setter->took_ms = clock_now_ms() - start;
-	return NULL;
-}
-
-/* The waits of many do not add up. */
-static void test_busy_threads(void **state)
-{
-	struct state *s = state_open(sub("threads"), SCOPE);
-	struct setter setters[8];
-	pthread_t threads[8];
-	sqlite3 *db = NULL;
-
-	(void)state;
-	assert_int_equal(sqlite3_open(sub("threads/cfcfs.db"), &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-	for (int i = 0; i < 8; i++) {
-		setters[i] = (struct setter){ .state = s, .number = i };
-		assert_int_equal(pthread_create(&threads[i], NULL, set_one, &setters[i]), 0);
-	}
-	for (int i = 0; i < 8; i++) {
-		void *failed;
-
-		pthread_join(threads[i], &failed);
-		assert_null(failed);
-		assert_true(setters[i].took_ms < STATE_BUSY_MS + 1000);
-	}
-	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	sqlite3_close(db);
-	state_close(s);
-	s = state_open(sub("threads"), SCOPE);
-	for (int i = 0; i < 8; i++) {
-		char id[20];
-
-		snprintf(id, sizeof(id), "%d", i);
-		assert_row(s, "names", id, id);
-	}
-	state_close(s);
-}
-
 static void test_bound(void **state)
 {
 	struct state *s = state_open(sub("bound"), SCOPE);
@@ -409,6 +296,30 @@ static void test_bound(void **state)
 	state_close(s);
 }
 
+static void test_bound_of_bytes(void **state)
+{
+	struct state *s = state_open(sub("bytes"), SCOPE);
+	size_t len = (size_t)1 << 20, count = 0;
+	cleanup_free_ char *value = calloc(1, len + 1);
+	int r;
+
+	(void)state;
+	assert_int_equal(state_set(s, "names", "p", "longer", value, len + 1), -EFBIG);
+	do {
+		char id[20];
+
+		snprintf(id, sizeof(id), "%zu", count);
+		r = state_set(s, "names", "p", id, value, len);
+	} while (r == 0 && ++count < 1000);
+	assert_int_equal(r, -ENOSPC);
+	assert_in_range(count, 60, 64);
+	/* What is there can become smaller, or go. */
+	set(s, "names", "0", "small");
+	assert_int_equal(state_delete(s, "names", "p", "1"), 0);
+	assert_int_equal(state_set(s, "names", "p", "2", value, len), 0);
+	state_close(s);
+}
+
 static void test_default_dir(void **state)
 {
 	char *dir;
@@ -428,10 +339,11 @@ static void test_default_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),          cmocka_unit_test(test_memory_alone),  cmocka_unit_test(test_umask),
-		cmocka_unit_test(test_key),           cmocka_unit_test(test_newer_version), cmocka_unit_test(test_corruption),
-		cmocka_unit_test(test_file_replaced), cmocka_unit_test(test_symlink),       cmocka_unit_test(test_unusable_dir),
-		cmocka_unit_test(test_busy),          cmocka_unit_test(test_busy_threads),  cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_rows),        cmocka_unit_test(test_memory_alone),
+		cmocka_unit_test(test_umask),       cmocka_unit_test(test_key),
+		cmocka_unit_test(test_corruption),  cmocka_unit_test(test_file_replaced),
+		cmocka_unit_test(test_symlink),     cmocka_unit_test(test_unusable_dir),
+		cmocka_unit_test(test_bound),       cmocka_unit_test(test_bound_of_bytes),
 		cmocka_unit_test(test_default_dir),
 	};
 
