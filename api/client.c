@@ -42,8 +42,9 @@ struct trip {
 	struct client *client;
 	const struct call *call;
 	struct err *err;
-	char *url;             /* owned */
-	struct waiter *waiter; /* borrowed */
+	const struct operation *operation; /* NULL: the contract has none */
+	char *url;                         /* owned */
+	struct waiter *waiter;             /* borrowed */
 	int64_t deadline_ms;
 	struct headers *headers; /* owned reference: those that were sent last */
 	unsigned tries;
@@ -103,10 +104,19 @@ static int judge_denied(struct trip *trip, int status, int r)
 /* An answer came. */
 static enum outcome judge(struct trip *trip, const struct exchange *ex, struct answer *ret, int *ret_r)
 {
-	struct envelope_facts facts;
 	bool write = retry_is_write(trip->call);
+	const struct envelope envelope = {
+		.status = ex->status,
+		.content_type = ex->content_type,
+		.body = ex->answer.data,
+		.len = ex->answer.len,
+		.writing = write,
+		.bare = trip->call->flags & CALL_CLOUDCHAMBER,
+		.operation = trip->operation,
+	};
+	struct envelope_facts facts;
 
-	*ret_r = envelope_take(ex->status, ex->content_type, ex->answer.data, ex->answer.len, write, ret, trip->err, &facts);
+	*ret_r = envelope_take(&envelope, ret, trip->err, &facts);
 	if (ex->ray[0])
 		snprintf(trip->err->request_id, sizeof(trip->err->request_id), "%s", ex->ray);
 	trip->err->http_status = ex->status;
@@ -124,6 +134,8 @@ static enum outcome judge(struct trip *trip, const struct exchange *ex, struct a
 	trip->retry_after_ms = ex->rate.retry_after_ms;
 	if ((ex->status == 503 && ex->rate.retry_after_ms >= 0) || ex->status == 408 || ex->status == 425)
 		return OUTCOME_UNSENT;
+	if (facts.lacking)
+		return write ? OUTCOME_UNCLEAR : OUTCOME_REFUSED;
 	if (ex->status >= 500 || (facts.foreign && (ex->status < 300 || ex->status >= 400)))
 		return OUTCOME_LOST;
 	return facts.refused_credentials ? OUTCOME_DENIED : OUTCOME_REFUSED;
@@ -212,7 +224,7 @@ static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 		outcome = judge_exchange(trip, ex, ret, ret_r);
 	/* Its quiet_ms is of the first try alone. */
 	trip->quiet = outcome == OUTCOME_LOST && *ret_r == -ETIMEDOUT && ex->quiet_ms;
-	trip->maybe_done |= outcome == OUTCOME_LOST;
+	trip->maybe_done |= outcome == OUTCOME_LOST || outcome == OUTCOME_UNCLEAR;
 	transport_release(client->transport, ex);
 	return outcome;
 }
@@ -382,6 +394,7 @@ static int run_call(struct client *client, const struct call *call, struct waite
 	struct trip trip = { .client = client, .call = call, .err = err, .waiter = waiter };
 	int r;
 
+	trip.operation = operation_find(call->method, call->path);
 	trip.deadline_ms = call->deadline_ms ? call->deadline_ms : client_deadline(client);
 	if (asprintf(&trip.url, "%s/%s%s", client->account, call->flags & CALL_CLOUDCHAMBER ? "cloudchamber" : "containers",
 		     call->path) < 0)

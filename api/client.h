@@ -95,12 +95,6 @@ int client_list(struct client *client, const struct list_call *list, struct err 
 /* A list of more takes several pages. */
 #define CLIENT_PAGE_SIZE 500
 
-/* ---- the envelope ---- */
-
-/* Takes an HTTP answer apart, in all shapes that the contract's README lists. 0 for any 2xx, else -errno (writing: some
-   statuses mean another errno for a change) with err filled. */
-int envelope_parse(int status, const char *body, size_t len, bool writing, struct answer *ret, struct err *err);
-
 /* ---- metrics ---- */
 
 struct client_metric {

@@ -179,10 +179,8 @@ static void take_errors(struct failure *f, struct json_object *errors, unsigned 
 	}
 }
 
-static void report(struct failure *f, int status, bool writing, struct err *err, struct envelope_facts *facts)
+static void report(struct failure *f, int status, int errnum, const char *sentence, struct err *err, struct envelope_facts *facts)
 {
-	const char *sentence;
-	int errnum = errors_lookup(status, f->code, f->number, f->text, writing, &sentence);
 
 	facts->refused_credentials = errnum == EACCES || status == 403;
 	if (!err)
@@ -205,18 +203,36 @@ static void report(struct failure *f, int status, bool writing, struct err *err,
 	err->errnum = errnum;
 }
 
-static int take_failure(int status, struct json_object *root, bool writing, struct err *err, struct envelope_facts *facts)
+static int take_failure(const struct envelope *in, struct json_object *root, struct err *err, struct envelope_facts *facts)
 {
 	struct failure f = { 0 };
-	const char *ignored;
+	const char *sentence;
+	int errnum;
 
 	oneline_init(&f.line, f.text, sizeof(f.text));
 	take_errors(&f, get(root, "errors"), 0);
 	take_error_document(&f, root);
 	if (!f.shown && get_text(root, "message"))
 		take_message(&f, get_text(root, "message"));
-	report(&f, status, writing, err, facts);
-	return -errors_lookup(status, f.code, f.number, f.text, writing, &ignored);
+	errnum = errors_lookup(in->status, f.code, f.number, f.text, in->writing, &sentence);
+	report(&f, in->status, errnum, sentence, err, facts);
+	return -errnum;
+}
+
+/* A 2xx that does not say "success": true, and may hold an error in its place. Nothing tells what was done. */
+static int take_unclear(const struct envelope *in, struct json_object *root, struct err *err, struct envelope_facts *facts)
+{
+	struct failure f = { 0 };
+
+	oneline_init(&f.line, f.text, sizeof(f.text));
+	take_errors(&f, get(root, "errors"), 0);
+	take_error_document(&f, root);
+	if (!f.shown)
+		add_item(&f, "", f.code);
+	report(&f, in->status, EIO, in->bare ? "the answer is an error" : "the answer does not say \"success\": true", err,
+	       facts);
+	facts->lacking = true;
+	return -EIO;
 }
 
 /* ---- what is no answer of the API ---- */
@@ -259,72 +275,126 @@ static bool status_speaks(int status, bool html)
 	       (!html && (status == 404 || status == 405 || status == 409 || status == 412));
 }
 
-static int take_foreign(int status, const char *content_type, const char *body, size_t len, bool writing, struct err *err,
-			struct envelope_facts *facts)
+static int take_foreign(const struct envelope *in, struct err *err, struct envelope_facts *facts)
 {
-	bool html = looks_like_html(content_type, body, len);
-	const char *type = *content_type ? content_type : html ? "text/html" : "text", *sentence;
+	const char *body = in->body ? in->body : "", *sentence;
+	bool html = looks_like_html(in->content_type, body, in->len);
+	const char *type = *in->content_type ? in->content_type : html ? "text/html" : "text";
 	char quote[QUOTE_MAX];
 	int errnum = EIO;
 
-	if (status_speaks(status, html))
-		errnum = errors_lookup(status, "", 0, "", writing, &sentence);
+	if (status_speaks(in->status, html))
+		errnum = errors_lookup(in->status, "", 0, "", in->writing, &sentence);
 	else
 		facts->foreign = true;
-	facts->refused_credentials = status == 401 || status == 403;
+	facts->refused_credentials = in->status == 401 || in->status == 403;
 	if (err)
-		err->http_status = status;
-	quote_text(body, len, quote, sizeof(quote));
-	if (status >= 300 && status < 400)
-		return err_set(err, errnum, "the address answered with a redirect (%d), which is not followed", status);
-	if (!len)
-		return err_set(err, errnum, "the answer was empty (%d)", status);
-	if (status < 300 && (*body == '{' || *body == '['))
-		return err_set(err, errnum, "the answer was cut off or is not JSON (%s, %d, %zu bytes)", type, status, len);
-	return err_set(err, errnum, "the answer was not JSON (%s, %d): %s", type, status, quote);
+		err->http_status = in->status;
+	quote_text(body, in->len, quote, sizeof(quote));
+	if (in->status >= 300 && in->status < 400)
+		return err_set(err, errnum, "the address answered with a redirect (%d), which is not followed", in->status);
+	if (!in->len)
+		return err_set(err, errnum, "the answer was empty (%d)", in->status);
+	if (in->status < 300 && (*body == '{' || *body == '['))
+		return err_set(err, errnum, "the answer was cut off or is not JSON (%s, %d, %zu bytes)", type, in->status,
+			       in->len);
+	return err_set(err, errnum, "the answer was not JSON (%s, %d): %s", type, in->status, quote);
 }
 
 /* ---- answers ---- */
 
-static int take_success(int status, struct json_object *root, struct answer *ret)
+static int take_success(const struct envelope *in, struct json_object *root, struct answer *ret, struct err *err,
+			struct envelope_facts *facts)
 {
-	bool enveloped = json_object_is_type(get(root, "success"), json_type_boolean);
+	bool enveloped = !in->bare || json_object_is_type(get(root, "success"), json_type_boolean);
+	struct answer answer = {
+		.status = in->status,
+		.result = enveloped ? get(root, "result") : root,
+		.result_info = enveloped ? get(root, "result_info") : NULL,
+	};
 
-	ret->status = status;
-	ret->result = json_object_get(enveloped ? get(root, "result") : root);
-	ret->result_info = enveloped ? json_object_get(get(root, "result_info")) : NULL;
+	if (answer_check(in->operation, in->bare, &answer, err) < 0) {
+		facts->lacking = true;
+		if (err)
+			err->http_status = in->status;
+		return -EIO;
+	}
+	answer.result = json_object_get(answer.result);
+	answer.result_info = json_object_get(answer.result_info);
+	*ret = answer;
 	return 0;
 }
 
-int envelope_take(int status, const char *content_type, const char *body, size_t len, bool writing, struct answer *ret,
-		  struct err *err, struct envelope_facts *facts)
+/* What a 2xx with a document says of itself. */
+static bool says_success(const struct envelope *in, struct json_object *root)
 {
-	struct json_object *root = NULL, *success;
-	bool fine = status >= 200 && status < 300;
+	struct json_object *success = get(root, "success");
+
+	if (json_object_is_type(success, json_type_boolean))
+		return json_object_get_boolean(success);
+	return in->bare && !get(root, "error") && !get(root, "errors");
+}
+
+static bool says_failure(struct json_object *root)
+{
+	struct json_object *success = get(root, "success");
+
+	return json_object_is_type(success, json_type_boolean) && !json_object_get_boolean(success);
+}
+
+/* Nothing that could not be held is parsed. */
+static int bound(const struct envelope *in, struct err *err, struct envelope_facts *facts)
+{
+	size_t begin = 0, bytes;
+	unsigned depth;
+
+	while (begin < in->len && isspace((unsigned char)in->body[begin]))
+		begin++;
+	if (begin == in->len || (in->body[begin] != '{' && in->body[begin] != '['))
+		return 0;
+	answer_measure(in->body + begin, in->len - begin, &bytes, &depth);
+	if (bytes <= ENVELOPE_PARSED_MAX && depth <= ENVELOPE_DEPTH)
+		return 0;
+	facts->lacking = in->status < 300;
+	facts->foreign = !facts->lacking;
+	if (err)
+		err->http_status = in->status;
+	if (depth > ENVELOPE_DEPTH)
+		return err_set(err, EIO, "the answer is nested %u levels deep, and %d are allowed", depth, ENVELOPE_DEPTH);
+	return err_set(err, EIO, "the answer would take %zu MiB, and %zu are allowed", bytes >> 20, ENVELOPE_PARSED_MAX >> 20);
+}
+
+/* 202 and 204 come without a body; whether that will do, the operation says. */
+static bool is_empty_success(const struct envelope *in)
+{
+	return in->status == 204 || in->status == 205 || (in->status == 202 && !in->len);
+}
+
+int envelope_take(const struct envelope *in, struct answer *ret, struct err *err, struct envelope_facts *facts)
+{
+	struct json_object *root = NULL;
+	bool fine = in->status >= 200 && in->status < 300;
 	int r;
 
 	memset(facts, 0, sizeof(*facts));
-	if (status == 204 || status == 205)
-		return take_success(status, NULL, ret);
-	root = len ? parse_whole(body, len) : NULL;
-	success = get(root, "success");
+	if (is_empty_success(in))
+		return take_success(in, NULL, ret, err, facts);
+	r = bound(in, err, facts);
+	if (r < 0)
+		return r;
+	root = in->len ? parse_whole(in->body, in->len) : NULL;
 	if (!json_object_is_type(root, json_type_object) && !(fine && json_object_is_type(root, json_type_array)))
-		r = take_foreign(status, content_type, body ? body : "", len, writing, err, facts);
-	else if (fine && !(json_object_is_type(success, json_type_boolean) && !json_object_get_boolean(success)))
-		r = take_success(status, root, ret);
-	else if (status >= 300 && status < 400)
-		r = take_foreign(status, content_type, body, len, writing, err, facts);
+		r = take_foreign(in, err, facts);
+	else if (fine && says_success(in, root))
+		r = take_success(in, root, ret, err, facts);
+	else if (fine && !says_failure(root))
+		r = take_unclear(in, root, err, facts);
+	else if (in->status >= 300 && in->status < 400)
+		r = take_foreign(in, err, facts);
 	else
-		r = take_failure(status, root, writing, err, facts);
+		r = take_failure(in, root, err, facts);
 	json_object_put(root);
 	return r;
-}
-
-int envelope_parse(int status, const char *body, size_t len, bool writing, struct answer *ret, struct err *err)
-{
-	struct envelope_facts facts;
-
-	return envelope_take(status, "", body, len, writing, ret, err, &facts);
 }
 
 void answer_clear(struct answer *answer)

@@ -13,6 +13,7 @@ enum outcome {
 	OUTCOME_LIMITED, /* 429: nothing was done, the budget holds the next try */
 	OUTCOME_DENIED,  /* 401 or 403: worth one look at the credentials */
 	OUTCOME_LOST,    /* it may have been done; no usable answer */
+	OUTCOME_UNCLEAR, /* a change was answered, but not by what says that it was done; a second answer would be the same */
 	OUTCOME_ENDED,   /* never went out: the deadline, the limit, the end of the client */
 };
 

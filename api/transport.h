@@ -15,8 +15,8 @@
 struct transport;
 struct headers;
 
-/* An answer's body beyond this is dropped, and the exchange fails. */
-#define ANSWER_MAX ((size_t)64 << 20)
+/* An answer's body beyond this is dropped, and the exchange fails; what it takes parsed is bounded by the envelope. */
+#define ANSWER_MAX ((size_t)128 << 20)
 
 /* How an exchange ended. */
 enum exchange_end {

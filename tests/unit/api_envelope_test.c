@@ -10,6 +10,7 @@
 #include "api/client.h"
 #include "api/envelope.h"
 #include "api/oneline.h"
+#include "api/operation.h"
 
 struct row {
 	int status;
@@ -86,6 +87,7 @@ static const struct row rows[] = {
 	  "the answer was not JSON (text/html, 502): 502 Bad cloudflare" },
 	{ 502, false, "", -EIO, "", 0, "empty" },
 	{ 200, false, "", -EIO, "", 0, "empty" },
+	{ 403, false, "{\"error\":\"Unauthorized\"}", -EACCES, "", 0, "Unauthorized" },
 	{ 200, false, "error code: 1015", -EIO, "", 0, "error code: 1015" },
 	{ 200, false, "{\"success\":true,\"result\":[1,2", -EIO, "", 0, "cut off" },
 	{ 200, false, "{\"success\":true} trailing", -EIO, "", 0, NULL },
@@ -94,6 +96,14 @@ static const struct row rows[] = {
 	{ 302, false, "{}", -EIO, "", 0, "redirect" },
 };
 
+static int parse(int status, const char *body, size_t len, bool writing, struct answer *ret, struct err *err)
+{
+	const struct envelope in = { .status = status, .content_type = "", .body = body, .len = len, .writing = writing };
+	struct envelope_facts facts;
+
+	return envelope_take(&in, ret, err, &facts);
+}
+
 static void failures_become_errno_and_text(void **state)
 {
 	(void)state;
@@ -101,7 +111,7 @@ static void failures_become_errno_and_text(void **state)
 		const struct row *row = &rows[i];
 		struct answer answer = { .status = 1 };
 		struct err err = ERR_INIT;
-		int r = envelope_parse(row->status, row->body, strlen(row->body), row->writing, &answer, &err);
+		int r = parse(row->status, row->body, strlen(row->body), row->writing, &answer, &err);
 
 		if (r != row->r || err.errnum != -row->r || strcmp(err.code, row->code) || err.api_code != row->api_code ||
 		    err.http_status != row->status || !err.text[0] || (row->text && !strstr(err.text, row->text)))
@@ -119,7 +129,7 @@ static void nothing_is_said_twice(void **state)
 	struct err err = ERR_INIT;
 	(void)state;
 
-	assert_int_equal(envelope_parse(404, body, strlen(body), true, &answer, &err), -ENOENT);
+	assert_int_equal(parse(404, body, strlen(body), true, &answer, &err), -ENOENT);
 	assert_string_equal(err.text, "Not found; x");
 }
 
@@ -130,9 +140,9 @@ static void the_request_id_of_the_body_is_kept(void **state)
 	const char *body = rows[2].body;
 	(void)state;
 
-	envelope_parse(400, body, strlen(body), true, &answer, &err);
+	parse(400, body, strlen(body), true, &answer, &err);
 	assert_string_equal(err.request_id, "rq");
-	assert_int_equal(envelope_parse(400, body, strlen(body), true, &answer, NULL), -EINVAL);
+	assert_int_equal(parse(400, body, strlen(body), true, &answer, NULL), -EINVAL);
 }
 
 static void take(int status, const char *body, struct answer *answer)
@@ -140,7 +150,7 @@ static void take(int status, const char *body, struct answer *answer)
 	struct err err = ERR_INIT;
 
 	answer_clear(answer);
-	if (envelope_parse(status, body, strlen(body), false, answer, &err) < 0)
+	if (parse(status, body, strlen(body), false, answer, &err) < 0)
 		fail_msg("%d %s: %s", status, body, err.text);
 	assert_int_equal(answer->status, status);
 }
@@ -160,12 +170,7 @@ static void successes_of_all_shapes(void **state)
 	assert_null(a.result);
 	take(204, "", &a);
 	assert_null(a.result);
-	/* Bare. */
-	take(200, "{\"id\":\"x\",\"error\":\"shown\",\"result\":\"mine\"}", &a);
-	assert_true(json_object_object_get_ex(a.result, "error", NULL));
-	assert_null(a.result_info);
-	take(200, "[{\"id\":1}]", &a);
-	assert_int_equal(json_object_array_length(a.result), 1);
+	take(202, "", &a);
 	answer_clear(&a);
 	assert_null(a.result);
 	answer_clear(&a);
@@ -182,7 +187,7 @@ static void odd_bytes_stay_out_of_texts(void **state)
 	memset(long_message, 'm', sizeof(long_message));
 	long_message[sizeof(long_message) - 1] = '\0';
 	snprintf(body, sizeof(body), INNER("\"a\\u0000\\n\\u001b[31mb \\u009f \xff\xfe %s\""), long_message);
-	assert_int_equal(envelope_parse(400, body, strlen(body), true, &answer, &err), -EINVAL);
+	assert_int_equal(parse(400, body, strlen(body), true, &answer, &err), -EINVAL);
 	for (const char *p = err.text; *p; p++, n++)
 		assert_true((unsigned char)*p >= ' ' && (unsigned char)*p < 0x7f);
 	assert_true(n < sizeof(err.text));
@@ -197,26 +202,163 @@ static void deep_and_broken_documents_are_refused(void **state)
 	(void)state;
 
 	memset(deep, '[', sizeof(deep));
-	assert_int_equal(envelope_parse(200, deep, sizeof(deep), false, &answer, &err), -EIO);
+	assert_int_equal(parse(200, deep, sizeof(deep), false, &answer, &err), -EIO);
+	assert_non_null(strstr(err.text, "levels deep"));
 	/* Every beginning of an answer is handled; none of them is a success. */
 	for (size_t i = 0; i < strlen(whole); i++)
-		assert_true(envelope_parse(200, whole, i, false, &answer, &err) < 0);
+		assert_true(parse(200, whole, i, false, &answer, &err) < 0);
 	assert_null(answer.result);
+}
+
+static struct envelope_facts facts_of(int status, const char *content_type, const char *body, bool writing)
+{
+	const struct envelope in = { status, content_type, body, strlen(body), writing };
+	struct envelope_facts facts;
+	struct answer answer = { 0 };
+
+	envelope_take(&in, &answer, NULL, &facts);
+	answer_clear(&answer);
+	return facts;
 }
 
 static void foreign_answers_are_told_apart(void **state)
 {
-	struct envelope_facts facts;
+	(void)state;
+	assert_true(facts_of(404, "text/html; charset=x", "no such page", false).foreign);
+	assert_false(facts_of(404, "", "{\"errors\":[]}", false).foreign);
+	assert_false(facts_of(404, "", "{\"errors\":[]}", false).refused_credentials);
+	assert_true(facts_of(403, "", "{\"errors\":[]}", true).refused_credentials);
+	/* Whether something was done is known where the answer says that nothing was, and where it says that all was. */
+	assert_false(facts_of(200, "", "{\"success\":false}", true).lacking);
+	assert_true(facts_of(200, "", "{\"success\":\"false\"}", true).lacking);
+	assert_false(facts_of(400, "", "{}", true).lacking);
+}
+
+#define OK(result)   "{\"success\":true,\"errors\":[],\"messages\":[],\"result\":" result "}"
+#define PAGE(result) "{\"success\":true,\"errors\":[],\"messages\":[],\"result\":" result ",\"result_info\":{\"per_page\":1}}"
+
+/* What each kind of operation must answer. */
+static const struct {
+	const char *method, *path;
+	int status;
+	bool bare;
+	const char *body;
+	const char *text; /* of the failure; NULL: a success */
+} answers[] = {
+	/* Lists. */
+	{ "GET", "/applications", 200, false, PAGE("[{\"id\":\"a\"}]"), NULL },
+	{ "GET", "/applications", 200, false, PAGE("[]"), NULL },
+	{ "GET", "/applications", 200, false, OK("[]"), "result_info" },
+	{ "GET", "/applications", 200, false, PAGE("null"), "holds no list" },
+	{ "GET", "/applications", 200, false, PAGE("{}"), "holds no list" },
+	{ "GET", "/applications", 200, false, PAGE("\"\""), "holds no list" },
+	{ "GET", "/applications", 200, false, "{\"success\":true}", "holds no list" },
+	{ "GET", "/applications", 200, false, "{}", "does not say" },
+	{ "GET", "/applications", 200, false, "[]", "does not say" },
+	{ "GET", "/applications", 200, false, "{\"error\":\"INTERNAL_ERROR\"}", "INTERNAL_ERROR" },
+	{ "GET", "/applications", 200, false, "{\"error\":\"it broke\"}", "it broke" },
+	{ "GET", "/applications", 200, false, "{\"success\":\"false\",\"result\":[],\"result_info\":{}}", "does not say" },
+	{ "GET", "/applications", 200, false, "{\"success\":\"true\",\"result\":[],\"result_info\":{}}", "does not say" },
+	{ "GET", "/applications", 200, false, "{\"success\":1,\"result\":[],\"result_info\":{}}", "does not say" },
+	{ "GET", "/applications", 200, false, "{\"success\":false,\"result\":[],\"errors\":[{\"message\":\"no\"}]}", "no" },
+	{ "GET", "/applications", 204, false, "", "holds no list" },
+	{ "GET", "/applications", 202, false, "", "holds no list" },
+	{ "GET", "/applications", 200, false, "", "empty" },
+	{ "GET", "/applications", 200, false, PAGE("[{\"id\":\"a\"},{\"name\":\"b\"}]"), "item 1" },
+	{ "GET", "/applications", 200, false, PAGE("[{\"id\":7}]"), "has no \"id\"" },
+	{ "GET", "/applications", 200, false, PAGE("[{\"id\":\"\"}]"), "has no \"id\"" },
+	{ "GET", "/applications", 200, false, PAGE("[null]"), "no object" },
+	{ "GET", "/secrets", 200, false, OK("[{\"name\":\"s\"}]"), NULL },
+	{ "GET", "/secrets", 200, false, OK("[{\"id\":\"s\"}]"), "has no \"name\"" },
+	{ "GET", "/ips", 200, false, OK("{\"ips\":[{\"ip\":\"192.0.2.1\"}]}"), NULL },
+	{ "GET", "/ips", 200, false, OK("{}"), "holds no list" },
+	{ "GET", "/ips", 200, false, OK("{\"ips\":null}"), "holds no list" },
+	{ "GET", "/applications/1/versions", 200, false, OK("[{\"version\":1}]"), NULL },
+	/* Objects. */
+	{ "GET", "/applications/1", 200, false, OK("{\"id\":\"1\"}"), NULL },
+	{ "GET", "/applications/1", 200, false, OK("{}"), "has no \"id\"" },
+	{ "GET", "/applications/1", 200, false, OK("null"), "holds no result" },
+	{ "GET", "/applications/1", 200, false, OK("[]"), "holds no result" },
+	{ "GET", "/me", 200, false, OK("null"), "holds no result" },
+	/* Changes. */
+	{ "POST", "/applications", 201, false, OK("{\"id\":\"1\"}"), NULL },
+	{ "POST", "/applications", 200, false, OK("{\"id\":\"1\"}"), NULL },
+	{ "POST", "/applications", 201, false, OK("null"), "holds no result" },
+	{ "POST", "/applications", 201, false, "{\"result\":{\"id\":\"1\"}}", "does not say" },
+	{ "POST", "/applications", 204, false, "", "holds no result" },
+	{ "PATCH", "/applications/1", 202, false, "", "holds no result" },
+	{ "POST", "/registries/docker.io/credentials", 201, false, OK("{\"username\":\"u\"}"), "has no \"password\"" },
+	/* Deletes: any success will do, but it must be one. */
+	{ "DELETE", "/applications/1", 204, false, "", NULL },
+	{ "DELETE", "/applications/1", 202, false, "", NULL },
+	{ "DELETE", "/applications/1", 200, false, "{\"success\":true}", NULL },
+	{ "DELETE", "/applications/1", 200, false, OK("{\"message\":\"gone\"}"), NULL },
+	{ "DELETE", "/applications/1", 200, false, "{}", "does not say" },
+	{ "DELETE", "/applications/1", 200, false, "", "empty" },
+	/* Bare bodies, where they belong. */
+	{ "GET", "/deployments/v2", 200, true, "[{\"id\":\"1\"}]", NULL },
+	{ "GET", "/deployments/v2", 200, true, "[]", NULL },
+	{ "GET", "/deployments/v2", 200, true, "{}", "holds no list" },
+	{ "GET", "/deployments/v2", 200, true, "{\"error\":\"NOT_NOW\"}", "NOT_NOW" },
+	{ "GET", "/deployments/v2", 200, true, OK("[{\"id\":\"1\"}]"), NULL },
+	{ "GET", "/applications", 200, true, "[{\"id\":\"1\"}]", NULL },
+	{ "POST", "/deployments/v2", 200, true, "{\"id\":\"1\"}", NULL },
+	{ "POST", "/deployments/v2", 200, true, "{\"request_id\":\"1\"}", "has no \"id\"" },
+	{ "DELETE", "/deployments/1/v2", 200, true, "{}", NULL },
+	{ "DELETE", "/deployments/1/v2", 200, true, "{\"error\":\"NOT_NOW\"}", "NOT_NOW" },
+};
+
+static void an_answer_holds_what_it_must(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_len(answers); i++) {
+		const struct envelope in = { .status = answers[i].status,
+					     .content_type = "",
+					     .body = answers[i].body,
+					     .len = strlen(answers[i].body),
+					     .writing = strcmp(answers[i].method, "GET"),
+					     .bare = answers[i].bare,
+					     .operation = operation_find(answers[i].method, answers[i].path) };
+		struct envelope_facts facts;
+		struct answer answer = { 0 };
+		struct err err = ERR_INIT;
+		int r = envelope_take(&in, &answer, &err, &facts);
+
+		assert_non_null(in.operation);
+		if (r != (answers[i].text ? -EIO : 0) || (answers[i].text && !strstr(err.text, answers[i].text)))
+			fail_msg("row %zu (%s %s %s): %s: %s", i, answers[i].method, answers[i].path, answers[i].body,
+				 errno_name(-r), err.text);
+		if (answers[i].text)
+			assert_int_equal(err.http_status, answers[i].status);
+		answer_clear(&answer);
+	}
+}
+
+/* 40 MiB of "{}," are 10 GiB of objects. */
+static void an_answer_is_bounded_by_what_it_takes(void **state)
+{
+	const size_t len = (size_t)40 << 20;
 	struct answer answer = { 0 };
+	struct err err = ERR_INIT;
+	size_t bytes;
+	unsigned depth;
+	char *body;
 	(void)state;
 
-	envelope_take(404, "text/html; charset=x", "no such page", 12, false, &answer, NULL, &facts);
-	assert_true(facts.foreign);
-	envelope_take(404, "", "{\"errors\":[]}", 13, false, &answer, NULL, &facts);
-	assert_false(facts.foreign);
-	assert_false(facts.refused_credentials);
-	envelope_take(403, "", "{\"errors\":[]}", 13, true, &answer, NULL, &facts);
-	assert_true(facts.refused_credentials);
+	body = malloc(len);
+	assert_non_null(body);
+	for (size_t i = 0; i < len; i += 3)
+		memcpy(body + i, "{},", len - i < 3 ? len - i : 3);
+	body[0] = '[';
+	body[len - 1] = ']';
+	assert_int_equal(parse(200, body, len, false, &answer, &err), -EIO);
+	assert_non_null(strstr(err.text, "MiB, and 128 are allowed"));
+	free(body);
+	/* A text with brackets in it is a text. */
+	answer_measure("{\"a\":\"[[[\\\"{{{\"}", strlen("{\"a\":\"[[[\\\"{{{\"}"), &bytes, &depth);
+	assert_int_equal(depth, 1);
+	answer_measure("[[[]],\"", 7, &bytes, &depth);
+	assert_int_equal(depth, 3);
 }
 
 static void scrub_takes_secrets_out(void **state)
@@ -243,6 +385,7 @@ int main(void)
 		cmocka_unit_test(the_request_id_of_the_body_is_kept), cmocka_unit_test(successes_of_all_shapes),
 		cmocka_unit_test(odd_bytes_stay_out_of_texts),        cmocka_unit_test(deep_and_broken_documents_are_refused),
 		cmocka_unit_test(foreign_answers_are_told_apart),     cmocka_unit_test(scrub_takes_secrets_out),
+		cmocka_unit_test(an_answer_holds_what_it_must),       cmocka_unit_test(an_answer_is_bounded_by_what_it_takes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
