@@ -77,7 +77,7 @@ static enum verdict judge_higher(const struct intent *intent, const struct obser
 /* (a) and (d) */
 static enum verdict judge_configuration(const struct intent *intent, const struct observation *seen, struct judgement *j)
 {
-	int64_t over_ns = intent->rollout ? intent->over_ns : intent->accepted_ns;
+	int64_t over_ns = intent->over_ns || intent->rollout ? intent->over_ns : intent->accepted_ns;
 	enum verdict watched;
 
 	if (seen->version > intent->version)

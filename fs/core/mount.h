@@ -22,6 +22,7 @@ struct defaults;
 struct events_table;
 struct crawl;
 struct deleted;
+struct intents;
 
 struct mount {
 	const struct options *options;
@@ -42,6 +43,7 @@ struct mount {
 	struct events_table *events;
 	struct crawl *crawl;
 	struct deleted *deleted;
+	struct intents *intents; /* what was accepted and may not be shown yet */
 	char *base_url;   /* owned */
 	int64_t start_ns; /* when it was mounted: the time of what has no other */
 };

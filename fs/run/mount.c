@@ -13,6 +13,7 @@
 #include "fs/send/deleted.h"
 #include "fs/core/events.h"
 #include "fs/core/failures.h"
+#include "fs/core/intents.h"
 #include "fs/core/kept.h"
 #include "fs/core/notify.h"
 #include "fs/show/source.h"
@@ -79,7 +80,8 @@ static int make_state(struct mount *mount)
 	if (asprintf(&scope, "%s %s", mount->base_url, mount->options->account_id) < 0)
 		return -ENOMEM;
 	mount->state = state_open(dir, scope);
-	return mount->state ? 0 : -ENOMEM;
+	mount->intents = mount->state ? intents_new(mount->state) : NULL;
+	return mount->intents ? 0 : -ENOMEM;
 }
 
 int mount_new(const struct options *options, struct client *client, const char *base_url, struct mount **ret, struct err *err)
@@ -185,6 +187,7 @@ struct mount *mount_free(struct mount *m)
 	notifier_free(m->notifier);
 	store_free(m->store);
 	client_free(m->client);
+	intents_free(m->intents);
 	state_close(m->state);
 	tree_free(m->tree);
 	kept_free(m->kept);
