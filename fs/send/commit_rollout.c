@@ -34,10 +34,14 @@ void commit_rollout_owe(struct commit *c, struct buf *ret_earlier)
 {
 	char text[32];
 	int n = snprintf(text, sizeof(text), "%lld", (long long)c->snapshot->version);
+	const struct state_row row = {
+		.table = "owed", .parent = c->what.kind->dir, .id = c->what.id, .value = text, .len = (size_t)n
+	};
 
 	if (state_get(c->r->mount->state, "owed", c->what.kind->dir, c->what.id, ret_earlier) < 0)
 		buf_clear(ret_earlier);
-	state_set(c->r->mount->state, "owed", c->what.kind->dir, c->what.id, text, (size_t)n);
+	/* On the disk before the change goes out, for a kill -9 in between; without a file it goes out all the same. */
+	state_set_durable(c->r->mount->state, &row, &c->r->waiter, clock_after_ms(STATE_BUSY_MS));
 }
 
 void commit_rollout_restore(struct commit *c, const struct buf *earlier)
