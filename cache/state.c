@@ -169,8 +169,7 @@ int state_delete(struct state *state, const char *table, const char *parent, con
 }
 
 /* Whether the thread should be told to look: where the system tells of changes, this comes to nothing. */
-static bool look_is_due_locked(struct state *state) REQUIRES(state_locked);
-static bool look_is_due_locked(struct state *state)
+static bool look_is_due_locked(struct state *state) REQUIRES(state_locked)
 {
 	int64_t now = clock_now_ms();
 

@@ -87,8 +87,7 @@ static const char *key_of(const struct row_name *name, char text[KEY_TEXT_MAX], 
 }
 
 /* Deleted ones too. */
-static struct row *find_any_locked(struct state *state, const struct row_name *name) REQUIRES(state_locked);
-static struct row *find_any_locked(struct state *state, const struct row_name *name)
+static struct row *find_any_locked(struct state *state, const struct row_name *name) REQUIRES(state_locked)
 {
 	cleanup_free_ char *longer = NULL;
 	char text[KEY_TEXT_MAX];
@@ -131,8 +130,7 @@ static size_t row_bytes(const struct row *row)
 	return ROW_OVERHEAD + row->hh.keylen + (row->value ? row->value->len : 0);
 }
 
-static struct row_table *get_table_locked(struct state *state, const char *name) REQUIRES(state_locked);
-static struct row_table *get_table_locked(struct state *state, const char *name)
+static struct row_table *get_table_locked(struct state *state, const char *name) REQUIRES(state_locked)
 {
 	size_t n = strlen(name) + 1;
 	struct row_table *table;
@@ -149,8 +147,7 @@ static struct row_table *get_table_locked(struct state *state, const char *name)
 	return table;
 }
 
-static struct row_group *get_group_locked(struct state *state, const struct row_name *name) REQUIRES(state_locked);
-static struct row_group *get_group_locked(struct state *state, const struct row_name *name)
+static struct row_group *get_group_locked(struct state *state, const struct row_name *name) REQUIRES(state_locked)
 {
 	const struct row_name of_group = { .table = name->table, .parent = name->parent };
 	struct row_group *group = rows_group_locked(state, name->table, name->parent);
@@ -170,8 +167,7 @@ static struct row_group *get_group_locked(struct state *state, const struct row_
 	return group;
 }
 
-static void drop_group_locked(struct state *state, struct row_group *group) REQUIRES(state_locked);
-static void drop_group_locked(struct state *state, struct row_group *group)
+static void drop_group_locked(struct state *state, struct row_group *group) REQUIRES(state_locked)
 {
 	if (group && !group->rows) {
 		HASH_DEL(state->rows.groups, group);
@@ -180,15 +176,13 @@ static void drop_group_locked(struct state *state, struct row_group *group)
 }
 
 /* Last of its group and of its table. */
-static void append_locked(struct row *row) REQUIRES(state_locked);
-static void append_locked(struct row *row)
+static void append_locked(struct row *row) REQUIRES(state_locked)
 {
 	DL_APPEND(row->group->rows, row);
 	DL_APPEND2(row->table->rows, row, age_prev, age_next);
 }
 
-static struct row *make_row_locked(struct state *state, const struct row_name *name) REQUIRES(state_locked);
-static struct row *make_row_locked(struct state *state, const struct row_name *name)
+static struct row *make_row_locked(struct state *state, const struct row_name *name) REQUIRES(state_locked)
 {
 	size_t n = make_key(NULL, name);
 	struct row_table *table = get_table_locked(state, name->table);
@@ -213,16 +207,14 @@ static struct row *make_row_locked(struct state *state, const struct row_name *n
 	return row;
 }
 
-static void dequeue_locked(struct state *state, struct row *row) REQUIRES(state_locked);
-static void dequeue_locked(struct state *state, struct row *row)
+static void dequeue_locked(struct state *state, struct row *row) REQUIRES(state_locked)
 {
 	if (row->queued)
 		DL_DELETE2(state->rows.queue, row, queue_prev, queue_next);
 	row->queued = false;
 }
 
-static void free_row_locked(struct state *state, struct row *row) REQUIRES(state_locked);
-static void free_row_locked(struct state *state, struct row *row)
+static void free_row_locked(struct state *state, struct row *row) REQUIRES(state_locked)
 {
 	struct row_group *group = row->group;
 
@@ -238,8 +230,7 @@ static void free_row_locked(struct state *state, struct row *row)
 }
 
 /* value's reference is handed over; NULL: deleted. */
-static void put_value_locked(struct state *state, struct row *row, struct row_value *value) REQUIRES(state_locked);
-static void put_value_locked(struct state *state, struct row *row, struct row_value *value)
+static void put_value_locked(struct state *state, struct row *row, struct row_value *value) REQUIRES(state_locked)
 {
 	state->rows.bytes -= row_bytes(row);
 	row_value_unref(row->value);
@@ -250,8 +241,7 @@ static void put_value_locked(struct state *state, struct row *row, struct row_va
 }
 
 /* The oldest of the table goes, where there are too many; the file does the same. */
-static void trim_locked(struct state *state, struct row_table *table) REQUIRES(state_locked);
-static void trim_locked(struct state *state, struct row_table *table)
+static void trim_locked(struct state *state, struct row_table *table) REQUIRES(state_locked)
 {
 	struct row *row, *next;
 
@@ -264,8 +254,7 @@ static void trim_locked(struct state *state, struct row_table *table)
 
 /* ---- own changes ---- */
 
-static void queue_locked(struct state *state, struct row *row) REQUIRES(state_locked);
-static void queue_locked(struct state *state, struct row *row)
+static void queue_locked(struct state *state, struct row *row) REQUIRES(state_locked)
 {
 	row->serial = ++state->rows.last_serial;
 	row->waiting = true;

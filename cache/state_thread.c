@@ -52,8 +52,7 @@ static void set_problem(struct mind *m, const struct err *problem)
 		log_warning("the state file in %s: %s", state->dir, problem->text);
 }
 
-static void wake_locked(struct state *state, int result) REQUIRES(state_locked);
-static void wake_locked(struct state *state, int result)
+static void wake_locked(struct state *state, int result) REQUIRES(state_locked)
 {
 	struct state_wait *wait;
 

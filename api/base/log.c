@@ -134,11 +134,8 @@ void log_redact(const char *secret)
 	log_state.next_secret = (log_state.next_secret + 1) % LOG_SECRETS_MAX;
 }
 
-static size_t secret_length_locked(const char *p, size_t left, bool cut) REQUIRES(log_locked);
-static void blank_secrets_locked(char *line, size_t len, bool cut) REQUIRES(log_locked);
-
 /* The length of the longest secret that stands at p, or of its beginning that the end of a cut line left; 0: none. */
-static size_t secret_length_locked(const char *p, size_t left, bool cut)
+static size_t secret_length_locked(const char *p, size_t left, bool cut) REQUIRES(log_locked)
 {
 	size_t longest = 0;
 
@@ -155,7 +152,7 @@ static size_t secret_length_locked(const char *p, size_t left, bool cut)
 }
 
 /* Only a secret's beginning, at the very end, can be shorter than what stands in for it. */
-static void blank_secrets_locked(char *line, size_t len, bool cut)
+static void blank_secrets_locked(char *line, size_t len, bool cut) REQUIRES(log_locked)
 {
 	char *to = line;
 

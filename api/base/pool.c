@@ -34,8 +34,7 @@ struct pool {
 };
 DEFINE_LOCK(pool, struct pool, lock)
 
-static struct task *take_task_locked(struct pool *pool) REQUIRES(pool_locked);
-static struct task *take_task_locked(struct pool *pool)
+static struct task *take_task_locked(struct pool *pool) REQUIRES(pool_locked)
 {
 	struct task *task = pool->head;
 

@@ -22,8 +22,7 @@ DEFINE_LOCK(account, struct account, lock)
 
 static struct account account = { .lock = LOCK_INIT };
 
-static void add_locked(struct account *a, unsigned n) REQUIRES(account_locked);
-static void add_locked(struct account *a, unsigned n)
+static void add_locked(struct account *a, unsigned n) REQUIRES(account_locked)
 {
 	account_assert_locked(a);
 	a->balance += n;
