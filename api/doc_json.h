@@ -1,4 +1,4 @@
-/* JSON values: reading them safely, numbers by their decimal value, writing them out. Private to api/. */
+/* JSON values: reading them safely, building them, numbers by their decimal value, writing them out. */
 #pragma once
 
 #include <json-c/json.h>

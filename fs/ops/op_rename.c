@@ -5,7 +5,6 @@
 #include "fs/ops/ops.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 
 #include "api/base/clock.h"
 #include "api/base/name.h"
@@ -348,61 +347,6 @@ static int make_backup(struct renaming *n)
 
 /* ---- a resource to another name of its kind ---- */
 
-static int rename_body(struct renaming *n, const char *name, struct json_object *object, struct json_object **ret)
-{
-	struct json_object *body = json_object_new_object(), *labels;
-	const struct kind *kind = n->what.kind;
-	int result = 0;
-
-	if (kind->flags & KIND_LABEL_NAME) {
-		if (json_object_object_get_ex(object, "labels", &labels))
-			json_object_object_add(body, "labels", json_object_get(labels));
-		result = doc_set_name_label(body, name);
-	} else {
-		json_object_object_add(body, kind->name_key, json_object_new_string(name));
-	}
-	if (result < 0)
-		json_object_put(body);
-	else
-		*ret = body;
-	return result;
-}
-
-static int send_rename(struct renaming *n, const char *name, struct commit *c)
-{
-	struct json_object *object = NULL, *body = NULL;
-	struct answer answer = { 0 };
-	int result = commit_find(c);
-
-	if (result == 0)
-		result = source_object(n->r, n->what.kind, n->what.parent_id, c->snapshot, &object);
-	if (result == 0)
-		result = rename_body(n, name, object, &body);
-	if (result == 0)
-		result = commit_call(c, "rename", "PATCH", n->what.kind->item, body, &answer);
-	/* A lost answer: the account says which name it has. */
-	if (result < 0 && n->r->err.outcome_unknown &&
-	    commit_call(c, "get renamed", "GET", n->what.kind->item, NULL, &answer) == 0) {
-		const char *now = n->what.kind->flags & KIND_LABEL_NAME ? doc_name_label(answer.result) :
-									  json_get_string(answer.result, n->what.kind->name_key);
-
-		if (now && !strcmp(now, name)) {
-			result = 0;
-		} else {
-			answer_clear(&answer);
-			result = commit_call(c, "rename", "PATCH", n->what.kind->item, body, &answer);
-		}
-	}
-	if (result == 0 && (n->what.kind->flags & KIND_LABEL_NAME))
-		state_set(n->r->mount->state, "names", n->what.kind->dir, n->what.id, name, strlen(name));
-	if (result == 0)
-		result = commit_accept(c, answer.result, answer.sent_ms);
-	answer_clear(&answer);
-	json_object_put(object);
-	json_object_put(body);
-	return result;
-}
-
 /* The names of the resource's directory, which goes with its file; NULL where it has none. */
 static char *dir_name(const struct kind *kind, const char *file_name)
 {
@@ -467,7 +411,6 @@ static struct entry *obtain_source(struct renaming *n)
 static int rename_resource(struct renaming *n)
 {
 	const struct kind *kind = n->what.kind;
-	struct commit c = { .r = n->r, .file_name = n->r->name };
 	cleanup_free_ char *name = NULL;
 	struct entry *entry;
 	int result;
@@ -489,18 +432,12 @@ static int rename_resource(struct renaming *n)
 	entry = obtain_source(n);
 	if (!entry)
 		return -ENOMEM;
-	result = identity_copy(&n->what, &c.what);
 	pthread_mutex_lock(&entry->commit_lock);
-	if (result == 0)
-		result = send_rename(n, name, &c);
+	result = commit_rename(n->r, entry, &n->what, name);
 	if (result == 0)
 		renamed(n);
 	pthread_mutex_unlock(&entry->commit_lock);
 	entry_release(n->r->mount->tree, entry);
-	identity_clear(&c.what);
-	snapshot_unref(c.snapshot);
-	free(c.name);
-	free(c.new_id);
 	return result;
 }
 

@@ -5,15 +5,11 @@
 #include <utlist.h>
 
 #include "api/base/clock.h"
-#include "api/errors.h"
-#include "fs/send/deleted.h"
+#include "fs/send/commit.h"
 #include "fs/core/failures.h"
-#include "fs/core/kept.h"
 #include "fs/core/notify.h"
 #include "fs/core/tell.h"
-#include "fs/show/source.h"
 #include "fs/core/tree.h"
-#include "fs/show/view.h"
 
 /* One hidden name. */
 struct hidden {
@@ -118,32 +114,6 @@ void trash_show_locked(struct mount *mount, struct entry *entry)
 
 /* ---- sending ---- */
 
-static int send_delete(struct mount *mount, const struct identity *what, struct err *err)
-{
-	const struct kind *kind = what->kind;
-	cleanup_free_ char *path = NULL, *name = NULL;
-	struct answer answer = { 0 };
-	char operation[48];
-	struct call call = { .operation = operation, .method = "DELETE", .flags = CALL_WRITE };
-	int r;
-
-	/* Some are deleted by another key than the id that they are known by. */
-	if (kind->delete_key)
-		name = source_known_name(mount, kind, what->parent_id, what->id);
-	r = kind_path(kind->delete_item ? kind->delete_item : kind->item, what->parent_id, name ? name : what->id, NULL, &path);
-
-	if (r < 0)
-		return r;
-	snprintf(operation, sizeof(operation), "delete %s", kind->name);
-	call.path = path;
-	r = client_call(mount->client, &call, &answer, err);
-	answer_clear(&answer);
-	/* Somebody else was faster. */
-	if (r == -ENOENT)
-		r = 0;
-	return errors_busy(r, err);
-}
-
 static void note_missed(struct timers *t, struct entry *dir, const struct err *err)
 {
 	struct missed *m;
@@ -160,27 +130,6 @@ static void note_missed(struct timers *t, struct entry *dir, const struct err *e
 	DL_APPEND(t->missed, m);
 }
 
-static void forget_resource(struct mount *mount, const struct identity *what)
-{
-	cleanup_free_ char *key = view_key(what);
-
-	deleted_note(mount, what);
-	source_removed(mount, what->kind, what->parent_id, what->id);
-	if (key)
-		kept_drop(mount->kept, key);
-	state_delete(mount->state, "names", what->parent_id ? what->parent_id : what->kind->dir, what->id);
-	state_delete(mount->state, "defaults", what->kind->dir, what->id);
-	state_delete(mount->state, "owed", what->kind->dir, what->id);
-	state_delete(mount->state, "fingerprints", "", what->id);
-	/* What belonged to it goes with it; an application's deployments stand in a list of their own. */
-	for (const struct kind *const *k = kinds; *k; k++) {
-		cleanup_free_ char *list = NULL;
-
-		if ((*k)->parent == what->kind && (*k)->parent_key && source_list_key(source_list_kind(*k), NULL, &list) == 0)
-			store_expire(mount->store, list);
-	}
-}
-
 /*
  * Sends the DELETE of an entry marked as sending, and takes its record off. Under the entry's commit lock: an update's answer
  * that comes after the DELETE's would bring the resource back into the list.
@@ -193,10 +142,8 @@ static int delete_entry(struct timers *t, struct entry *entry, struct identity *
 	int r;
 
 	scoped_lock(&entry->commit_lock);
-	r = send_delete(t->mount, what, err);
-	if (r == 0) {
-		forget_resource(t->mount, what);
-	} else {
+	r = commit_delete(t->mount, what, err);
+	if (r < 0) {
 		err->errnum = -r;
 		failures_add(t->mount->failures, path ? path : "?", "unlink", err, NULL, 0);
 	}

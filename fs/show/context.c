@@ -104,6 +104,14 @@ void context_clear(struct context *c)
 	*c = (struct context){ 0 };
 }
 
+void context_copy(const struct context *from, struct context *ret)
+{
+	*ret = *from;
+	if (from->keys)
+		ret->keys = list_ref(from->keys);
+	ret->defaults = json_object_get(from->defaults);
+}
+
 uint64_t context_serial(const struct context *c)
 {
 	return c->keys ? list_serial(c->keys) : 0;

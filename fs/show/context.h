@@ -16,6 +16,8 @@ struct context {
  */
 int context_init(struct request *r, struct context *c, bool keys, bool compare, const struct kind *kind, const char *id);
 void context_clear(struct context *c);
+/* A copy that holds references of its own. */
+void context_copy(const struct context *from, struct context *ret);
 #define cleanup_context_ cleanup_(context_clear)
 /* Changes when the names of keys do; 0 without keys. */
 uint64_t context_serial(const struct context *c);

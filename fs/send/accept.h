@@ -1,0 +1,21 @@
+/*
+ * What came of a change becomes what is known: the answers are observations of the account, and the lists, leaves and the state are
+ * told. The tree and what is kept of the written bytes are the committer's, who has the entry.
+ */
+#pragma once
+
+#include "fs/send/send.h"
+
+/* What the committer needs of it. */
+struct accepted {
+	char *id;      /* owned; of the resource from now on; NULL: not known, or gone */
+	uint64_t hash; /* of its snapshot; 0: not known yet */
+	bool replaced; /* the resource is gone, or has another id */
+};
+
+/* Before anything is sent: what whoever dies in between must find. */
+void accept_begin(struct mount *mount, const struct change *change);
+/* After it: result is send_change's. *ret is cleared by the caller. */
+void accept_change(struct mount *mount, const struct change *change, const struct outcome *outcome, int result,
+		   struct accepted *ret);
+void accepted_clear(struct accepted *accepted);

@@ -1,0 +1,167 @@
+/* Resources that are JSON documents: creates and updates. */
+#include "fs/send/decide.h"
+
+#include <errno.h>
+
+#include "api/base/name.h"
+#include "api/doc_json.h"
+#include "fs/core/tree.h"
+
+/* A cut file name: the document carries the whole one. */
+static int find_name(const struct gathered *g, struct change *c)
+{
+	const struct kind *kind = c->kind;
+	const char *whole = kind->name_key ? json_get_string(c->after, kind->name_key) : NULL;
+	char encoded[NAME_MAX_BYTES + 1];
+
+	if (c->name)
+		return 0;
+	if (whole)
+		name_encode(whole, kind->suffix, encoded);
+	if (!whole || strcmp(encoded, g->wish.file_name) != 0)
+		return change_refuse(c, EINVAL, "%s: must hold the whole name that the file's name was cut from",
+				     kind->name_key ? kind->name_key : "name");
+	c->name = strdup(whole);
+	return c->name ? 0 : -ENOMEM;
+}
+
+static int check_version(const struct gathered *g, struct change *c, int64_t wanted)
+{
+	int64_t now = g->exists ? g->version : -1;
+
+	c->precondition = wanted >= 0;
+	if (wanted < 0 || wanted == now)
+		return 0;
+	if (now < 0)
+		return change_refuse(c, ESTALE, "version: is %lld, but the account has no %s '%s'", (long long)wanted,
+				     c->kind->name, c->name);
+	return change_refuse(c, ESTALE, "version: is %lld, but the account is at version %lld: read it again", (long long)wanted,
+			     (long long)now);
+}
+
+/* ---- create ---- */
+
+static int create(const struct gathered *g, struct change *c)
+{
+	const struct kind *kind = c->kind;
+	struct json_object *body = NULL;
+	struct step *step = NULL;
+	int r;
+
+	if (!(kind->verbs & KIND_CREATE))
+		return change_refuse(c, EPERM, "a %s is made by the platform", kind->name);
+	r = doc_create_body(kind, c->after, c->name, &g->context.doc, &body, &c->refusal);
+	if (r == 0)
+		r = decide_step(c, "create", "POST", kind->create_path ? kind->create_path : kind->collection, body, &step);
+	if (r < 0)
+		return r;
+	c->verb = VERB_CREATE;
+	/* A job or a rollout is never sent twice on a guess. */
+	step->settle = kind->flags & KIND_NEW_ONLY ? SETTLE_NOT : SETTLE_NEW;
+	step->secret = doc_has_secret(kind, c->after);
+	return 0;
+}
+
+/* ---- update ---- */
+
+static int update_once(const struct gathered *g, struct change *c)
+{
+	const struct kind *kind = c->kind;
+
+	if (g->wish.again)
+		return 0;
+	if (kind->flags & KIND_NEW_ONLY)
+		return change_refuse(c, EEXIST, "a %s is written once: give the new one another name", kind->name);
+	if (doc_same(kind, g->object, c->after, c->name, &g->context.doc))
+		return 0;
+	return change_refuse(c, EPERM, "a %s cannot be changed: remove it first, then write the new one", kind->name);
+}
+
+static int add_patch(const struct gathered *g, struct change *c)
+{
+	const struct kind *kind = c->kind;
+	bool put = kind->flags & KIND_UPDATE_PUT;
+	struct json_object *body = NULL;
+	struct step *step = NULL;
+	int r = 0;
+
+	if (put)
+		r = doc_create_body(kind, c->after, c->name, &g->context.doc, &body, &c->refusal);
+	else
+		body = json_object_get(c->patch);
+	if (r == 0)
+		r = decide_step(c, "modify", put ? "PUT" : "PATCH", put ? kind->collection : kind->item, body, &step);
+	if (r == 0)
+		step->settle = put ? SETTLE_REPEAT : SETTLE_LOOK;
+	return r;
+}
+
+static int update(const struct gathered *g, struct change *c, int64_t wanted_version)
+{
+	const struct kind *kind = c->kind;
+	bool rollout;
+	int r;
+
+	if (kind->flags & (KIND_NEW_ONLY | KIND_WRITE_ONCE))
+		return update_once(g, c);
+	if (!(kind->verbs & KIND_UPDATE))
+		return change_refuse(c, EPERM, "a %s cannot be changed", kind->name);
+	r = doc_diff(kind, g->object, c->after, c->name, &g->context.doc, &c->patch, &c->refusal);
+	if (r < 0)
+		return r;
+	rollout = (c->patch && decide_rollout_wanted(g, c->patch)) || g->owed;
+	rollout = rollout && g->rollout != ROLLOUT_NONE && !(g->traits & TRAIT_DURABLE);
+	if (!c->patch && !rollout)
+		return 0;
+	r = check_version(g, c, wanted_version);
+	if (r == 0 && c->patch)
+		r = add_patch(g, c);
+	if (r == 0 && rollout)
+		r = decide_rollout(g, c);
+	if (r == 0)
+		c->verb = VERB_UPDATE;
+	return r;
+}
+
+/* ---- the managed registry ---- */
+
+/* Whether the document names what the account's does not: fields that are never shown are no difference elsewhere. */
+static bool names_more(struct json_object *doc, struct json_object *object)
+{
+	json_object_object_foreach(doc, key, value) {
+		if (value && !json_object_object_get_ex(object, key, NULL))
+			return true;
+	}
+	return false;
+}
+
+/* What the platform set up is shown with words that no user may write, so whether it is the same is all that is checked. */
+static int leave_managed(const struct gathered *g, struct change *c)
+{
+	if (!names_more(c->after, g->object) && doc_same(c->kind, g->object, c->after, c->name, &g->context.doc))
+		return 0;
+	return change_refuse(c, EPERM, "the managed %s comes from the platform and cannot be changed", c->kind->name);
+}
+
+/* ---- the document ---- */
+
+int decide_document(const struct gathered *g, struct change *c)
+{
+	int64_t wanted = -1;
+	int r = decide_parse(g, c);
+
+	if (r == 0)
+		r = find_name(g, c);
+	if (r < 0)
+		return r;
+	if (g->exists && g->traits & TRAIT_MANAGED)
+		return leave_managed(g, c);
+	r = doc_check(c->kind, c->after, c->name, !g->exists, &g->context.doc, &wanted, &c->refusal);
+	if (r < 0)
+		return r;
+	c->keep = !doc_has_secret(c->kind, c->after);
+	if (g->exists)
+		return update(g, c, wanted);
+	r = check_version(g, c, wanted);
+	return r < 0 ? r : create(g, c);
+}

@@ -1,0 +1,37 @@
+#include "fs/send/fingerprint.h"
+
+#include <string.h>
+
+/* A row of the state: it says nothing of another version. */
+struct row {
+	int64_t version;
+	struct print print;
+};
+
+bool print_make(struct state *state, const char *value, size_t len, struct print *ret)
+{
+	uint8_t key[FINGERPRINT_KEY_BYTES];
+	bool ok = state_key(state, key) == 0;
+
+	if (ok)
+		fingerprint(key, value, len, ret->bytes);
+	wipe(key, sizeof(key));
+	return ok;
+}
+
+bool print_is_known(struct state *state, const char *id, int64_t version, const struct print *print)
+{
+	cleanup_buf_ struct buf known = BUF_INIT;
+	struct row now = { .version = version, .print = *print };
+
+	if (version < 0 || state_get(state, "fingerprints", "", id, &known) < 0 || known.len != sizeof(now))
+		return false;
+	return !memcmp(known.data, &now, sizeof(now));
+}
+
+void print_keep(struct state *state, const char *id, int64_t version, const struct print *print)
+{
+	struct row row = { .version = version, .print = *print };
+
+	state_set(state, "fingerprints", "", id, &row, sizeof(row));
+}

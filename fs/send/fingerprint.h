@@ -1,0 +1,18 @@
+/*
+ * What the mount remembers of a secret: a keyed fingerprint of the value that it wrote last, valid only for the version that this
+ * write returned. Never the value.
+ */
+#pragma once
+
+#include "api/base/rand.h"
+#include "cache/state.h"
+
+struct print {
+	uint8_t bytes[FINGERPRINT_BYTES];
+};
+
+/* The value's; false where the state has no key for it. */
+bool print_make(struct state *state, const char *value, size_t len, struct print *ret);
+/* Whether it is that of the value which was written last, and the secret is still at the version that came of it. */
+bool print_is_known(struct state *state, const char *id, int64_t version, const struct print *print);
+void print_keep(struct state *state, const char *id, int64_t version, const struct print *print);

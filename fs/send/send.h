@@ -1,0 +1,42 @@
+/*
+ * Sending: takes a change and nothing else, and is the only code that changes the account. A step whose answer was lost is found
+ * out before anything is sent twice; a create that is refused because the service still deletes what is in the way is tried until the
+ * deadline. Workers only; holds no lock.
+ */
+#pragma once
+
+#include "fs/send/change.h"
+
+/* Who waits for it, and how long. */
+struct line {
+	struct mount *mount;
+	struct request *r; /* NULL: nobody waits (a delete whose grace is over); then only steps that need no list are settled */
+	int64_t deadline_ms; /* 0: the client's own */
+	struct waiter *waiter;
+	struct err *err;
+};
+
+/* What came of it. */
+struct outcome {
+	struct answer answers[CHANGE_STEPS_MAX]; /* owned; of the steps that were made, in order */
+	struct json_object *found;               /* owned: what stands for the last answer where that was lost, or NULL */
+	size_t made;                             /* how many steps the account has made, as far as is known */
+	bool again;                              /* what a lost create made was found: decide anew */
+	bool unknown;                            /* one step more may have been made */
+};
+
+/* 0: every step was made. -errno with text: the step outcome.made was not, or nobody knows. Clear *ret in every case. */
+int send_change(const struct line *line, const struct change *change, struct outcome *ret);
+void outcome_clear(struct outcome *outcome);
+#define cleanup_outcome_ cleanup_(outcome_clear)
+/* The object in the answer to a step that was made; borrowed; NULL where the answer holds none. */
+struct json_object *outcome_object(const struct outcome *outcome, size_t step);
+
+/* ---- settling, in a file of its own ---- */
+
+/* What became of a step whose answer was lost. 1: it was made (ret->found may hold the object). 0: it was not, for sure.
+   -errno: nobody knows, or it may not be asked. */
+int settle_step(const struct line *line, const struct change *change, size_t step, struct list *before, struct outcome *ret);
+
+/* The pure part: whether the resource, as it is now, is what the step made of it. 1, 0, or -1 where that cannot be told. */
+int settle_arrived(const struct change *change, struct json_object *now);

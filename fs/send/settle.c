@@ -1,0 +1,177 @@
+/* What became of a step whose answer was lost. */
+#include "fs/send/send.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+
+#include "api/base/clock.h"
+#include "api/doc_json.h"
+#include "fs/core/tree.h"
+#include "fs/show/source.h"
+
+/* How long a create that may have been made is looked for in the list. */
+#define SETTLE_NEW_MS 10000
+
+static int unknown(const struct line *line, const char *what)
+{
+	err_set(line->err, EIO, "outcome unknown: %s", what);
+	line->err->outcome_unknown = true;
+	return -EIO;
+}
+
+/* ---- creates ---- */
+
+static bool appeared(const struct change *change, struct list *before, const struct snapshot *s)
+{
+	return !strcmp(s->name, change->name) && !(before && list_by_id(before, s->id)) &&
+	       source_belongs(change->kind, change->parent_id, s);
+}
+
+static int find_new(const struct line *line, const struct change *change, struct list *before, struct outcome *ret)
+{
+	int64_t until = clock_after_ms(SETTLE_NEW_MS), pause_ms = 250;
+	bool looked = false;
+
+	if (until > line->r->deadline_ms)
+		until = line->r->deadline_ms;
+	while (clock_left_ms(until)) {
+		cleanup_(list_unrefp) struct list *list = NULL;
+		int result = source_list_again(line->r, change->kind, change->parent_id, true, &list);
+
+		looked = result == 0;
+		for (size_t i = 0; result == 0 && i < list_count(list); i++) {
+			struct snapshot *s = list_at(list, i)->snapshot;
+
+			if (!appeared(change, before, s))
+				continue;
+			result = source_object(line->r, change->kind, change->parent_id, s, &ret->found);
+			return result < 0 ? result : 1;
+		}
+		usleep((useconds_t)pause_ms * 1000);
+		pause_ms = pause_ms < 2000 ? pause_ms * 2 : pause_ms;
+	}
+	/* Without a look at the end nobody knows: sent again, it might be there twice. */
+	if (!looked) {
+		cleanup_free_ char *text = NULL;
+
+		if (asprintf(&text,
+			     "the %s may have been made, and the account cannot be asked; look at the list before "
+			     "writing it again",
+			     change->kind->name) < 0)
+			return -ENOMEM;
+		return unknown(line, text);
+	}
+	return 0;
+}
+
+/* ---- updates ---- */
+
+static int version_of(struct json_object *object, int64_t *ret)
+{
+	struct json_object *version = doc_member(object, "version");
+
+	*ret = version ? json_object_get_int64(version) : -1;
+	return version ? 0 : -ENOENT;
+}
+
+static bool is_renamed(const struct change *change, struct json_object *now)
+{
+	const char *name =
+		change->kind->flags & KIND_LABEL_NAME ? doc_name_label(now) : json_get_string(now, change->kind->name_key);
+
+	return name && !strcmp(name, change->new_name);
+}
+
+static int part_arrived(const struct change *change, struct json_object *now)
+{
+	cleanup_json_ struct json_object *left = NULL;
+
+	if (doc_part_diff(change->part, now, change->after, &change->context.doc, &left, NULL) < 0)
+		return -1;
+	return left ? 0 : 1;
+}
+
+int settle_arrived(const struct change *change, struct json_object *now)
+{
+	int64_t version;
+
+	if (change->verb == VERB_RENAME)
+		return is_renamed(change, now);
+	if (change->part)
+		return part_arrived(change, now);
+	if (doc_same(change->kind, now, change->after, change->name, &change->context.doc))
+		return 1;
+	version_of(now, &version);
+	/* One version further it is this change, or another that met it in the middle. */
+	if (version == change->version + 1 &&
+	    doc_arrived(change->kind, now, change->after, change->name, change->patch, &change->context.doc))
+		return 1;
+	return version == change->version ? 0 : -1;
+}
+
+static int look(const struct line *line, const struct change *change, struct outcome *ret)
+{
+	struct call call = { .method = "GET", .flags = CALL_WRITE, .deadline_ms = line->deadline_ms, .waiter = line->waiter };
+	cleanup_free_ char *path = NULL;
+	struct answer answer = { 0 };
+	struct err lost = *line->err;
+	char operation[48];
+	int result =
+		kind_path(change->part ? change->part->path : change->kind->item, change->parent_id, change->id, NULL, &path);
+
+	if (result < 0)
+		return result;
+	snprintf(operation, sizeof(operation), "get %s", change->kind->name);
+	call.operation = operation;
+	call.path = path;
+	err_clear(line->err);
+	result = client_call(line->mount->client, &call, &answer, line->err);
+	if (result < 0) {
+		*line->err = lost;
+		return unknown(line, "the answer to the change was lost, and the account cannot be asked");
+	}
+	result = settle_arrived(change, answer.result);
+	if (result > 0)
+		ret->found = json_object_get(answer.result);
+	answer_clear(&answer);
+	if (result < 0)
+		return unknown(line, "the answer to the change was lost, and the account changed meanwhile");
+	return result;
+}
+
+/* ---- each by its way ---- */
+
+static int tell_unknown(const struct line *line, const struct change *change, const struct step *step)
+{
+	const struct kind *kind = step->answers ? step->answers : change->kind;
+	cleanup_free_ char *text = NULL;
+	int n;
+
+	if (change->verb == VERB_ACTION)
+		n = asprintf(&text, "the answer to '%s' was lost", change->action->word);
+	else
+		n = asprintf(&text, "the %s may have been made; look at the list before writing it again", kind->name);
+	return n < 0 ? -ENOMEM : unknown(line, text);
+}
+
+int settle_step(const struct line *line, const struct change *change, size_t i, struct list *before, struct outcome *ret)
+{
+	int result;
+
+	switch (change->steps[i].settle) {
+	case SETTLE_NEW:
+	case SETTLE_AGAIN:
+		if (!line->r)
+			return tell_unknown(line, change, &change->steps[i]);
+		result = find_new(line, change, before, ret);
+		ret->again = result > 0 && change->steps[i].settle == SETTLE_AGAIN;
+		return result;
+	case SETTLE_LOOK:
+		return look(line, change, ret);
+	case SETTLE_NOT:
+	case SETTLE_REPEAT:
+	case SETTLE_ROLLOUT:
+		break;
+	}
+	return tell_unknown(line, change, &change->steps[i]);
+}
