@@ -242,7 +242,7 @@ static sqlite3_stmt *bind(struct state_file *file, enum statement which, const c
 
 /* ---- writing: in a transaction ---- */
 
-static int write_change(struct state_file *file, const char *scope, const struct change *change)
+static int write_row_change(struct state_file *file, const char *scope, const struct row_change *change)
 {
 	int r = 0;
 
@@ -263,8 +263,8 @@ static int write_change(struct state_file *file, const char *scope, const struct
 	return r;
 }
 
-static int write_all(struct state_file *file, const char *scope, const struct change *changes, const uint8_t key[STATE_KEY_BYTES],
-		     struct err *err)
+static int write_all(struct state_file *file, const char *scope, const struct row_change *changes,
+		     const uint8_t key[STATE_KEY_BYTES], struct err *err)
 {
 	int64_t version = 0;
 	int r = get_number(file, STATEMENT_SCHEMA, &version);
@@ -276,12 +276,12 @@ static int write_all(struct state_file *file, const char *scope, const struct ch
 		r = run_one(file, STATEMENT_PUT_KEY);
 	}
 	for (; changes && r == 0; changes = changes->next)
-		r = write_change(file, scope, changes);
+		r = write_row_change(file, scope, changes);
 	return r;
 }
 
-int state_file_write(struct state_file *file, const char *scope, const struct change *changes, const uint8_t key[STATE_KEY_BYTES],
-		     struct err *err)
+int state_file_write(struct state_file *file, const char *scope, const struct row_change *changes,
+		     const uint8_t key[STATE_KEY_BYTES], struct err *err)
 {
 	int r;
 

@@ -46,8 +46,8 @@ struct row_value {
 };
 
 /* A change on its way to the file. */
-struct change {
-	struct change *next;
+struct row_change {
+	struct row_change *next;
 	uint64_t serial;
 	bool deleted;
 	bool again;              /* the row was deleted in between: it gets a new place */
@@ -84,7 +84,7 @@ struct row {
 	bool queued;                         /* its change was not handed to the thread */
 	bool waiting;                        /* its change is not known to be in the file: the file's row does not count */
 	bool deleted;                        /* it waits, and hides the file's */
-	bool again;                          /* as in struct change */
+	bool again;                          /* as in struct row_change */
 	struct row_value *value;             /* owned reference; NULL: deleted */
 	struct row_name name;                /* into key */
 	char key[];                          /* table, parent, id, each with its NUL */
@@ -172,8 +172,8 @@ void state_file_close(struct state_file *file);
 /* Whether the file that is open is no longer the one in the directory. */
 bool state_file_is_gone(const struct state_file *file, const char *dir);
 /* All changes in one transaction, and the key where the file has none. -EPROTO: a newer program changed the file meanwhile. */
-int state_file_write(struct state_file *file, const char *scope, const struct change *changes, const uint8_t key[STATE_KEY_BYTES],
-		     struct err *err);
+int state_file_write(struct state_file *file, const char *scope, const struct row_change *changes,
+		     const uint8_t key[STATE_KEY_BYTES], struct err *err);
 /* Whether others changed the file since the last load. 1: they did; -errno. */
 int state_file_is_changed(struct state_file *file);
 /* All rows of the scope, oldest first. row's strings are valid during the call; ends at its first non-zero result. */
@@ -188,7 +188,7 @@ int state_file_error(int rc);
 
 struct row_value *row_value_ref(struct row_value *value);
 void row_value_unref(struct row_value *value);
-void change_free(struct change *changes);
+void row_change_free(struct row_change *changes);
 
 /* NULL: there is none, or it is deleted. */
 struct row *rows_find_locked(struct state *state, const struct row_name *name) REQUIRES(state_locked);
@@ -201,10 +201,10 @@ int rows_load_locked(struct state *state, const struct row_name *name, const voi
 /* After a load: what the file lacks goes; or (keep: it is a new file) is written to it. */
 void rows_sweep_locked(struct state *state, uint64_t load, bool keep) REQUIRES(state_locked);
 /* Hands the queue over, whole: written in one transaction, it keeps the order of changes. -ENOMEM: it stays. */
-int rows_take_locked(struct state *state, struct change **ret) REQUIRES(state_locked);
+int rows_take_locked(struct state *state, struct row_change **ret) REQUIRES(state_locked);
 /* Afterwards: they are in the file; or they go back to the queue. */
-void rows_written_locked(struct state *state, const struct change *changes) REQUIRES(state_locked);
-void rows_put_back_locked(struct state *state, const struct change *changes) REQUIRES(state_locked);
+void rows_written_locked(struct state *state, const struct row_change *changes) REQUIRES(state_locked);
+void rows_put_back_locked(struct state *state, const struct row_change *changes) REQUIRES(state_locked);
 void rows_free_locked(struct state *state) REQUIRES(state_locked);
 
 /* ---- state_thread.c ---- */

@@ -60,10 +60,10 @@ void row_value_unref(struct row_value *value)
 		free(value);
 }
 
-void change_free(struct change *changes)
+void row_change_free(struct row_change *changes)
 {
 	while (changes) {
-		struct change *next = changes->next;
+		struct row_change *next = changes->next;
 
 		row_value_unref(changes->value);
 		free(changes);
@@ -357,10 +357,10 @@ void rows_sweep_locked(struct state *state, uint64_t load, bool keep)
 
 /* ---- on the way to the file ---- */
 
-static struct change *change_new(const struct row *row)
+static struct row_change *row_change_new(const struct row *row)
 {
 	size_t n = row->hh.keylen;
-	struct change *change = calloc(1, sizeof(*change) + n);
+	struct row_change *change = calloc(1, sizeof(*change) + n);
 
 	if (!change)
 		return NULL;
@@ -373,17 +373,17 @@ static struct change *change_new(const struct row *row)
 	return change;
 }
 
-int rows_take_locked(struct state *state, struct change **ret)
+int rows_take_locked(struct state *state, struct row_change **ret)
 {
-	struct change *changes = NULL, **tail = &changes;
+	struct row_change *changes = NULL, **tail = &changes;
 	struct row *row, *next;
 
 	state_assert_locked(state);
 	DL_FOREACH2(state->rows.queue, row, queue_next)
 	{
-		*tail = change_new(row);
+		*tail = row_change_new(row);
 		if (!*tail) {
-			change_free(changes);
+			row_change_free(changes);
 			return -ENOMEM;
 		}
 		tail = &(*tail)->next;
@@ -398,9 +398,9 @@ int rows_take_locked(struct state *state, struct change **ret)
 	return 0;
 }
 
-void rows_written_locked(struct state *state, const struct change *changes)
+void rows_written_locked(struct state *state, const struct row_change *changes)
 {
-	const struct change *change;
+	const struct row_change *change;
 
 	state_assert_locked(state);
 	LL_FOREACH(changes, change) {
@@ -414,9 +414,9 @@ void rows_written_locked(struct state *state, const struct change *changes)
 	}
 }
 
-void rows_put_back_locked(struct state *state, const struct change *changes)
+void rows_put_back_locked(struct state *state, const struct row_change *changes)
 {
-	const struct change *change;
+	const struct row_change *change;
 	struct row *queue = state->rows.queue, *row;
 
 	state_assert_locked(state);
