@@ -154,7 +154,7 @@ static int open_file(struct mind *m, struct err *err)
 static int write_waiting(struct mind *m, struct err *err)
 {
 	struct state *state = m->state;
-	struct change *changes = NULL;
+	struct row_change *changes = NULL;
 	uint8_t key[STATE_KEY_BYTES];
 	uint64_t serial;
 	int r;
@@ -183,7 +183,7 @@ static int write_waiting(struct mind *m, struct err *err)
 		rows_put_back_locked(state, changes);
 	}
 	state_unlock(state);
-	change_free(changes);
+	row_change_free(changes);
 	return r;
 }
 

@@ -23,20 +23,23 @@ static const char *names_group(const struct change *change)
 
 /* ---- owed rollouts ---- */
 
-static void owe(struct mount *mount, const struct change *change)
+/* On the disk before the change goes out, for a kill -9 in between; without a file it goes out all the same. */
+static void owe(const struct line *line, const struct change *change)
 {
 	char text[32];
 	int n = snprintf(text, sizeof(text), "%lld", (long long)change->version);
+	const struct state_row row = {
+		.table = "owed", .parent = change->kind->dir, .id = change->id, .value = text, .len = (size_t)n
+	};
 
-	state_set(mount->state, "owed", change->kind->dir, change->id, text, (size_t)n);
-	state_sync(mount->state);
+	state_set_durable(line->mount->state, &row, line->waiter, clock_after_ms(STATE_BUSY_MS));
 }
 
-void accept_begin(struct mount *mount, const struct change *change)
+void accept_begin(const struct line *line, const struct change *change)
 {
 	/* Owed from before the PATCH: whoever dies in between finds the rollout still owed. */
 	if (change->owes && !change->was_owed)
-		owe(mount, change);
+		owe(line, change);
 }
 
 static void settle_owed(struct mount *mount, const struct change *change, const struct outcome *outcome, int result)

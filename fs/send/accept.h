@@ -14,7 +14,7 @@ struct accepted {
 };
 
 /* Before anything is sent: what whoever dies in between must find. */
-void accept_begin(struct mount *mount, const struct change *change);
+void accept_begin(const struct line *line, const struct change *change);
 /* After it: result is send_change's. *ret is cleared by the caller. */
 void accept_change(struct mount *mount, const struct change *change, const struct outcome *outcome, int result,
 		   struct accepted *ret);

@@ -29,7 +29,7 @@ static int send_it(const struct line *line, const struct change *change, struct 
 	cleanup_outcome_ struct outcome outcome = { 0 };
 	int result;
 
-	accept_begin(line->mount, change);
+	accept_begin(line, change);
 	result = send_change(line, change, &outcome);
 	accept_change(line->mount, change, &outcome, result, ret);
 	*ret_again = result == 0 && outcome.again;
