@@ -5,9 +5,6 @@
 #include "emulator/route.h"
 #include "emulator/world.h"
 
-#define LARGEST_VCPU 4.0
-#define LARGEST_MEM  12288
-#define LARGEST_DISK 20000
 #define TOTAL_VCPU   1500.0
 #define TOTAL_MEM    6291456
 #define TOTAL_DISK   30000000
@@ -43,6 +40,14 @@ const struct size *size_of_type(const char *name)
 		if (strcmp(types[i].name, name) == 0)
 			return &types[i].size;
 	return NULL;
+}
+
+bool size_is_type(const struct size *size)
+{
+	for (size_t i = 0; i < array_len(types); i++)
+		if (types[i].size.vcpu == size->vcpu && types[i].size.mem == size->mem && types[i].size.disk == size->disk)
+			return true;
+	return false;
 }
 
 static int parse_unit(const char *text, double *ret_number, const char **ret_unit)
@@ -185,10 +190,10 @@ int limits_check(struct call *c, const struct size *size, const struct location 
 {
 	struct account a;
 
-	if (size->vcpu > LARGEST_VCPU || size->mem > LARGEST_MEM || size->disk > LARGEST_DISK)
+	if (size->vcpu > SIZE_VCPU_MAX || size->mem > SIZE_MEM_MAX || size->disk > SIZE_DISK_MAX)
 		return call_fail(c, 400, "SURPASSED_BASE_LIMITS",
-				 "One deployment may have at most %g vCPU, %d MiB memory and %d MB disk", LARGEST_VCPU,
-				 LARGEST_MEM, LARGEST_DISK);
+				 "One deployment may have at most %g vCPU, %d MiB memory and %d MB disk", SIZE_VCPU_MAX,
+				 SIZE_MEM_MAX, SIZE_DISK_MAX);
 	if (where && (size->vcpu > where->max_vcpu || size->mem > where->max_mem))
 		return call_fail(c, 400, "LOCATION_SURPASSED_BASE_LIMITS",
 				 "One deployment in %s may have at most %g vCPU and %lld MiB memory", where->name,
@@ -202,19 +207,41 @@ int limits_check(struct call *c, const struct size *size, const struct location 
 	return 0;
 }
 
-static void write_limits(struct call *c, const struct account *a)
+/* Live: in the order in which it was seen. */
+static void write_live_limits(struct call *c, const struct account *a)
 {
 	struct out *o = c->out;
 	char text[32];
 
-	out_key(o, "limits");
-	out_open(o, '{');
 	out_kstr(o, "account_id", c->account);
-	out_knum(o, "vcpu_per_deployment", LARGEST_VCPU);
+	out_knum(o, "vcpu_per_deployment", SIZE_VCPU_MAX);
+	out_knum(o, "total_vcpu", a->total.vcpu);
+	out_kint(o, "memory_mib_per_deployment", SIZE_MEM_MAX);
+	out_kint(o, "total_memory_mib", a->total.mem);
+	out_kraw(o, "network_modes", "[]");
+	out_kstr(o, "node_group", "metal");
+	out_kint(o, "ipv4s", 0);
+	out_kint(o, "disk_mb_per_deployment", SIZE_DISK_MAX);
+	out_kint(o, "total_disk_mb", a->total.disk);
+	out_kint(o, "durable_object_offset_instances", 2000);
+	out_kstr(o, "network_bandwidth_limit_mbps", "default");
+	size_format_memory(a->total.mem, text, sizeof(text));
+	out_kstr(o, "total_memory", text);
 	out_kstr(o, "memory_per_deployment", "12GiB");
-	out_kint(o, "memory_mib_per_deployment", LARGEST_MEM);
 	out_kstr(o, "disk_per_deployment", "20GB");
-	out_kint(o, "disk_mb_per_deployment", LARGEST_DISK);
+}
+
+static void write_ideal_limits(struct call *c, const struct account *a)
+{
+	struct out *o = c->out;
+	char text[32];
+
+	out_kstr(o, "account_id", c->account);
+	out_knum(o, "vcpu_per_deployment", SIZE_VCPU_MAX);
+	out_kstr(o, "memory_per_deployment", "12GiB");
+	out_kint(o, "memory_mib_per_deployment", SIZE_MEM_MAX);
+	out_kstr(o, "disk_per_deployment", "20GB");
+	out_kint(o, "disk_mb_per_deployment", SIZE_DISK_MAX);
 	out_knum(o, "total_vcpu", a->total.vcpu);
 	size_format_memory(a->total.mem, text, sizeof(text));
 	out_kstr(o, "total_memory", text);
@@ -223,7 +250,14 @@ static void write_limits(struct call *c, const struct account *a)
 	out_kstr(o, "node_group", "metal");
 	out_kraw(o, "network_modes", "[\"uso\",\"vhost\",\"xdp\"]");
 	out_kint(o, "ipv4s", 8);
-	out_close(o, '}');
+}
+
+static void write_limits(struct call *c, const struct account *a)
+{
+	out_key(c->out, "limits");
+	out_open(c->out, '{');
+	(emulator_live(c->em) ? write_live_limits : write_ideal_limits)(c, a);
+	out_close(c->out, '}');
 }
 
 static void write_location(struct out *o, const struct location *l, const struct account *a)
@@ -292,12 +326,12 @@ int me_modify(struct call *c)
 	a.defaults.vcpu = json_num(d, "vcpus", a.defaults.vcpu);
 	a.defaults.mem = json_int(d, "memory_mib", a.defaults.mem);
 	a.defaults.disk = json_int(d, "disk_mb", a.defaults.disk);
-	if (!(a.defaults.vcpu > 0) || a.defaults.vcpu > LARGEST_VCPU)
-		return call_invalid_field(c, "defaults.vcpus", "must be above 0 and at most %g", LARGEST_VCPU);
-	if (a.defaults.mem <= 0 || a.defaults.mem > LARGEST_MEM)
-		return call_invalid_field(c, "defaults.memory_mib", "must be above 0 and at most %d", LARGEST_MEM);
-	if (a.defaults.disk <= 0 || a.defaults.disk > LARGEST_DISK)
-		return call_invalid_field(c, "defaults.disk_mb", "must be above 0 and at most %d", LARGEST_DISK);
+	if (!(a.defaults.vcpu > 0) || a.defaults.vcpu > SIZE_VCPU_MAX)
+		return call_invalid_field(c, "defaults.vcpus", "must be above 0 and at most %g", SIZE_VCPU_MAX);
+	if (a.defaults.mem <= 0 || a.defaults.mem > SIZE_MEM_MAX)
+		return call_invalid_field(c, "defaults.memory_mib", "must be above 0 and at most %d", SIZE_MEM_MAX);
+	if (a.defaults.disk <= 0 || a.defaults.disk > SIZE_DISK_MAX)
+		return call_invalid_field(c, "defaults.disk_mb", "must be above 0 and at most %d", SIZE_DISK_MAX);
 	r = account_ensure(c->store, c->account, c->now);
 	if (r == 0)
 		r = store_exec(c->store, "UPDATE account SET def_vcpus = ?2, def_mem = ?3, def_disk = ?4 WHERE id = ?1", "sdii",

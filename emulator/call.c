@@ -20,6 +20,7 @@ static int fail_start(struct call *c, int status, const char *word)
 	c->fail.status = status;
 	c->fail.word = word;
 	c->fail.code = 1000;
+	c->fail.inside = false;
 	for (size_t i = 0; i < array_len(codes); i++)
 		if (codes[i].status == status)
 			c->fail.code = codes[i].code;
@@ -41,6 +42,7 @@ int call_invalid(struct call *c, const struct problems *p)
 {
 	int r = fail_start(c, 400, "VALIDATE_INPUT");
 
+	c->fail.inside = true;
 	snprintf(c->fail.text, sizeof(c->fail.text), "The input is not valid");
 	out_raws(&c->fail.details, out_text(&p->details));
 	return r;
@@ -72,32 +74,84 @@ const char *call_query(const struct call *c, const char *key, unsigned nth)
 	return NULL;
 }
 
-int call_page(struct call *c, int64_t *ret_after, int64_t *ret_limit)
+/* What the filters are, in a few digits: a page goes on under the same ones. */
+static unsigned filters_of(const struct call *c)
 {
-	const char *per_page = call_query(c, "per_page", 0), *token = call_query(c, "page_token", 0);
-	int64_t after = 0, limit = PAGE_DEFAULT;
+	unsigned h = 2166136261u;
 
-	if (per_page && parse_int64(per_page, 1, PAGE_MAX, &limit) < 0)
-		return call_invalid_field(c, "per_page", "must be an integer between 1 and %d", PAGE_MAX);
-	/* A token is a sequence number in a dress that keeps clients from counting with it. */
-	if (token && *token && (token[0] != 'p' || parse_int64(token + 1, 0, INT64_MAX, &after) < 0))
-		return call_invalid_field(c, "page_token", "is not a token of this list");
-	c->per_page = limit;
-	*ret_after = after;
-	*ret_limit = limit;
+	for (unsigned i = 0; i < c->queries; i++) {
+		const char *key = c->query[i].key;
+
+		if (strcmp(key, "per_page") == 0 || strcmp(key, "page_token") == 0)
+			continue;
+		for (const char *s = key; *s; s++)
+			h = (h ^ (unsigned char)*s) * 16777619u;
+		for (const char *s = c->query[i].value; *s; s++)
+			h = (h ^ (unsigned char)*s) * 16777619u;
+	}
+	return h;
+}
+
+int call_page(struct call *c, int64_t otherwise, int64_t max, struct page *ret)
+{
+	const char *per_page = call_query(c, "per_page", 0), *token = call_query(c, "page_token", 0), *end;
+	char text[24];
+
+	*ret = (struct page){ .limit = otherwise };
+	if (per_page && parse_int64(per_page, 1, max, &ret->limit) < 0)
+		return call_invalid_field(c, "per_page", "must be an integer between 1 and %" PRId64, max);
+	if (token && *token) {
+		/* A token is a sequence number in a dress that keeps clients from counting with it. */
+		end = strchr(token, '-');
+		snprintf(text, sizeof(text), "%.*s", end ? (int)(end - token) : 0, token);
+		if (text[0] != 'p' || parse_int64(text + 1, 0, INT64_MAX, &ret->after) < 0)
+			return call_invalid_field(c, "page_token", "is not a token of this list");
+		if (strtoul(end + 1, NULL, 16) != filters_of(c))
+			return call_invalid_field(c, "page_token", "is of a list with other filters");
+		ret->limit = ret->limit ? ret->limit : 100;
+	}
+	c->paged = true;
+	c->per_page = ret->limit;
 	return 0;
 }
 
-void call_next_page(struct call *c, int64_t after)
+bool call_page_takes(struct call *c, struct page *p, int64_t number)
 {
-	snprintf(c->next_token, sizeof(c->next_token), "p%" PRId64, after);
+	if (p->limit && p->n == p->limit) {
+		snprintf(c->next_token, sizeof(c->next_token), "p%" PRId64 "-%x", p->last, filters_of(c));
+		return false;
+	}
+	p->n++;
+	p->last = number;
+	return true;
+}
+
+int call_rows(struct call *c, sqlite3_stmt *query, row_writer *write)
+{
+	cleanup_query_ sqlite3_stmt *q = query;
+
+	out_open(c->out, '[');
+	while (store_row(c->store, q))
+		write(c, q);
+	out_close(c->out, ']');
+	return 0;
+}
+
+int call_row(struct call *c, sqlite3_stmt *query, row_writer *write, const char *what)
+{
+	cleanup_query_ sqlite3_stmt *q = query;
+
+	if (!store_row(c->store, q))
+		return call_not_found(c, what);
+	write(c, q);
+	return 0;
 }
 
 int call_check(struct call *c, const struct field *fields, unsigned how)
 {
 	cleanup_problems_ struct problems p = PROBLEMS_INIT;
 
-	schema_check(fields, c->body, "", how | CHECK_CLOSED, &p);
+	schema_check(fields, c->body, "", how | CHECK_CLOSED | (emulator_live(c->em) ? CHECK_DEEP : 0u), &p);
 	return p.count ? call_invalid(c, &p) : 0;
 }
 
@@ -198,10 +252,11 @@ static void end_good(struct call *c)
 		buf_clear(&o->b);
 		out_raws(o, "{\"success\":true");
 	}
-	out_raws(o, ",\"errors\":[],\"messages\":[]");
-	if (c->per_page) {
+	out_raws(o, emulator_live(c->em) ? ",\"messages\":[],\"errors\":[]" : ",\"errors\":[],\"messages\":[]");
+	if (c->paged) {
 		out_raws(o, ",\"result_info\":{");
-		out_kint(o, "per_page", c->per_page);
+		if (c->per_page)
+			out_kint(o, "per_page", c->per_page);
 		if (c->next_token[0])
 			out_kstr(o, "next_page_token", c->next_token);
 		out_raws(o, "}");
@@ -230,7 +285,7 @@ static void end_failed(struct call *c, const char *request_id)
 {
 	cleanup_out_ struct out inner = OUT_INIT;
 	struct out *o = c->out;
-	bool inside = c->fail.word && strcmp(c->fail.word, "VALIDATE_INPUT") == 0;
+	bool inside = c->fail.inside;
 
 	buf_clear(&o->b);
 	o->error = 0;

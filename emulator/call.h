@@ -32,13 +32,15 @@ struct call {
 
 	int status;          /* of the answer; set to the route's own before the handler runs */
 	struct out *out;     /* the result is written here */
-	char next_token[32]; /* a list's next page, or "" */
-	int64_t per_page;    /* 0: the list was not paged */
+	char next_token[48]; /* a list's next page, or "" */
+	bool paged;          /* the list has pages */
+	int64_t per_page;    /* of it; 0: all there are */
 
 	struct {
 		int status;
 		int code;
 		const char *word; /* the API's, or NULL */
+		bool inside;      /* word and details stand as JSON inside the message */
 		char text[512];
 		struct out details; /* members of details, without braces */
 	} fail;
@@ -54,16 +56,27 @@ int call_not_found(struct call *c, const char *what);
 
 /* The value of a query parameter (the nth of that name), or NULL. */
 const char *call_query(const struct call *c, const char *key, unsigned nth);
-/*
- * Reads per_page and page_token (the sequence number after which the page begins) and bounds them.
- * *ret_limit is one page, PAGE_DEFAULT without per_page.
- */
-int call_page(struct call *c, int64_t *ret_after, int64_t *ret_limit);
-void call_next_page(struct call *c, int64_t after);
-#define PAGE_DEFAULT 1000
-#define PAGE_MAX     1000
 
-/* Checks the body against a table, closed at the top. */
+/* The page of a list that was asked for. */
+struct page {
+	int64_t after; /* items of a higher number than this */
+	int64_t limit, n, last;
+};
+/*
+ * Reads per_page and page_token. otherwise: items of a page where neither is given; 0: all there are. With a token alone
+ * 100, where otherwise is 0. A token holds for the filters that it was given out with.
+ */
+int call_page(struct call *c, int64_t otherwise, int64_t max, struct page *ret);
+/* Whether the item of this number still belongs to the page; where not, the answer names the next one. */
+bool call_page_takes(struct call *c, struct page *p, int64_t number);
+
+typedef void row_writer(struct call *c, sqlite3_stmt *q);
+/* Writes an array of all rows; the query is done with afterwards. */
+int call_rows(struct call *c, sqlite3_stmt *q, row_writer *write);
+/* Writes the one row, or 404 of what. */
+int call_row(struct call *c, sqlite3_stmt *q, row_writer *write, const char *what);
+
+/* Checks the body against a table, closed at the top; live: all the way down. */
 int call_check(struct call *c, const struct field *fields, unsigned how);
 /* The same for a modification; a field that only the creation takes is refused in its own words. */
 int call_check_modify(struct call *c, const struct field *fields, const struct field *create);

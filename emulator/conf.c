@@ -35,11 +35,37 @@ static void check_sizes(struct json_object *conf, const char *path, struct probl
 		problem_add(p, where, "is not the same as disk.size_mb");
 }
 
+/* Live: what is no instance type must be a custom size that the service has. */
+static void check_custom(struct call *c, struct json_object *conf, const char *path, struct problems *p)
+{
+	struct account a;
+	struct size s;
+	char where[64];
+
+	if (json_member(conf, "instance_type") || !json_member(conf, "image"))
+		return;
+	account_load(c->store, c->account, &a);
+	s = conf_size(conf, &a.defaults);
+	if (size_is_type(&s) || s.vcpu > SIZE_VCPU_MAX || s.mem > SIZE_MEM_MAX || s.disk > SIZE_DISK_MAX)
+		return;
+	snprintf(where, sizeof(where), "%svcpu", path);
+	if (s.vcpu < 1)
+		problem_add(p, where, "of a custom size must be between 1 and %g", SIZE_VCPU_MAX);
+	snprintf(where, sizeof(where), "%smemory_mib", path);
+	if ((double)s.mem < 3072 * s.vcpu)
+		problem_add(p, where, "must be at least 3072 for each vcpu");
+	snprintf(where, sizeof(where), "%sdisk.size_mb", path);
+	if (s.disk > s.mem * 2000 / 1024)
+		problem_add(p, where, "must be at most 2000 for each GiB of memory");
+}
+
 int conf_check(struct call *c, struct json_object *conf, const char *path, struct problems *p)
 {
 	const char *image = json_str(conf, "image");
 
 	check_sizes(conf, path, p);
+	if (emulator_live(c->em) && !p->count)
+		check_custom(c, conf, path, p);
 	references_check(c, conf, path, p);
 	if (p->count)
 		return call_invalid(c, p);
@@ -81,98 +107,6 @@ void conf_merge_sizes(struct json_object *base, struct json_object *patch)
 	}
 }
 
-/* The service's habits: long image names, numbers beside or instead of the type, memory in both spellings. */
-static int as_answered(struct call *c, struct json_object *conf, const struct size *size)
-{
-	const char *type = json_str(conf, "instance_type"), *image = json_str(conf, "image");
-	cleanup_free_ char *longer = image ? image_long(c->account, image) : NULL;
-	struct json_object *disk = json_object_new_object(), *network = json_member(conf, "network");
-	char text[32];
-
-	if (!disk)
-		return -ENOMEM;
-	if (longer)
-		json_object_object_add(conf, "image", json_object_new_string(longer));
-	/* A deprecated name is answered by its numbers alone. */
-	if (type && (strcmp(type, "dev") == 0 || strcmp(type, "standard") == 0))
-		json_object_object_del(conf, "instance_type");
-	json_object_object_add(conf, "vcpu", json_object_new_double(size->vcpu));
-	size_format_memory(size->mem, text, sizeof(text));
-	json_object_object_add(conf, "memory", json_object_new_string(text));
-	json_object_object_add(conf, "memory_mib", json_object_new_int64(size->mem));
-	snprintf(text, sizeof(text), size->disk % 1000 ? "%lldMB" : "%lldGB",
-		 (long long)(size->disk % 1000 ? size->disk : size->disk / 1000));
-	json_object_object_add(disk, "size", json_object_new_string(text));
-	json_object_object_add(disk, "size_mb", json_object_new_int64(size->disk));
-	json_object_object_add(conf, "disk", disk);
-	if (network && !json_member(network, "assign_ipv4"))
-		json_object_object_add(network, "assign_ipv4", json_object_new_string("none"));
-	return 0;
-}
-
-static void write_members(struct out *o, struct json_object *conf, const char *const *keys)
-{
-	for (; *keys; keys++) {
-		struct json_object *v = json_member(conf, *keys);
-
-		if (!v)
-			continue;
-		out_key(o, *keys);
-		schema_render_value(o, schema_field(fields_conf, *keys), v);
-	}
-}
-
-/* Checks as a deployment shows them: everything that the contract requires is filled in. */
-static void write_checks(struct out *o, struct json_object *checks)
-{
-	if (!checks)
-		return;
-	out_key(o, "checks");
-	out_open(o, '[');
-	for (size_t i = 0; i < json_object_array_length(checks); i++) {
-		struct json_object *check = json_object_array_get_idx(checks, i);
-		char name[80];
-
-		snprintf(name, sizeof(name), "%.30s-%.30s", json_str(check, "type"), json_str(check, "port"));
-		if (!json_member(check, "name"))
-			json_object_object_add(check, "name", json_object_new_string(name));
-		if (!json_member(check, "tls"))
-			json_object_object_add(check, "tls", json_object_new_boolean(false));
-		if (!json_member(check, "attempts_before_failure"))
-			json_object_object_add(check, "attempts_before_failure", json_object_new_int(3));
-		schema_render(o, fields_check_answer, check);
-	}
-	out_close(o, ']');
-}
-
-/*
- * The members of a DeploymentV2 that come from the configuration, in four runs: what stands between them
- * changes from deployment to deployment. Each run begins with a comma where it is not empty.
- */
-static void write_runs(struct out *o, struct json_object *conf, int64_t cut[3])
-{
-	static const char *const first[] = {
-		"wrangler_ssh", "authorized_keys", "ssh_public_key_ids", "secrets", "environment_variables", "labels", NULL
-	};
-	static const char *const second[] = { "instance_type", "vcpu", "memory", "memory_mib", NULL };
-	static const char *const disk[] = { "disk", NULL };
-	static const char *const third[] = { "command", "entrypoint", "dns", NULL };
-	static const char *const fourth[] = { "observability", NULL };
-
-	/* A letter before the runs makes out_comma write their first comma; it is not part of them. */
-	out_raws(o, "x");
-	write_members(o, conf, first);
-	cut[0] = (int64_t)o->b.len - 1;
-	write_members(o, conf, second);
-	out_kstr(o, "node_group", "metal");
-	write_members(o, conf, disk);
-	cut[1] = (int64_t)o->b.len - 1;
-	write_members(o, conf, third);
-	write_checks(o, json_member(conf, "checks"));
-	cut[2] = (int64_t)o->b.len - 1;
-	write_members(o, conf, fourth);
-}
-
 static const char *or_none(const char *s)
 {
 	return s ? s : "none";
@@ -185,37 +119,81 @@ static bool has_items(struct json_object *conf, const char *key)
 	return v && json_object_is_type(v, json_type_array) && json_object_array_length(v) > 0;
 }
 
-int conf_store(struct call *c, struct json_object *given, struct conf *ret)
+int conf_resolve(struct call *c, struct json_object *conf)
+{
+	const char *image = json_str(conf, "image");
+	cleanup_free_ char *longer = image ? image_long(c->account, image) : NULL;
+	struct json_object *disk;
+	struct account account;
+	struct size size;
+
+	if (!emulator_live(c->em) || !conf)
+		return 0;
+	account_load(c->store, c->account, &account);
+	size = conf_size(conf, &account.defaults);
+	disk = json_object_new_object();
+	if (!disk || (image && !longer)) {
+		json_object_put(disk);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < array_len(numbers); i++)
+		json_object_object_del(conf, numbers[i]);
+	json_object_object_del(conf, "instance_type");
+	json_object_object_del(conf, "runtime");
+	json_object_object_add(conf, "vcpu", json_object_new_double(size.vcpu));
+	json_object_object_add(conf, "memory_mib", json_object_new_int64(size.mem));
+	json_object_object_add(disk, "size_mb", json_object_new_int64(size.disk));
+	json_object_object_add(conf, "disk", disk);
+	if (image)
+		json_object_object_add(conf, "image", json_object_new_string(longer));
+	return 0;
+}
+
+/* What the scheduler has to know of a configuration. */
+static struct conf facts_of(struct json_object *conf, const struct size *size)
+{
+	const char *image = json_str(conf, "image");
+	struct json_object *network = json_member(conf, "network"), *ssh = json_member(conf, "wrangler_ssh");
+	struct conf f = { .size = *size };
+
+	f.bad = image && !image_good(image);
+	f.wssh = ssh && (!json_member(ssh, "enabled") || json_true(ssh, "enabled"));
+	f.ssh = f.wssh || has_items(conf, "authorized_keys") || has_items(conf, "ssh_public_key_ids");
+	snprintf(f.ip4, sizeof(f.ip4), "%s", or_none(json_str(network, "assign_ipv4")));
+	snprintf(f.ip6, sizeof(f.ip6), "%s", or_none(json_str(network, "assign_ipv6")));
+	return f;
+}
+
+int conf_store(struct call *c, struct json_object *given, unsigned how, struct conf *ret)
 {
 	cleanup_json_ struct json_object *conf = NULL;
 	cleanup_out_ struct out user = OUT_INIT, dep = OUT_INIT, intent = OUT_INIT;
-	struct json_object *network;
 	struct account account;
 	const char *image, *mode;
-	struct conf f = { 0 };
 	int64_t cut[3];
-	int r;
+	struct size size;
+	struct conf f;
+	int r = 0;
 
 	if (json_object_deep_copy(given, &conf, NULL) < 0)
 		return -ENOMEM;
 	account_load(c->store, c->account, &account);
-	f.size = conf_size(conf, &account.defaults);
+	size = conf_size(conf, &account.defaults);
+	if (!(how & (CONF_PLAIN | CONF_OWN)))
+		r = conf_resolve(c, conf);
 	schema_render(&intent, fields_conf, conf);
-	r = as_answered(c, conf, &f.size);
+	if (r == 0 && (how & CONF_PLAIN))
+		schema_render(&user, fields_conf, conf);
+	else if (r == 0)
+		r = conf_render(c, conf, &size, &user);
 	if (r < 0)
 		return r;
-	schema_render(&user, fields_conf, conf);
-	write_runs(&dep, conf, cut);
+	conf_render_runs(&dep, conf, cut);
 	if (user.error || dep.error || intent.error)
 		return -ENOMEM;
+	f = facts_of(conf, &size);
 	image = json_str(conf, "image");
-	network = json_member(conf, "network");
-	mode = json_str(network, "mode");
-	f.bad = image && !image_good(image);
-	f.wssh = json_true(json_member(conf, "wrangler_ssh"), "enabled");
-	f.ssh = f.wssh || has_items(conf, "authorized_keys") || has_items(conf, "ssh_public_key_ids");
-	snprintf(f.ip4, sizeof(f.ip4), "%s", or_none(json_str(network, "assign_ipv4")));
-	snprintf(f.ip6, sizeof(f.ip6), "%s", or_none(json_str(network, "assign_ipv6")));
+	mode = json_str(json_member(conf, "network"), "mode");
 	r = store_exec(c->store,
 		       "INSERT INTO conf(intent, user, dep, cut1, cut2, cut3, image, vcpu, mem, disk, fate, ssh, wssh, mode,"
 		       " ip4, ip6) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
@@ -226,6 +204,13 @@ int conf_store(struct call *c, struct json_object *given, struct conf *ret)
 	if (r == 0)
 		*ret = f;
 	return r;
+}
+
+struct json_object *conf_intent(struct store *s, int64_t seq)
+{
+	cleanup_query_ sqlite3_stmt *q = store_query(s, "SELECT intent FROM conf WHERE seq = ?1", "i", seq);
+
+	return store_row(s, q) ? json_tokener_parse(col_text(q, 0)) : NULL;
 }
 
 int conf_load(struct store *s, int64_t seq, struct conf *ret)

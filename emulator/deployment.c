@@ -28,14 +28,16 @@ int dep_insert(struct call *c, const struct app *a, int64_t app_version, const s
 	       int64_t at, char ret_id[ID_SIZE])
 {
 	const char *account = a ? a->account : c->account;
+	char instance[65];
 	int64_t seq;
 	int r;
 
 	id_make(ret_id);
+	id_make_hex64(instance);
 	r = store_exec(c->store,
-		       "INSERT INTO deployment(id, account, app, app_version, version, conf, location, created)"
-		       " VALUES(?1, ?2, ?3, ?4, 1, ?5, ?6, ?7)",
-		       "ssiiisi", ret_id, account, a ? a->seq : (int64_t)0, app_version, conf->seq, location, at);
+		       "INSERT INTO deployment(id, account, app, app_version, version, conf, location, created, instance)"
+		       " VALUES(?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8)",
+		       "ssiiisis", ret_id, account, a ? a->seq : (int64_t)0, app_version, conf->seq, location, at, instance);
 	if (r < 0)
 		return r;
 	seq = store_last_rowid(c->store);
@@ -118,7 +120,7 @@ int dep_create(struct call *c)
 	if (r == 0)
 		r = check_doc(c, c->body, 1, location);
 	if (r == 0)
-		r = conf_store(c, c->body, &conf);
+		r = conf_store(c, c->body, CONF_OWN, &conf);
 	if (r == 0)
 		r = dep_insert(c, NULL, 0, &conf, location, c->now, id);
 	return r < 0 ? r : dep_answer(c, id);
@@ -159,7 +161,7 @@ int dep_modify(struct call *c)
 	schema_patch(doc, c->body, NULL);
 	r = check_doc(c, doc, 0, location);
 	if (r == 0)
-		r = conf_store(c, doc, &conf);
+		r = conf_store(c, doc, CONF_OWN, &conf);
 	if (r == 0)
 		r = dep_update(c->store, d.seq, 0, &conf, location, true, c->now);
 	if (r == 0)
@@ -225,7 +227,7 @@ int dep_recreate(struct call *c)
 	if (r == 0)
 		r = dep_remove(c->store, d.seq);
 	if (r == 0)
-		r = conf_store(c, doc, &conf);
+		r = conf_store(c, doc, CONF_OWN, &conf);
 	if (r == 0)
 		r = dep_insert(c, NULL, 0, &conf, location, c->now, id);
 	return r < 0 ? r : dep_answer(c, id);

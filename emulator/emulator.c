@@ -4,6 +4,7 @@
 
 #include "api/base/clock.h"
 #include "emulator/fault.h"
+#include "emulator/out.h"
 #include "emulator/rate.h"
 #include "emulator/reqlog.h"
 #include "emulator/seed.h"
@@ -41,6 +42,7 @@ static int64_t latest_time(struct store *s)
 int emulator_open(struct emulator *em, char *text, size_t size)
 {
 	pthread_mutex_init(&em->lock, NULL);
+	out_times_vary(emulator_live(em));
 	em->log = reqlog_new();
 	em->faults = faults_new();
 	em->rate = rate_new(em->options.rate_count, em->options.rate_seconds);

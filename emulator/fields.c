@@ -18,6 +18,7 @@
 #define END { .name = NULL }
 
 #define INSTANCES_MAX 100000
+#define GRACE_MAX 604800
 #define MILLION 1e6
 
 static const char *const instance_types[] = { "lite",       "dev",        "basic",      "standard",
@@ -40,19 +41,25 @@ static const char *const registry_kinds[] = { "ECR", "DockerHub", "GAR", NULL };
 static const char *const permissions[] = { "pull", "push", "library_push", "list", NULL };
 
 static const struct field f_wrangler_ssh[] = {
-	{ .name = "enabled", .type = FT_BOOL, .flags = FF_REQUIRED },
+	BOOL("enabled"),
 	{ .name = "port", .type = FT_INT, .min = 1, .max = 65535 }, END };
 static const struct field f_user_key[] = { STR("name"), NEED_STR("public_key"), END };
 static const struct field f_disk[] = { STR("size"), COUNT("size_mb", MILLION), END };
+static const struct field f_disk_live[] = { COUNT("size_mb", MILLION), STR("size"), END };
 static const struct field f_pair[] = { NEED_STR("name"),
 				       { .name = "value", .type = FT_STRING, .flags = FF_REQUIRED }, END };
 static const struct field f_dns[] = { STRS("servers"), STRS("searches"), END };
 static const struct field f_logs[] = { BOOL("enabled"), END };
 static const struct field f_observability[] = { OBJ("logs", f_logs), END };
+static const struct field f_app_observability[] = {
+	OBJ("logs", f_logs), { .name = "target_instance_percentage", .type = FT_INT, .min = 1, .max = 99 },
+	{ .name = "target_instance_count", .type = FT_INT, .min = 1, .max = INSTANCES_MAX }, END };
 static const struct field f_secret_map[] = { NEED_ENUM("type", secret_types), NEED_STR("name"),
 					     NEED_STR("secret"), END };
 static const struct field f_network[] = { ENUM("assign_ipv4", assigns), ENUM("assign_ipv6", assigns),
 					  ENUM("mode", network_modes), END };
+static const struct field f_network_live[] = { ENUM("assign_ipv6", assigns), ENUM("assign_ipv4", assigns),
+					       ENUM("mode", network_modes), END };
 static const struct field f_range[] = {
 	{ .name = "start", .type = FT_INT, .flags = FF_REQUIRED, .min = 1, .max = 65535 },
 	{ .name = "end", .type = FT_INT, .flags = FF_REQUIRED, .min = 1, .max = 65535 }, END };
@@ -75,13 +82,21 @@ const struct field fields_check_answer[] = {
 	ENUM("instance_type", instance_types), NUM("vcpu"), STR("memory"), COUNT("memory_mib", 16 * MILLION), \
 		OBJ("disk", f_disk)
 
-const struct field fields_conf[] = {
-	{ .name = "image", .type = FT_STRING, .flags = FF_NONEMPTY },
-	OBJ("wrangler_ssh", f_wrangler_ssh), OBJS("authorized_keys", f_user_key),
-	OBJS("trusted_user_ca_keys", f_user_key), STRS("ssh_public_key_ids"), OBJS("secrets", f_secret_map),
-	SIZE_FIELDS, OBJS("environment_variables", f_pair), OBJS("labels", f_pair), OBJ("network", f_network),
-	STRS("command"), STRS("entrypoint"), OBJ("dns", f_dns), OBJS("ports", f_port), OBJS("checks", f_check),
-	OBJ("provisioner", f_provisioner), OBJ("observability", f_observability), STRS("experimental_flags"), END };
+/* runtime is the service's own; where it comes back it is let pass. */
+#define CONF_FIELDS(disk_, network_)                                                                          \
+	{ .name = "image", .type = FT_STRING, .flags = FF_NONEMPTY },                                         \
+	OBJ("wrangler_ssh", f_wrangler_ssh), OBJS("authorized_keys", f_user_key),                             \
+	OBJS("trusted_user_ca_keys", f_user_key), STRS("ssh_public_key_ids"), OBJS("secrets", f_secret_map),  \
+	ENUM("instance_type", instance_types), NUM("vcpu"), STR("memory"), COUNT("memory_mib", 16 * MILLION), \
+	OBJ("disk", disk_), OBJS("environment_variables", f_pair), OBJS("labels", f_pair),                    \
+	OBJ("network", network_), STRS("command"), STRS("entrypoint"), OBJ("dns", f_dns),                     \
+	OBJS("ports", f_port), OBJS("checks", f_check), OBJ("provisioner", f_provisioner), STR("runtime"),    \
+	OBJ("observability", f_observability), STRS("experimental_flags"), END
+const struct field fields_conf[] = { CONF_FIELDS(f_disk, f_network) };
+/* The same in the order in which the service answers it. */
+const struct field fields_conf_live[] = { CONF_FIELDS(f_disk_live, f_network_live) };
+const struct field fields_do_conf[] = { OBJ("wrangler_ssh", f_wrangler_ssh), OBJS("authorized_keys", f_user_key),
+					STRS("experimental_flags"), END };
 
 static const struct field f_constraints[] = {
 	STR("region"), COUNT("tier", 1000), { .name = "tiers", .type = FT_NUMBER, .flags = FF_ARRAY },
@@ -95,15 +110,20 @@ const struct field fields_app_create[] = {
 	NEED_STR("name"), NEED_ENUM("scheduling_policy", policies), COUNT("instances", INSTANCES_MAX),
 	COUNT("max_instances", INSTANCES_MAX), OBJ("constraints", f_constraints), OBJ("configuration", fields_conf),
 	BOOL("jobs"), OBJ("durable_objects", f_durable), OBJ("affinities", f_affinities),
-	OBJ("priorities", f_priorities), COUNT("rollout_active_grace_period", MILLION),
+	OBJ("priorities", f_priorities), COUNT("rollout_active_grace_period", GRACE_MAX),
+	OBJ("observability", f_app_observability), END };
+/* Of the policy durable_object. */
+const struct field fields_do_create[] = {
+	NEED_STR("name"), NEED_ENUM("scheduling_policy", policies), OBJ("configuration", fields_do_conf),
+	{ .name = "durable_objects", .type = FT_OBJECT, .flags = FF_REQUIRED, .sub = f_durable },
 	OBJ("observability", f_observability), END };
 
 const struct field fields_app_modify[] = {
 	NEED_STR("name"), COUNT("instances", INSTANCES_MAX), COUNT("max_instances", INSTANCES_MAX),
 	OBJ("affinities", f_affinities), OBJ("priorities", f_priorities),
 	NEED_ENUM("scheduling_policy", policies), OBJ("constraints", f_constraints),
-	COUNT("rollout_active_grace_period", MILLION), OBJ("configuration", fields_conf),
-	OBJ("observability", f_observability), END };
+	COUNT("rollout_active_grace_period", GRACE_MAX), OBJ("configuration", fields_conf),
+	OBJ("observability", f_app_observability), END };
 
 const struct field fields_dep_create[] = {
 	NEED_STR("location"), NEED_STR("image"), OBJ("wrangler_ssh", f_wrangler_ssh),
@@ -136,7 +156,7 @@ static const struct field f_step[] = {
 	{ .name = "description", .type = FT_STRING, .flags = FF_REQUIRED }, END };
 const struct field fields_rollout_create[] = {
 	{ .name = "target_configuration", .type = FT_OBJECT, .flags = FF_REQUIRED, .sub = fields_conf },
-	NEED_ENUM("strategy", strategies), NUM("step_percentage"), OBJS("steps", f_step),
+	NEED_ENUM("strategy", strategies), INT("step_percentage"), OBJS("steps", f_step),
 	{ .name = "description", .type = FT_STRING, .flags = FF_REQUIRED }, ENUM("kind", rollout_kinds),
 	COUNT("percentage", 100), END };
 const struct field fields_rollout_action[] = { NEED_ENUM("action", actions), END };

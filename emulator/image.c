@@ -111,6 +111,14 @@ int image_check(struct call *c, const char *image)
 	return call_fail(c, 400, "IMAGE_REGISTRY_NOT_CONFIGURED", "The image registry %s is not configured", name);
 }
 
+static bool pinned(const char *image)
+{
+	const char *at = strstr(image, "@sha256:");
+
+	return strncmp(image, MANAGED "/", strlen(MANAGED) + 1) == 0 && at && strlen(at + 8) == 64 &&
+	       strspn(at + 8, "0123456789abcdef") == 64;
+}
+
 int image_prepare(struct call *c)
 {
 	const char *image = json_str(c->body, "image");
@@ -122,6 +130,8 @@ int image_prepare(struct call *c)
 
 	if (r < 0)
 		return r;
+	if (emulator_live(c->em) && !pinned(image))
+		return call_invalid_field(c, "image", "must be of the managed registry, and pinned by its digest");
 	r = image_check(c, image);
 	if (r < 0)
 		return r;

@@ -1,9 +1,10 @@
-/* Instances: of Durable Objects, and of deployments seen as instances; and the dashboard's lists. */
+/* Instances: of Durable Objects, and of deployments seen as instances. */
 #include <errno.h>
 
 #include "emulator/route.h"
 #include "emulator/world.h"
 
+#define PAGE_MAX          1000
 #define INACTIVE_AFTER_MS 60000 /* a stopped Durable Object is forgotten by the machine, but not by its namespace */
 
 /* One instance of either kind, ready to be written. */
@@ -57,23 +58,11 @@ static void of_deployment(sqlite3_stmt *q, int64_t now, struct instance *ret)
 
 #define DURABLE "SELECT seq, id, name, location, created, stopped FROM instance "
 #define DEPLOYED                                                                                                                 \
-	"SELECT d.seq, d.id, '', d.location, p.created, p.stop, p.fate, p.ssh FROM deployment d"                                 \
+	"SELECT d.seq, d.instance, '', d.location, p.created, p.stop, p.fate, p.ssh FROM deployment d"                                 \
 	" LEFT JOIN placement p ON p.seq = d.placement "
 
-static void write_instance(struct call *c, const struct app *a, const struct instance *i)
+static void write_status(struct out *o, const struct instance *i)
 {
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(c->store, "SELECT image, vcpu, mem, disk FROM conf WHERE seq = ?1", "i", a->conf);
-	bool conf = store_row(c->store, q);
-	const struct location *l = location_find(i->location);
-	struct out *o = c->out;
-
-	out_open(o, '{');
-	out_kstr(o, "id", i->id);
-	out_kstr(o, "application_id", a->id);
-	out_kstr(o, "image", conf ? col_text(q, 0) : "");
-	if (i->name[0])
-		out_kstr(o, "name", i->name);
 	out_key(o, "status");
 	out_open(o, '{');
 	out_kstr(o, "state", i->state);
@@ -81,21 +70,54 @@ static void write_instance(struct call *c, const struct app *a, const struct ins
 	if (i->stopped)
 		out_kint(o, "exit_code", 0);
 	out_close(o, '}');
-	if (conf) {
-		out_key(o, "configuration");
-		out_open(o, '{');
-		out_knum(o, "vcpu", sqlite3_column_double(q, 1));
-		out_kint(o, "memory", col_int(q, 2));
-		out_kint(o, "disk", col_int(q, 3));
-		out_close(o, '}');
-	}
+}
+
+static void write_size(struct out *o, sqlite3_stmt *conf)
+{
+	out_key(o, "configuration");
+	out_open(o, '{');
+	out_knum(o, "vcpu", sqlite3_column_double(conf, 1));
+	out_kint(o, "memory", col_int(conf, 2));
+	out_kint(o, "disk", col_int(conf, 3));
+	out_close(o, '}');
+}
+
+static void write_place(struct out *o, const char *name)
+{
+	const struct location *l = location_find(name);
+
 	out_key(o, "location");
 	out_open(o, '{');
-	out_kstr(o, "name", i->location);
+	out_kstr(o, "name", name);
 	out_kstr(o, "region", l ? l->region : "");
 	out_close(o, '}');
-	if (i->started)
-		out_ktime(o, "started_at", i->started);
+}
+
+static void write_instance(struct call *c, const struct app *a, const struct instance *i)
+{
+	cleanup_query_ sqlite3_stmt *q =
+		store_query(c->store, "SELECT image, vcpu, mem, disk FROM conf WHERE seq = ?1", "i", a->conf);
+	bool conf = store_row(c->store, q);
+	/* Live: of what has ended nothing is told but that. */
+	bool ended = emulator_live(c->em) && strcmp(i->state, "inactive") == 0;
+	struct out *o = c->out;
+
+	out_open(o, '{');
+	out_kstr(o, "id", i->id);
+	out_kstr(o, "application_id", a->id);
+	if (ended)
+		write_status(o, i);
+	out_kstr(o, "image", conf ? col_text(q, 0) : "");
+	if (i->name[0])
+		out_kstr(o, "name", i->name);
+	if (!ended) {
+		write_status(o, i);
+		if (conf)
+			write_size(o, q);
+		write_place(o, i->location);
+		if (i->started)
+			out_ktime(o, "started_at", i->started);
+	}
 	out_close(o, '}');
 }
 
@@ -105,38 +127,37 @@ static bool filters_fit(struct call *c, const struct instance *i)
 	bool active = strcmp(i->state, "running") == 0 || strcmp(i->state, "provisioning") == 0 ||
 		      strcmp(i->state, "stopping") == 0 || strcmp(i->state, "unhealthy") == 0;
 
-	if (prefix && strncmp(i->name, prefix, strlen(prefix)) != 0)
+	/* Of the id where there is no name. */
+	if (prefix && strncmp(i->name[0] ? i->name : i->id, prefix, strlen(prefix)) != 0)
 		return false;
 	return !state || (strcmp(state, "active") == 0) == active;
 }
 
-static int write_list(struct call *c, const struct app *a)
+/* otherwise: items of a page that is not asked for by size; 0: all. */
+static int write_list(struct call *c, const struct app *a, int64_t otherwise)
 {
 	const char *state = call_query(c, "state", 0);
 	cleanup_query_ sqlite3_stmt *q = NULL;
-	int64_t after, limit, n = 0, last = 0;
+	struct page page;
 	struct instance i;
-	int r = call_page(c, &after, &limit);
+	int r = call_page(c, otherwise, PAGE_MAX, &page);
 
 	if (r < 0)
 		return r;
 	if (state && strcmp(state, "active") != 0 && strcmp(state, "not-active") != 0)
 		return call_invalid_field(c, "state", "must be one of: active, not-active");
 	if (a->durable)
-		q = store_query(c->store, DURABLE "WHERE app = ?1 AND seq > ?2 ORDER BY seq", "ii", a->seq, after);
+		q = store_query(c->store, DURABLE "WHERE app = ?1 AND seq > ?2 ORDER BY seq", "ii", a->seq, page.after);
 	else
 		q = store_query(c->store, DEPLOYED "WHERE d.app = ?1 AND d.app > 0 AND d.seq > ?2 ORDER BY d.seq", "ii", a->seq,
-				after);
+				page.after);
 	out_open(c->out, '[');
 	while (store_row(c->store, q)) {
 		(a->durable ? of_durable : of_deployment)(q, c->now, &i);
 		if (!filters_fit(c, &i))
 			continue;
-		if (n++ == limit) {
-			call_next_page(c, last);
+		if (!call_page_takes(c, &page, i.order))
 			break;
-		}
-		last = i.order;
 		write_instance(c, a, &i);
 	}
 	out_close(c->out, ']');
@@ -148,7 +169,7 @@ int instance_list(struct call *c)
 	struct app a;
 	int r = app_load(c, &a);
 
-	return r < 0 ? r : write_list(c, &a);
+	return r < 0 ? r : write_list(c, &a, emulator_live(c->em) ? 100 : PAGE_MAX);
 }
 
 int instance_list_v1(struct call *c)
@@ -159,7 +180,7 @@ int instance_list_v1(struct call *c)
 	if (r < 0)
 		return r;
 	out_raws(c->out, "{\"instances\":");
-	r = write_list(c, &a);
+	r = write_list(c, &a, 0);
 	out_raws(c->out, "}");
 	return r;
 }
@@ -176,7 +197,7 @@ int instance_get(struct call *c)
 	if (a.durable)
 		q = store_query(c->store, DURABLE "WHERE id = ?1 AND app = ?2", "si", c->arg[1], a.seq);
 	else
-		q = store_query(c->store, DEPLOYED "WHERE d.id = ?1 AND d.app = ?2", "si", c->arg[1], a.seq);
+		q = store_query(c->store, DEPLOYED "WHERE d.instance = ?1 AND d.app = ?2", "si", c->arg[1], a.seq);
 	if (!store_row(c->store, q))
 		return call_not_found(c, "Instance");
 	(a.durable ? of_durable : of_deployment)(q, c->now, &i);
@@ -211,7 +232,8 @@ void instance_count(struct store *s, int64_t app, int64_t now, int64_t *ret_runn
 static int64_t conf_of(struct call *c)
 {
 	int64_t conf =
-		store_int(c->store, 0, "SELECT conf FROM deployment WHERE id = ?1 AND account = ?2", "ss", c->arg[0], c->account);
+		store_int(c->store, 0, "SELECT conf FROM deployment WHERE (instance = ?1 OR id = ?1) AND account = ?2", "ss", c->arg[0],
+			  c->account);
 
 	return conf ? conf :
 		      store_int(c->store, 0,
@@ -239,111 +261,3 @@ int instance_ssh(struct call *c)
 	return 0;
 }
 
-int dash_apps(struct call *c)
-{
-	cleanup_query_ sqlite3_stmt *q = NULL;
-	int64_t after, limit, n = 0, last = 0;
-	struct out *o = c->out;
-	int r = call_page(c, &after, &limit);
-
-	if (r < 0)
-		return r;
-	q = store_query(
-		c->store,
-		"SELECT a.seq, a.id, a.created, a.updated, a.name, a.version, a.instances, c.image, a.durable"
-		" FROM application a LEFT JOIN conf c ON c.seq = a.conf WHERE a.account = ?1 AND a.seq > ?2 ORDER BY a.seq",
-		"si", c->account, after);
-	out_open(o, '[');
-	while (store_row(c->store, q)) {
-		if (n++ == limit) {
-			call_next_page(c, last);
-			break;
-		}
-		last = col_int(q, 0);
-		out_open(o, '{');
-		out_kstr(o, "id", col_text(q, 1));
-		out_ktime(o, "created_at", col_int(q, 2));
-		out_ktime(o, "updated_at", col_int(q, 3));
-		out_kstr(o, "name", col_text(q, 4));
-		out_kint(o, "version", col_int(q, 5));
-		out_kint(o, "instances", col_int(q, 6));
-		out_kstr(o, "image", col_text(q, 7));
-		out_key(o, "health");
-		app_health(c->store, o, last, col_int(q, 8), c->now);
-		out_close(o, '}');
-	}
-	out_close(o, ']');
-	return 0;
-}
-
-static void dash_deployments(struct call *c, const struct app *a, int64_t after, int64_t limit)
-{
-	cleanup_query_ sqlite3_stmt *q = store_query(
-		c->store,
-		"SELECT d.seq, d.id, d.created, d.location, d.app_version, c.image, p.id, p.version, p.created, p.stop, p.fate,"
-		" p.ssh FROM deployment d JOIN conf c ON c.seq = d.conf LEFT JOIN placement p ON p.seq = d.placement"
-		" WHERE d.app = ?1 AND d.app > 0 AND d.seq > ?2 ORDER BY d.seq",
-		"ii", a->seq, after);
-	struct out *o = c->out;
-	int64_t n = 0, last = 0;
-
-	while (store_row(c->store, q)) {
-		struct placement p = { col_int(q, 8), col_int(q, 9), col_int(q, 10), col_int(q, 11) };
-		const struct location *l = location_find(col_text(q, 3));
-
-		if (n++ == limit) {
-			call_next_page(c, last);
-			return;
-		}
-		last = col_int(q, 0);
-		out_open(o, '{');
-		out_kstr(o, "type", a->jobs ? "jobs" : "default");
-		out_kstr(o, "id", col_text(q, 1));
-		out_ktime(o, "created_at", col_int(q, 2));
-		if (*col_text(q, 6)) {
-			out_key(o, "current_placement");
-			out_open(o, '{');
-			placement_write(o, col_text(q, 6), col_text(q, 1), col_int(q, 7), &p, false, c->now);
-			out_close(o, '}');
-		}
-		out_kstr(o, "location", col_text(q, 3));
-		if (l)
-			out_kstr(o, "region", l->region);
-		out_kint(o, "app_version", col_int(q, 4));
-		out_kstr(o, "image", col_text(q, 5));
-		out_close(o, '}');
-	}
-}
-
-int dash_instances(struct call *c)
-{
-	cleanup_query_ sqlite3_stmt *q = NULL;
-	int64_t after, limit;
-	struct out *o = c->out;
-	struct app a;
-	int r = app_load(c, &a);
-
-	if (r == 0)
-		r = call_page(c, &after, &limit);
-	if (r < 0)
-		return r;
-	out_raws(o, "{\"instances\":[");
-	dash_deployments(c, &a, after, limit);
-	out_raws(o, "]");
-	if (a.durable) {
-		q = store_query(c->store, DURABLE "WHERE app = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3", "iii", a.seq, after,
-				limit);
-		out_key(o, "durable_objects");
-		out_open(o, '[');
-		while (store_row(c->store, q)) {
-			out_open(o, '{');
-			out_kstr(o, "id", col_text(q, 1));
-			out_ktime(o, "assigned_at", col_int(q, 4));
-			out_kstr(o, "name", col_text(q, 2));
-			out_close(o, '}');
-		}
-		out_close(o, ']');
-	}
-	out_raws(o, "}");
-	return 0;
-}

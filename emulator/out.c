@@ -129,11 +129,39 @@ void out_bool(struct out *o, bool v)
 	out_raws(o, v ? "true" : "false");
 }
 
+static bool times_vary; /* set before any thread starts */
+
+void out_times_vary(bool vary)
+{
+	times_vary = vary;
+}
+
+/* As the service writes them: a fraction without its last zeros, or with the noise of a binary one. */
+static void vary(int64_t ms, char text[CLOCK_TEXT_SIZE])
+{
+	static const int noise[] = { 0, 128, -64 };
+	int64_t ns = (ms % 1000) * 1000000 + noise[ms % 3];
+	char *dot = strchr(text, '.');
+	size_t room = CLOCK_TEXT_SIZE - (size_t)(dot - text);
+
+	if (ms % 1000 == 0)
+		snprintf(dot, room, "Z");
+	else if (ms % 10 == 0)
+		snprintf(dot, room, ".%02dZ", (int)(ms % 1000) / 10);
+	else if (ms % 3 == 0)
+		snprintf(dot, room, ".%03dZ", (int)(ms % 1000));
+	else
+		snprintf(dot, room, ".%09dZ", (int)ns);
+}
+
 void out_time(struct out *o, int64_t ms)
 {
 	char text[CLOCK_TEXT_SIZE];
 
-	out_str(o, clock_format_rfc3339(ms * NSEC_PER_MSEC, text, sizeof(text)));
+	clock_format_rfc3339(ms * NSEC_PER_MSEC, text, sizeof(text));
+	if (times_vary && strchr(text, '.'))
+		vary(ms, text);
+	out_str(o, text);
 }
 
 void out_kstr(struct out *o, const char *key, const char *s)

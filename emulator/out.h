@@ -36,6 +36,8 @@ void out_num(struct out *o, double v);
 void out_bool(struct out *o, bool v);
 /* Milliseconds since 1970 as "2026-11-24T12:00:00.000Z". */
 void out_time(struct out *o, int64_t ms);
+/* From now on with as many digits as it takes the service's fancy; the same time is always the same text. */
+void out_times_vary(bool vary);
 /* key and value */
 void out_kstr(struct out *o, const char *key, const char *s);
 void out_kint(struct out *o, const char *key, int64_t v);

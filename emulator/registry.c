@@ -76,6 +76,8 @@ static int check_credential(struct call *c, struct json_object *credential, bool
 			return call_invalid_field(c, "auth.private_credential", "needs store_id and secret_name");
 		return 0;
 	}
+	if (emulator_live(c->em))
+		return call_invalid_field(c, "auth.private_credential", "must be a reference to a secrets store");
 	if (!json_object_is_type(credential, json_type_string) || json_object_get_string_len(credential) == 0)
 		return call_invalid_field(c, "auth.private_credential", "must be a string or a reference to a secrets store");
 	return 0;
@@ -87,12 +89,15 @@ static int check(struct call *c, bool *ret_reference)
 	const char *domain = json_str(c->body, "domain"), *kind = json_str(c->body, "kind");
 	bool is_public = json_true(c->body, "is_public");
 
+	if (emulator_live(c->em) && (is_public || !auth || !kind))
+		return call_invalid_field(c, is_public ? "is_public" : !auth ? "auth" : "kind", "%s",
+					  is_public ? "can only be false" : "is required");
 	if (strlen(domain) > DOMAIN_MAX || strspn(domain, "abcdefghijklmnopqrstuvwxyz0123456789.-:_") != strlen(domain) ||
 	    !strpbrk(domain, ".:"))
 		return call_invalid_field(c, "domain", "must be the domain of a registry, in lower case");
 	if (strcmp(domain, MANAGED) == 0)
 		return call_invalid_field(c, "domain", "is the managed registry");
-	if (kind && kind_of(domain) && strcmp(kind, kind_of(domain)) != 0)
+	if (kind && (kind_of(domain) ? strcmp(kind, kind_of(domain)) != 0 : emulator_live(c->em)))
 		return call_invalid_field(c, "kind", "is not that of %s", domain);
 	if (is_public && auth)
 		return call_invalid_field(c, "auth", "does not go with is_public");
@@ -149,19 +154,42 @@ int registry_create(struct call *c)
 	return 0;
 }
 
+/* Whether an image reference of an application or a deployment begins with start. */
+static bool referenced(struct call *c, const char *start)
+{
+	return store_int(c->store, 0,
+			 "SELECT 1 FROM conf WHERE substr(image, 1, length(?2)) = ?2 AND (seq IN (SELECT conf FROM application"
+			 " WHERE account = ?1) OR seq IN (SELECT conf FROM deployment WHERE account = ?1)) LIMIT 1",
+			 "ss", c->account, start);
+}
+
+/* Live: an image comes from there, and it is not the one that everybody may pull from. */
+static bool in_use(struct call *c, const char *domain)
+{
+	char start[300];
+
+	snprintf(start, sizeof(start), "%.280s/", domain);
+	return emulator_live(c->em) && strcmp(domain, "docker.io") != 0 && referenced(c, start);
+}
+
 int registry_delete(struct call *c)
 {
+	char text[400];
 	cleanup_query_ sqlite3_stmt *q =
 		store_query(c->store, VIEW "WHERE account = ?1 AND domain = ?2", "ss", c->account, c->arg[0]);
 
 	if (strcmp(c->arg[0], MANAGED) == 0)
-		return call_fail(c, 400, NULL, "The managed registry cannot be deleted");
+		return call_fail(c, 403, NULL, "The managed registry cannot be deleted");
 	if (!store_row(c->store, q))
 		return call_not_found(c, "Registry");
+	if (in_use(c, c->arg[0]))
+		return call_fail(c, 409, NULL, "The registry %s is still referenced by an image", c->arg[0]);
 	out_open(c->out, '{');
 	out_kstr(c->out, "domain", c->arg[0]);
-	if (*col_text(q, 4))
-		out_kstr(c->out, "secrets_store_ref", col_text(q, 4));
+	if (*col_text(q, 4)) {
+		snprintf(text, sizeof(text), "%.60s:%.300s", col_text(q, 3), col_text(q, 4));
+		out_kstr(c->out, "secrets_store_ref", text);
+	}
 	out_close(c->out, '}');
 	query_endp(&q);
 	return store_exec(c->store, "DELETE FROM registry WHERE account = ?1 AND domain = ?2", "ss", c->account, c->arg[0]);
@@ -262,25 +290,15 @@ int proto_modify(struct call *c)
 	return store_proto(c, "UPDATE proto SET doc = ?3 WHERE account = ?1 AND proto = ?2");
 }
 
-/* Whether an application's or a deployment's image is written with the protocol. */
-static bool referenced(struct call *c, const char *proto)
-{
-	char start[300];
-
-	snprintf(start, sizeof(start), "%.200s://", proto);
-	return store_int(c->store, 0,
-			 "SELECT 1 FROM conf WHERE substr(image, 1, length(?2)) = ?2 AND (seq IN (SELECT conf FROM application"
-			 " WHERE account = ?1) OR seq IN (SELECT conf FROM deployment WHERE account = ?1)) LIMIT 1",
-			 "ss", c->account, start);
-}
-
 int proto_delete(struct call *c)
 {
+	char start[300];
 	int r;
 
+	snprintf(start, sizeof(start), "%.200s://", c->arg[0]);
 	if (!store_int(c->store, 0, "SELECT 1 FROM proto WHERE account = ?1 AND proto = ?2", "ss", c->account, c->arg[0]))
 		return call_not_found(c, "Registry protocol");
-	if (referenced(c, c->arg[0]))
+	if (referenced(c, start))
 		return call_fail(c, 400, "IMAGE_REGISTRY_PROTO_IS_REFERENCED", "An image reference uses the protocol %s",
 				 c->arg[0]);
 	r = store_exec(c->store, "DELETE FROM proto WHERE account = ?1 AND proto = ?2", "ss", c->account, c->arg[0]);

@@ -2,63 +2,13 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "api/base/parse.h"
+#include "emulator/rollout.h"
 #include "emulator/route.h"
 #include "emulator/settle.h"
-#include "emulator/world.h"
 
 #define START_MS  1000  /* from pending to the first step, when it goes by itself */
 #define STEP_MS   10000 /* how long a step takes */
 #define STEPS_MAX 100
-
-struct rollout {
-	int64_t seq, app, from_version, to_version, from_conf, to_conf, step, total;
-	char id[ID_SIZE], kind[24], status[16], strategy[16];
-};
-
-static int load_seq(struct store *s, int64_t seq, struct rollout *ret)
-{
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(s,
-			    "SELECT app, from_version, to_version, from_conf, to_conf, step, total, id, kind, status, strategy"
-			    " FROM rollout WHERE seq = ?1",
-			    "i", seq);
-
-	if (!store_row(s, q))
-		return -ENOENT;
-	*ret = (struct rollout){ seq,
-				 col_int(q, 0),
-				 col_int(q, 1),
-				 col_int(q, 2),
-				 col_int(q, 3),
-				 col_int(q, 4),
-				 col_int(q, 5),
-				 col_int(q, 6),
-				 "",
-				 "",
-				 "",
-				 "" };
-	snprintf(ret->id, sizeof(ret->id), "%s", col_text(q, 7));
-	snprintf(ret->kind, sizeof(ret->kind), "%s", col_text(q, 8));
-	snprintf(ret->status, sizeof(ret->status), "%s", col_text(q, 9));
-	snprintf(ret->strategy, sizeof(ret->strategy), "%s", col_text(q, 10));
-	return 0;
-}
-
-/* The rollout that the second argument names. */
-static int load(struct call *c, const struct app *a, struct rollout *ret)
-{
-	int64_t seq = store_int(c->store, 0, "SELECT seq FROM rollout WHERE id = ?1 AND app = ?2", "si", c->arg[1], a->seq);
-
-	if (!seq || load_seq(c->store, seq, ret) < 0)
-		return call_not_found(c, "Rollout");
-	return 0;
-}
-
-static bool is_active(const struct rollout *r)
-{
-	return strcmp(r->status, "pending") == 0 || strcmp(r->status, "progressing") == 0;
-}
 
 static int set_status(struct call *c, const struct rollout *r, const char *status, int64_t step, int64_t due)
 {
@@ -68,21 +18,12 @@ static int set_status(struct call *c, const struct rollout *r, const char *statu
 			  r->seq, status, step, due, c->now);
 }
 
-static int64_t steps_of(struct call *c, const struct rollout *r)
-{
-	return store_int(c->store, 0, "SELECT count(*) FROM step WHERE rollout = ?1", "i", r->seq);
-}
-
-static int64_t updated_of(struct call *c, const struct rollout *r)
-{
-	return store_int(c->store, 0, "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0 AND app_version = ?2", "ii",
-			 r->app, r->to_version);
-}
-
 /* Gives want deployments the target version, the others the earlier one. */
 static int distribute(struct call *c, const struct rollout *r, int64_t want)
 {
-	int64_t have = updated_of(c, r);
+	int64_t have = store_int(c->store, 0,
+				 "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0 AND app_version = ?2", "ii", r->app,
+				 r->to_version);
 	struct conf from, to;
 	int e = 0;
 
@@ -110,19 +51,18 @@ static int distribute(struct call *c, const struct rollout *r, int64_t want)
 	return e;
 }
 
+/* How many of the deployments a step gives the target to; live: 10 % of one is none. */
 static int64_t wanted(struct call *c, const struct rollout *r, int64_t step)
 {
 	int64_t all = store_int(c->store, 0, "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0", "i", r->app);
-	int64_t percentage = step == 0 ? 0 :
-					 store_int(c->store, 100, "SELECT percentage FROM step WHERE rollout = ?1 AND n = ?2",
-						   "ii", r->seq, step);
+	int64_t percentage = rollout_step_percentage(c->store, r, step);
 
-	return (all * percentage + 99) / 100;
+	return (all * percentage + (emulator_live(c->em) ? 0 : 99)) / 100;
 }
 
 static int start_step(struct call *c, const struct rollout *r, int64_t step)
 {
-	int e = strcmp(r->strategy, "rolling") == 0 ? distribute(c, r, wanted(c, r, step)) : 0;
+	int e = rollout_rolling(r) || emulator_live(c->em) ? distribute(c, r, wanted(c, r, step)) : 0;
 
 	if (e == 0)
 		e = store_exec(
@@ -136,10 +76,14 @@ static int start_step(struct call *c, const struct rollout *r, int64_t step)
 
 static int finish(struct call *c, const struct rollout *r)
 {
-	int e = store_exec(c->store,
-			   "UPDATE application SET active = max(active, ?2), rollout = '' WHERE seq = ?1 AND rollout = ?3", "iis",
-			   r->app, r->to_version, r->id);
+	int e;
 
+	if (emulator_live(c->em))
+		e = live_completed(c, r->app, r->seq, r->to_version, r->to_conf);
+	else
+		e = store_exec(c->store,
+			       "UPDATE application SET active = max(active, ?2), rollout = '' WHERE seq = ?1 AND rollout = ?3",
+			       "iis", r->app, r->to_version, r->id);
 	return e < 0 ? e : set_status(c, r, "completed", r->step, 0);
 }
 
@@ -148,9 +92,9 @@ int rollout_due(struct call *c, int64_t seq)
 	struct rollout r;
 	int e;
 
-	if (load_seq(c->store, seq, &r) < 0)
+	if (rollout_load_seq(c->store, seq, &r) < 0)
 		return 0;
-	if (!is_active(&r))
+	if (!rollout_active(&r))
 		return set_status(c, &r, r.status, r.step, 0);
 	if (r.step == 0)
 		return start_step(c, &r, 1);
@@ -158,131 +102,56 @@ int rollout_due(struct call *c, int64_t seq)
 		       r.seq, r.step, c->now);
 	if (e < 0)
 		return e;
-	if (r.step >= steps_of(c, &r))
+	if (r.step >= rollout_steps(c->store, &r))
 		return finish(c, &r);
 	if (strcmp(r.kind, "full_manual") == 0)
 		return set_status(c, &r, "progressing", r.step, 0);
 	return start_step(c, &r, r.step + 1);
 }
 
-static void write_steps(struct call *c, const struct rollout *r)
+static int check_percentages(struct call *c, const struct app *a, struct json_object *steps)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(
-		c->store, "SELECT n, percentage, description, status, started, completed FROM step WHERE rollout = ?1 ORDER BY n",
-		"i", r->seq);
-	struct out *o = c->out;
+	bool live = emulator_live(c->em);
+	size_t n = json_object_array_length(steps);
+	int64_t before = 0, percentage;
 
-	out_key(o, "steps");
-	out_open(o, '[');
-	while (store_row(c->store, q)) {
-		out_open(o, '{');
-		out_kint(o, "id", col_int(q, 0));
-		out_key(o, "step_size");
-		out_rawf(o, "{\"percentage\":%" PRId64 "}", col_int(q, 1));
-		out_kstr(o, "description", col_text(q, 2));
-		out_kstr(o, "status", col_text(q, 3));
-		if (col_int(q, 4))
-			out_ktime(o, "started_at", col_int(q, 4));
-		if (col_int(q, 5))
-			out_ktime(o, "completed_at", col_int(q, 5));
-		out_close(o, '}');
+	if (n == 0 || n > STEPS_MAX)
+		return call_invalid_field(c, "steps", "must have 1 to %d steps", STEPS_MAX);
+	if (live && n > (size_t)(a->max_instances > 1 ? a->max_instances : 1))
+		return call_invalid_field(c, "steps", "must not be more than max_instances");
+	for (size_t i = 0; i < n; i++) {
+		percentage = json_int(json_member(json_object_array_get_idx(steps, i), "step_size"), "percentage", 0);
+		if (percentage <= before)
+			return call_invalid_field(c, "steps", "each step must reach a larger percentage than the one before");
+		if (live && percentage < 10)
+			return call_invalid_field(c, "steps", "each step must reach 10 percent at least");
+		before = percentage;
 	}
-	out_close(o, ']');
-}
-
-static void write_progress(struct call *c, const struct rollout *r)
-{
-	int64_t all = store_int(c->store, 0, "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0", "i", r->app);
-	int64_t updated = updated_of(c, r);
-	struct out *o = c->out;
-
-	out_key(o, "progress");
-	out_open(o, '{');
-	out_kint(o, "total_steps", steps_of(c, r));
-	out_kint(o, "current_step", r->step);
-	out_kint(o, "updated_instances", updated);
-	out_kint(o, "total_instances", all);
-	out_close(o, '}');
-}
-
-static void write_distribution(struct call *c, const struct rollout *r)
-{
-	int64_t all = store_int(c->store, 0, "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0", "i", r->app);
-	double share = all ? 100.0 * (double)updated_of(c, r) / (double)all : strcmp(r->status, "completed") == 0 ? 100 : 0;
-
-	out_key(c->out, "version_distribution");
-	out_open(c->out, '{');
-	out_knum(c->out, "current_version_percentage", 100 - share);
-	out_knum(c->out, "target_version_percentage", share);
-	out_close(c->out, '}');
-}
-
-static void write_rollout(struct call *c, const struct app *a, int64_t seq)
-{
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(c->store,
-			    "SELECT r.description, r.created, r.updated, r.started, r.percentage, f.user, t.user FROM rollout r"
-			    " LEFT JOIN conf f ON f.seq = r.from_conf LEFT JOIN conf t ON t.seq = r.to_conf WHERE r.seq = ?1",
-			    "i", seq);
-	struct out *o = c->out;
-	struct rollout r;
-
-	if (load_seq(c->store, seq, &r) < 0 || !store_row(c->store, q))
-		return;
-	out_open(o, '{');
-	out_kstr(o, "description", col_text(q, 0));
-	out_kstr(o, "id", r.id);
-	out_ktime(o, "created_at", col_int(q, 1));
-	out_ktime(o, "last_updated_at", col_int(q, 2));
-	out_kstr(o, "kind", r.kind);
-	out_kstr(o, "strategy", r.strategy);
-	out_kint(o, "current_version", r.from_version);
-	out_kint(o, "target_version", r.to_version);
-	out_kraw(o, "current_configuration", *col_text(q, 5) ? col_text(q, 5) : "{}");
-	out_kraw(o, "target_configuration", *col_text(q, 6) ? col_text(q, 6) : "{}");
-	out_kstr(o, "status", r.status);
-	out_key(o, "health");
-	app_health(c->store, o, a->seq, a->durable, c->now);
-	write_steps(c, &r);
-	write_progress(c, &r);
-	if (col_int(q, 3))
-		out_ktime(o, "started_at", col_int(q, 3));
-	if (col_int(q, 4))
-		out_kint(o, "percentage", col_int(q, 4));
-	write_distribution(c, &r);
-	out_close(o, '}');
-}
-
-int rollout_answer(struct call *c, const struct app *a, const char *id)
-{
-	write_rollout(c, a, store_int(c->store, 0, "SELECT seq FROM rollout WHERE id = ?1", "s", id));
+	if (live && before != 100)
+		return call_invalid_field(c, "steps", "the last step must reach 100 percent");
 	return 0;
 }
 
-static int check_steps(struct call *c)
+static int check_steps(struct call *c, const struct app *a)
 {
 	struct json_object *steps = json_member(c->body, "steps"), *size = json_member(c->body, "step_percentage");
+	const char *kind = json_str(c->body, "kind");
 	static const int sizes[] = { 5, 10, 20, 25, 50, 100 };
-	int64_t before = 0, percentage;
-	bool known = false;
+	bool known = false, rolling = strcmp(json_str(c->body, "strategy"), "rolling") == 0;
 
 	if (steps && size)
 		return call_invalid_field(c, "step_percentage", "cannot be given together with steps");
+	if (!rolling && (steps || size))
+		return call_invalid_field(c, steps ? "steps" : "step_percentage", "goes with the strategy rolling alone");
+	if (emulator_live(c->em) && rolling && json_member(c->body, "percentage"))
+		return call_invalid_field(c, "percentage", "goes with the strategy new_instances alone");
+	if (!rolling && kind && strcmp(kind, "full_manual") == 0 && !json_member(c->body, "percentage"))
+		return call_invalid_field(c, "percentage", "is required by new_instances with full_manual");
 	for (size_t i = 0; size && i < array_len(sizes); i++)
 		known = known || json_object_get_double(size) == sizes[i];
 	if (size && !known)
 		return call_invalid_field(c, "step_percentage", "must be one of: 5, 10, 20, 25, 50, 100");
-	if (!steps)
-		return 0;
-	if (json_object_array_length(steps) == 0 || json_object_array_length(steps) > STEPS_MAX)
-		return call_invalid_field(c, "steps", "must have 1 to %d steps", STEPS_MAX);
-	for (size_t i = 0; i < json_object_array_length(steps); i++) {
-		percentage = json_int(json_member(json_object_array_get_idx(steps, i), "step_size"), "percentage", 0);
-		if (percentage <= before)
-			return call_invalid_field(c, "steps", "each step must reach a larger percentage than the one before");
-		before = percentage;
-	}
-	return 0;
+	return steps ? check_percentages(c, a, steps) : 0;
 }
 
 static int add_step(struct call *c, int64_t rollout, int64_t n, int64_t percentage, const char *description)
@@ -295,7 +164,8 @@ static int add_step(struct call *c, int64_t rollout, int64_t n, int64_t percenta
 static int add_steps(struct call *c, int64_t rollout)
 {
 	struct json_object *steps = json_member(c->body, "steps"), *step;
-	int64_t size = json_int(c->body, "step_percentage", 100), n = 0;
+	/* new_instances has a share in place of steps: one of its size. */
+	int64_t size = json_int(c->body, "step_percentage", json_int(c->body, "percentage", 100)), n = 0;
 	char text[80];
 	int e = 0;
 
@@ -304,20 +174,24 @@ static int add_steps(struct call *c, int64_t rollout)
 		e = add_step(c, rollout, ++n, json_int(json_member(step, "step_size"), "percentage", 100),
 			     json_str(step, "description"));
 	}
-	for (int64_t p = size; e == 0 && !steps && p <= 100; p += size) {
+	for (int64_t p = size > 0 ? size : 100; e == 0 && !steps && p <= 100; p += size > 0 ? size : 100) {
 		snprintf(text, sizeof(text), "Step %" PRId64 ": rollout at %" PRId64 "%% of instances", n + 1, p);
 		e = add_step(c, rollout, ++n, p, text);
 	}
 	return e;
 }
 
-/* The application takes the target as its configuration, where that is not what it has already. */
-static int take_target(struct call *c, struct app *a)
+/* Where a rollout leads. */
+struct target {
+	int64_t version, conf;
+};
+
+/* The configuration that the target, which may be partial, makes of the application's: a member of *ret_doc. */
+static int merge_target(struct call *c, const struct app *a, struct json_object **ret_doc)
 {
-	cleanup_json_ struct json_object *doc = app_intent(c, a);
+	cleanup_json_ struct json_object *doc = app_base(c, a);
 	cleanup_problems_ struct problems p = PROBLEMS_INIT;
 	struct json_object *conf = json_member(doc, "configuration"), *target = json_member(c->body, "target_configuration");
-	struct conf new_conf;
 	struct account account;
 	struct size size;
 	int r;
@@ -338,17 +212,34 @@ static int take_target(struct call *c, struct app *a)
 	size = conf_size(conf, &account.defaults);
 	r = limits_check(c, &size, NULL, 0);
 	if (r == 0)
-		r = conf_store(c, conf, &new_conf);
+		*ret_doc = steal_ptr(doc);
+	return r;
+}
+
+/* The application takes the target as its configuration, where that is not what it has already; live: when it is done. */
+static int take_target(struct call *c, struct app *a, struct target *ret)
+{
+	cleanup_json_ struct json_object *doc = NULL;
+	struct conf conf;
+	int r = merge_target(c, a, &doc);
+
+	if (r == 0 && emulator_live(c->em))
+		return live_rollout(c, a, json_member(doc, "configuration"), &ret->version, &ret->conf);
+	if (r == 0)
+		r = conf_store(c, json_member(doc, "configuration"), 0, &conf);
 	if (r < 0)
 		return r;
-	if (store_int(c->store, 0, "SELECT a.user = b.user FROM conf a, conf b WHERE a.seq = ?1 AND b.seq = ?2", "ii",
-		      new_conf.seq, a->conf))
-		return store_exec(c->store, "DELETE FROM conf WHERE seq = ?1", "i", new_conf.seq);
-	r = app_store(c, a, doc, a->version + 1, new_conf.seq);
+	if (store_int(c->store, 0, "SELECT a.user = b.user FROM conf a, conf b WHERE a.seq = ?1 AND b.seq = ?2", "ii", conf.seq,
+		      a->conf)) {
+		*ret = (struct target){ a->version, a->conf };
+		return store_exec(c->store, "DELETE FROM conf WHERE seq = ?1", "i", conf.seq);
+	}
+	r = app_store(c, a, doc, a->version + 1, conf.seq);
+	*ret = (struct target){ a->version + 1, conf.seq };
 	return r < 0 ? r : app_load_seq(c->store, a->seq, a);
 }
 
-static int insert(struct call *c, const struct app *a, char id[ID_SIZE])
+static int insert(struct call *c, const struct app *a, const struct target *t, char id[ID_SIZE])
 {
 	const char *kind = json_str(c->body, "kind");
 	bool manual = kind && strcmp(kind, "full_manual") == 0;
@@ -363,14 +254,15 @@ static int insert(struct call *c, const struct app *a, char id[ID_SIZE])
 	if (e == 0)
 		e = store_exec(c->store,
 			       "INSERT INTO rollout(id, app, description, strategy, kind, created, updated, status, from_version,"
-			       " to_version, from_conf, to_conf, percentage, due)"
-			       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?6, 'pending', ?7, ?8, ?9, ?10, ?11, ?12)",
+			       " to_version, from_conf, to_conf, percentage, due, took)"
+			       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?6, 'pending', ?7, ?8, ?9, ?10, ?11, ?12,"
+			       " (SELECT pending FROM application WHERE seq = ?2))",
 			       "sisssiiiiiii", id, a->seq, json_str(c->body, "description"), json_str(c->body, "strategy"),
 			       kind       ? kind :
 			       a->durable ? "durable_objects_auto" :
 					    "full_auto",
-			       c->now, a->active, a->version, version_conf(c->store, a->seq, a->active), a->conf,
-			       json_int(c->body, "percentage", 0), due);
+			       c->now, a->active, t->version, version_conf(c->store, a->seq, a->active), t->conf,
+			       json_int(c->body, "percentage", 100), due);
 	if (e == 0)
 		e = add_steps(c, store_last_rowid(c->store));
 	if (e == 0)
@@ -380,58 +272,37 @@ static int insert(struct call *c, const struct app *a, char id[ID_SIZE])
 	return e;
 }
 
+/* Live: the answer to the POST says that it progresses already. */
+static int start_at_once(struct call *c, const char *id)
+{
+	struct rollout r;
+
+	if (rollout_load_id(c->store, id, &r) < 0)
+		return -EIO;
+	return strcmp(r.kind, "full_manual") == 0 ? 0 : start_step(c, &r, 1);
+}
+
 int rollout_create(struct call *c)
 {
 	char id[ID_SIZE];
+	struct target target;
 	struct app a;
 	int r = app_load_live(c, &a);
 
 	if (r == 0)
 		r = call_check(c, fields_rollout_create, 0);
 	if (r == 0)
-		r = check_steps(c);
+		r = check_steps(c, &a);
 	if (r < 0)
 		return r;
 	if (!app_versioned(&a))
 		return call_fail(c, 400, NULL, "Rollouts do not apply to the scheduling policy durable_object");
-	r = take_target(c, &a);
+	r = take_target(c, &a, &target);
 	if (r == 0)
-		r = insert(c, &a, id);
+		r = insert(c, &a, &target, id);
+	if (r == 0 && emulator_live(c->em))
+		r = start_at_once(c, id);
 	return r < 0 ? r : rollout_answer(c, &a, id);
-}
-
-/* The newest first; "last" is the id after which the page begins. */
-int rollout_list(struct call *c)
-{
-	const char *limit = call_query(c, "limit", 0), *last = call_query(c, "last", 0);
-	int64_t left = INT64_MAX, before = INT64_MAX;
-	cleanup_query_ sqlite3_stmt *q = NULL;
-	struct app a;
-	int r = app_load(c, &a);
-
-	if (r < 0)
-		return r;
-	if (limit && parse_int64(limit, 1, INT64_MAX, &left) < 0)
-		return call_invalid_field(c, "limit", "must be a positive integer");
-	if (last)
-		before = store_int(c->store, 0, "SELECT seq FROM rollout WHERE id = ?1 AND app = ?2", "si", last, a.seq);
-	q = store_query(c->store, "SELECT seq FROM rollout WHERE app = ?1 AND seq < ?2 ORDER BY seq DESC", "ii", a.seq, before);
-	out_open(c->out, '[');
-	while (left-- > 0 && store_row(c->store, q))
-		write_rollout(c, &a, col_int(q, 0));
-	out_close(c->out, ']');
-	return 0;
-}
-
-int rollout_get(struct call *c)
-{
-	struct rollout roll;
-	struct app a;
-	int r = app_load(c, &a);
-
-	if (r == 0)
-		r = load(c, &a, &roll);
-	return r < 0 ? r : rollout_answer(c, &a, roll.id);
 }
 
 static bool step_runs(struct call *c, const struct rollout *r)
@@ -468,7 +339,7 @@ static int revert(struct call *c, const struct rollout *r)
 		e = store_exec(c->store, "UPDATE step SET status = 'reverted' WHERE rollout = ?1 AND status <> 'pending'", "i",
 			       r->seq);
 	if (e == 0)
-		e = store_exec(c->store, "UPDATE application SET rollout = '' WHERE seq = ?1", "i", r->app);
+		e = store_exec(c->store, "UPDATE application SET rollout = '', pending = '' WHERE seq = ?1", "i", r->app);
 	return e < 0 ? e : set_status(c, r, "reverted", r->step, 0);
 }
 
@@ -486,12 +357,12 @@ int rollout_action(struct call *c)
 	int r = app_load_live(c, &a);
 
 	if (r == 0)
-		r = load(c, &a, &roll);
+		r = rollout_load(c, &a, &roll);
 	if (r == 0)
 		r = call_check(c, fields_rollout_action, 0);
 	if (r < 0)
 		return r;
-	if (!is_active(&roll))
+	if (!rollout_active(&roll))
 		return call_fail(c, 400, NULL, "The rollout is %s: nothing can be done with it any more", roll.status);
 	for (size_t i = 0; i < array_len(acts); i++) {
 		if (strcmp(acts[i].word, word) != 0)
@@ -516,10 +387,10 @@ int rollout_delete(struct call *c)
 	int r = app_load_live(c, &a);
 
 	if (r == 0)
-		r = load(c, &a, &roll);
+		r = rollout_load(c, &a, &roll);
 	if (r < 0)
 		return r;
-	if (is_active(&roll))
+	if (rollout_active(&roll))
 		return call_fail(c, 400, NULL, "The rollout is active and cannot be deleted");
 	r = store_exec(c->store, "DELETE FROM step WHERE rollout = ?1", "i", roll.seq);
 	if (r == 0)

@@ -18,7 +18,7 @@ static const struct route routes[] = {
 	{ "POST", "/applications", 201, WB, app_create },
 	{ "GET", "/applications/{}", 200, 0, app_get },
 	{ "PATCH", "/applications/{}", 200, WB, app_modify },
-	{ "DELETE", "/applications/{}", 202, W, app_delete },
+	{ "DELETE", "/applications/{}", 200, W, app_delete },
 	{ "GET", "/applications/{}/status", 200, UN, app_status },
 	{ "GET", "/applications/{}/versions", 200, 0, app_versions },
 	{ "GET", "/applications/{}/instances-v2", 200, 0, instance_list },
@@ -72,7 +72,7 @@ static const struct route routes[] = {
 	{ "GET", "/registries", 200, 0, registry_list },
 	{ "POST", "/registries", 201, WB | ROUTE_MASK_AUTH, registry_create },
 	{ "DELETE", "/registries/{}", 200, W, registry_delete },
-	{ "POST", "/registries/{}/credentials", 200, WB | ROUTE_EMPTY, registry_credentials },
+	{ "POST", "/registries/{}/credentials", 201, WB | ROUTE_EMPTY, registry_credentials },
 
 	{ "GET", "/ips", 200, UN, ip_list },
 	{ "POST", "/image-preparations", 200, WB, image_prepare },

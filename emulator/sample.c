@@ -16,7 +16,7 @@ static const struct {
 	{ "/secrets", "{\"name\":\"database-password\",\"value\":\"correct horse battery staple\"}" },
 	{ "/secrets", "{\"name\":\"stripe-key\",\"value\":\"sk_test_0123456789\"}" },
 	{ "/registries", "{\"domain\":\"docker.io\",\"kind\":\"DockerHub\",\"auth\":{\"public_credential\":\"acme\","
-			 "\"private_credential\":\"dckr_pat_0123456789\"}}" },
+			 "\"private_credential\":{\"store_id\":\"0b5c8f6d4e3a2917\",\"secret_name\":\"dockerhub\"}}}" },
 	{ "/applications",
 	  "{\"name\":\"web\",\"scheduling_policy\":\"default\",\"instances\":2,\"max_instances\":10,\"configuration\":{"
 	  "\"image\":\"web:v3\",\"instance_type\":\"basic\",\"wrangler_ssh\":{\"enabled\":true},"
@@ -27,7 +27,7 @@ static const struct {
 	  "\"http\":{\"method\":\"GET\",\"path\":\"/healthz\"}}]},\"constraints\":{\"regions\":[\"WEUR\",\"ENAM\"]},"
 	  "\"observability\":{\"logs\":{\"enabled\":true}}}" },
 	{ "/applications",
-	  "{\"name\":\"reports\",\"scheduling_policy\":\"default\",\"instances\":0,\"jobs\":true,\"configuration\":{"
+	  "{\"name\":\"reports\",\"scheduling_policy\":\"default\",\"instances\":0,\"max_instances\":1,\"jobs\":true,\"configuration\":{"
 	  "\"image\":\"reports:v12\",\"instance_type\":\"standard-1\",\"environment_variables\":["
 	  "{\"name\":\"BUCKET\",\"value\":\"reports-2026\"}]}}" },
 	{ "/applications/{app}/jobs", "{\"entrypoint\":[\"/bin/report\"],\"command\":[\"--month\",\"2026-10\"]}" },
@@ -37,8 +37,8 @@ static const struct {
 			   "\"configuration\":{\"image\":\"chat:v7\",\"instance_type\":\"lite\"},\"durable_objects\":{"
 			   "\"namespace_id\":\"5f0c1d9a7b3e4826a1c4d8f2b6e09375\"}}" },
 	{ "/applications",
-	  "{\"name\":\"thumbnails\",\"scheduling_policy\":\"default\",\"instances\":1,\"configuration\":{"
-	  "\"image\":\"docker.io/acme/thumbnails:2.4\",\"vcpu\":0.5,\"memory_mib\":2048,\"disk\":{\"size_mb\":4000},"
+	  "{\"name\":\"thumbnails\",\"scheduling_policy\":\"default\",\"instances\":1,\"max_instances\":3,\"configuration\":{"
+	  "\"image\":\"docker.io/acme/thumbnails:2.4\",\"vcpu\":1,\"memory_mib\":3072,\"disk\":{\"size_mb\":4000},"
 	  "\"entrypoint\":[\"/usr/bin/thumbs\"],\"dns\":{\"servers\":[\"1.1.1.1\",\"1.0.0.1\"]}},"
 	  "\"affinities\":{\"colocation\":\"datacenter\"}}" },
 	{ "/deployments/v2", "{\"location\":\"lhr01\",\"image\":\"probe:v1\",\"instance_type\":\"lite\",\"labels\":["

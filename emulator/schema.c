@@ -79,7 +79,7 @@ static void check_value(const struct field *f, struct json_object *v, const char
 	    (json_object_get_double(v) < f->min || json_object_get_double(v) > f->max))
 		problem_add(p, path, "must be between %g and %g", f->min, f->max);
 	if (f->type == FT_OBJECT && f->sub)
-		schema_check(f->sub, v, path, how & ~(unsigned)CHECK_CLOSED, p);
+		schema_check(f->sub, v, path, how & CHECK_DEEP ? how | CHECK_CLOSED : how & ~(unsigned)CHECK_CLOSED, p);
 }
 
 static void check_field(const struct field *f, struct json_object *v, const char *path, unsigned how, struct problems *p)
@@ -99,7 +99,7 @@ static void check_field(const struct field *f, struct json_object *v, const char
 	for (size_t i = 0; i < json_object_array_length(v) && p->count < PROBLEMS_MAX; i++) {
 		snprintf(sub, sizeof(sub), "%.220s.%zu", path, i);
 		/* An element is always whole: arrays are replaced, never merged. */
-		check_value(f, json_object_array_get_idx(v, i), sub, 0, p);
+		check_value(f, json_object_array_get_idx(v, i), sub, how & CHECK_DEEP, p);
 	}
 }
 

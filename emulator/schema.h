@@ -46,6 +46,7 @@ static inline void problems_free(struct problems *p)
 enum {
 	CHECK_PARTIAL = 1 << 0, /* a modification: nothing is required, null clears */
 	CHECK_CLOSED = 1 << 1,  /* a field that the table does not name is a problem (at the top only) */
+	CHECK_DEEP = 1 << 2,    /* closed inside of objects too */
 };
 
 /* Checks obj against the table and adds what it finds. path: "" at the top. */
@@ -76,7 +77,8 @@ DEFINE_CLEANUP(struct json_object *, json_object_put)
 #define cleanup_json_ cleanup_(json_object_putp)
 
 /* The bodies. */
-extern const struct field fields_app_create[], fields_app_modify[], fields_conf[];
+extern const struct field fields_app_create[], fields_app_modify[], fields_do_create[];
+extern const struct field fields_conf[], fields_conf_live[], fields_do_conf[];
 extern const struct field fields_dep_create[], fields_dep_modify[];
 extern const struct field fields_job_create[], fields_job_modify[];
 extern const struct field fields_rollout_create[], fields_rollout_action[];

@@ -91,18 +91,17 @@ static struct json_object *make_app(struct seed *s, int64_t n, bool durable, boo
 static int seed_app(struct seed *s, int64_t n, bool durable, bool jobs)
 {
 	cleanup_json_ struct json_object *doc = make_app(s, n, durable, jobs);
-	char id[ID_SIZE], name[24];
-	int64_t seq;
+	struct app a;
+	char name[24];
 	int r;
 
 	next_time(s);
-	r = app_insert(&s->call, doc, id);
+	r = app_insert(&s->call, doc, &a);
 	if (r < 0 || !durable)
 		return r;
-	seq = store_int(s->call.store, 0, "SELECT seq FROM application WHERE id = ?1", "s", id);
 	for (int i = 0; r == 0 && i < 3; i++) {
 		snprintf(name, sizeof(name), "instance-%d", i + 1);
-		r = instance_insert(&s->call, seq, name, location_choose(NULL, (uint64_t)(n + i))->name, s->call.now,
+		r = instance_insert(&s->call, a.seq, name, location_choose(NULL, (uint64_t)(n + i))->name, s->call.now,
 				    i == 2 ? s->call.now + 600000 : 0);
 	}
 	return r;
@@ -134,7 +133,7 @@ static int seed_deployments(struct seed *s)
 		snprintf(name, sizeof(name), "dep-%05" PRId64, n);
 		doc = make_conf(name, n);
 		next_time(s);
-		r = conf_store(&s->call, doc, &conf);
+		r = conf_store(&s->call, doc, CONF_OWN, &conf);
 		if (r == 0)
 			r = dep_insert(&s->call, NULL, 0, &conf, location_choose(NULL, (uint64_t)n)->name, s->call.now, id);
 	}

@@ -14,12 +14,18 @@ void settle_soon(int64_t due)
 		next_due = due;
 }
 
-static int64_t first_due(struct store *s)
+/* How long after its end an application still has to be listed. */
+static int64_t lingers(const struct emulator *em)
 {
-	return store_int(s, NEVER,
-			 "SELECT min(t) FROM (SELECT min(gone) AS t FROM application WHERE gone > 0"
+	return emulator_live(em) ? LISTED_AFTER_MS : 0;
+}
+
+static int64_t first_due(struct emulator *em)
+{
+	return store_int(em->store, NEVER,
+			 "SELECT min(t) FROM (SELECT min(gone) + ?1 AS t FROM application WHERE gone > 0"
 			 " UNION ALL SELECT min(due) FROM rollout WHERE due > 0)",
-			 "");
+			 "i", lingers(em));
 }
 
 /* Applies the earliest thing that is due. */
@@ -27,7 +33,8 @@ static int settle_one(struct emulator *em, int64_t due)
 {
 	struct store *s = em->store;
 	struct call c = { .em = em, .store = s, .now = due, .fail.details = OUT_INIT };
-	int64_t app = store_int(s, 0, "SELECT seq FROM application WHERE gone > 0 AND gone <= ?1 LIMIT 1", "i", due);
+	int64_t app = store_int(s, 0, "SELECT seq FROM application WHERE gone > 0 AND gone <= ?1 LIMIT 1", "i",
+				due - lingers(em));
 	int64_t rollout;
 	struct app a;
 	int r;
@@ -48,7 +55,7 @@ void settle(struct emulator *em, int64_t now)
 	if (now < next_due)
 		return;
 	for (int i = 0; i < STEPS_MAX; i++) {
-		next_due = first_due(em->store);
+		next_due = first_due(em);
 		if (now < next_due)
 			return;
 		if (store_begin(em->store) < 0)

@@ -32,17 +32,22 @@ static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS conf(seq INTEGER PRIMARY KEY, intent TEXT, user TEXT, dep TEXT, cut1 INTEGER,"
 	" cut2 INTEGER, cut3 INTEGER, image TEXT, vcpu REAL, mem INTEGER, disk INTEGER, fate INTEGER, ssh INTEGER,"
 	" wssh INTEGER, mode TEXT, ip4 TEXT, ip6 TEXT);"
-	"CREATE TABLE IF NOT EXISTS application(seq INTEGER PRIMARY KEY, id TEXT UNIQUE, account TEXT, name TEXT,"
-	" policy TEXT, intent TEXT, head TEXT, tail TEXT, version INTEGER, active INTEGER, instances INTEGER,"
+	"CREATE TABLE IF NOT EXISTS application(seq INTEGER PRIMARY KEY, id TEXT, account TEXT, name TEXT,"
+	" policy TEXT, intent TEXT, mid TEXT, tail TEXT, version INTEGER, active INTEGER, instances INTEGER,"
 	" max_instances INTEGER, grace INTEGER, conf INTEGER, rollout TEXT DEFAULT '', created INTEGER,"
-	" updated INTEGER, gone INTEGER DEFAULT 0, namespace TEXT, jobs INTEGER, durable INTEGER);"
+	" updated INTEGER, gone INTEGER DEFAULT 0, namespace TEXT, jobs INTEGER, durable INTEGER,"
+	/* Live: the configuration that waits for a rollout; and what the lists still say, until when. */
+	" pending TEXT DEFAULT '', lag_until INTEGER DEFAULT 0, lag_version INTEGER DEFAULT 0,"
+	" lag_conf INTEGER DEFAULT 0, lag_rollout TEXT DEFAULT '', lag_updated INTEGER DEFAULT 0);"
+	"CREATE INDEX IF NOT EXISTS application_id ON application(id);"
 	"CREATE INDEX IF NOT EXISTS application_account ON application(account);"
 	"CREATE INDEX IF NOT EXISTS application_name ON application(account, name);"
 	"CREATE INDEX IF NOT EXISTS application_ns ON application(account, namespace) WHERE namespace <> '';"
 	"CREATE INDEX IF NOT EXISTS application_gone ON application(gone) WHERE gone > 0;"
 	"CREATE TABLE IF NOT EXISTS version(app INTEGER, version INTEGER, conf INTEGER,"
 	" PRIMARY KEY(app, version)) WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS deployment(seq INTEGER PRIMARY KEY, id TEXT UNIQUE, account TEXT,"
+	/* instance: its id in the lists of instances. */
+	"CREATE TABLE IF NOT EXISTS deployment(seq INTEGER PRIMARY KEY, id TEXT UNIQUE, instance TEXT UNIQUE, account TEXT,"
 	" app INTEGER DEFAULT 0, app_version INTEGER DEFAULT 0, version INTEGER, conf INTEGER, location TEXT,"
 	" created INTEGER, placement INTEGER DEFAULT 0, placed INTEGER DEFAULT 0, fate INTEGER DEFAULT 0,"
 	" due INTEGER DEFAULT 0);"
@@ -55,7 +60,7 @@ static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS rollout(seq INTEGER PRIMARY KEY, id TEXT UNIQUE, app INTEGER, description TEXT,"
 	" strategy TEXT, kind TEXT, created INTEGER, updated INTEGER, started INTEGER DEFAULT 0, status TEXT,"
 	" from_version INTEGER, to_version INTEGER, from_conf INTEGER, to_conf INTEGER, step INTEGER DEFAULT 0,"
-	" percentage INTEGER DEFAULT 0, due INTEGER DEFAULT 0, total INTEGER DEFAULT 0);"
+	" percentage INTEGER DEFAULT 0, due INTEGER DEFAULT 0, took TEXT DEFAULT '');"
 	"CREATE INDEX IF NOT EXISTS rollout_app ON rollout(app);"
 	"CREATE INDEX IF NOT EXISTS rollout_due ON rollout(due) WHERE due > 0;"
 	"CREATE TABLE IF NOT EXISTS step(rollout INTEGER, n INTEGER, percentage INTEGER, description TEXT, status TEXT,"
@@ -78,21 +83,39 @@ static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS preparation(account TEXT, image TEXT, created INTEGER,"
 	" PRIMARY KEY(account, image)) WITHOUT ROWID;";
 
+/* Of the tables above: it rises with them. */
+#define SCHEMA_VERSION 2
+
+static int check_version(struct store *s, const char *path, char *text, size_t size)
+{
+	int64_t version = store_int(s, 0, "PRAGMA user_version", "");
+	int64_t tables = store_int(s, 0, "SELECT count(*) FROM sqlite_master", "");
+
+	if (tables == 0 || version == SCHEMA_VERSION)
+		return 0;
+	snprintf(text, size, "%s: it is the state of another version of the emulator; remove it, or name another file", path);
+	return -EINVAL;
+}
+
 int store_open(const char *path, struct store **ret_store, char *text, size_t size)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	char *message = NULL;
+	char *message = NULL, set_version[48];
 
 	if (!s)
 		return -ENOMEM;
+	text[0] = '\0';
+	snprintf(set_version, sizeof(set_version), "PRAGMA user_version = %d", SCHEMA_VERSION);
 	if (sqlite3_open_v2(path ? path : ":memory:", &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 			    NULL) != SQLITE_OK ||
 	    sqlite3_exec(s->db,
 			 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;"
 			 "PRAGMA cache_size=-65536;",
 			 NULL, NULL, &message) != SQLITE_OK ||
-	    sqlite3_exec(s->db, schema, NULL, NULL, &message) != SQLITE_OK) {
-		snprintf(text, size, "%s: %s", path ? path : "memory", message ? message : sqlite3_errmsg(s->db));
+	    check_version(s, path, text, size) < 0 || sqlite3_exec(s->db, schema, NULL, NULL, &message) != SQLITE_OK ||
+	    sqlite3_exec(s->db, set_version, NULL, NULL, &message) != SQLITE_OK) {
+		if (!text[0])
+			snprintf(text, size, "%s: %s", path ? path : "memory", message ? message : sqlite3_errmsg(s->db));
 		sqlite3_free(message);
 		store_close(s);
 		return -EIO;

@@ -90,6 +90,7 @@ class Operation:
         self.name, self.method = spec["operationId"], method.upper()
         path = template.replace("/accounts/{account_id}/containers", "")
         self.fixed = path.count("{") == 0
+        self.source, self.prefix = spec.get("x-source", "official"), spec.get("x-prefix", ENVELOPED)
         self.path = re.compile("^" + re.sub(r"\{[^}]*\}", "[^/]+", path) + "$")
         self.queries = {p["name"] for p in spec.get("parameters", ()) if p["in"] == "query"}
         content = spec.get("requestBody", {}).get("content", {})
@@ -114,7 +115,7 @@ class Operation:
         return schema["properties"].get("result", {}) if bare and status < 300 else schema
 
 
-OPERATIONS = [Operation(m, p, o) for p, v in contract["paths"].items() for m, o in v.items() if m in METHODS]
+OPERATIONS = [Operation(m, p, o) for p, v in contract["paths"].items() if p.startswith("/accounts/") for m, o in v.items() if m in METHODS]
 OPERATIONS.sort(key=lambda o: not o.fixed)
 validators = {}
 
@@ -126,7 +127,12 @@ def problems(key, schema, text, what):
         return [f"{what}: no JSON: {e}"]
     if key not in validators:
         validators[key] = jsonschema.Draft7Validator(schema)
-    return [f"{what}: {'/'.join(map(str, e.absolute_path))}: {e.message[:300]}" for e in validators[key].iter_errors(value)]
+    found = []
+    for e in validators[key].iter_errors(value):
+        # Of several schemas the one that fits best says what is wrong.
+        e = jsonschema.exceptions.best_match([e])
+        found.append(f"{what}: {'/'.join(map(str, e.absolute_path))}: {e.message[:300]}")
+    return found
 
 
 def check(method, url, body, status, answer):

@@ -96,13 +96,14 @@ load kinds
   assert_calls 3 POST /registries
 }
 
-@test "instance: an ordinary application's are its deployments'" {
+@test "instance: an ordinary application has one for each deployment, with an id of its own" {
   start_quick
   web_json "$T/web.json"
   cp "$T/web.json" "$APPS/web.json"
   advance 10
   wait_until 5 "two instances" eval '[ "$(ls "$APPS/web/instances" | wc -l)" = 2 ]'
-  assert_equal "$(ls "$APPS/web/instances")" "$(ls "$APPS/web/deployments" | grep json)"
+  assert_equal "$(ls "$APPS/web/deployments" | grep -c json)" 2
+  assert_match "$(ls "$APPS/web/instances" | head -n 1)" '^[0-9a-f]{64}\.json$'
   sed -i 's/"instances": 2/"instances": 1/' "$APPS/web.json"
   advance 10
   wait_until 5 "one instance" eval '[ "$(ls "$APPS/web/instances" | wc -l)" = 1 ]'

@@ -30,7 +30,7 @@ status() { jq -r .status "$S"; }
   assert_equal "$(ls "$ROLLOUTS/v2")" $'action\nstatus.json'
   jq -e '.status == "pending" and .progress.total_steps == 4 and (.steps | length) == 4 and .steps[0].status == "pending"
     and .health.instances.healthy == 4 and .target_version == 2 and .current_version == 1
-    and (.version_distribution.current_version_percentage) == 100' "$S"
+    and .progress.version_distribution.target_version_percentage == 0' "$S"
 }
 
 @test "rollout: four steps by hand; next is EBUSY while a step is unfinished" {
@@ -47,7 +47,7 @@ status() { jq -r .status "$S"; }
     advance 11
     wait_until 5 "step $n to be done" is completed jq -r ".steps[$((n - 1))].status" "$S"
     assert_equal "$(jq -r .progress.updated_instances "$S")" "$n"
-    assert_equal "$(jq -r .version_distribution.target_version_percentage "$S")" $((n * 25))
+    assert_equal "$(jq -r .progress.version_distribution.target_version_percentage "$S")" $((n * 25))
   done
   wait_until 5 "the end" is completed status
   refused EBUSY "$ROLLOUTS/v2/action" next 'completed'

@@ -37,7 +37,8 @@ fill() {
   printf 'value' | tee "$MNT/secrets/db" >/dev/null
   printf 'other' | tee "$MNT/secrets/db" >/dev/null
   write "$MNT/registries/docker.io.json" '{"kind": "DockerHub", "auth": {"public_credential": "acme", "private_credential": "dckr_pat_1"}}'
-  write "$MNT/registries/ghcr.io.json" '{"is_public": true}'
+  write "$MNT/registries/123456789012.dkr.ecr.eu-west-1.amazonaws.com.json" \
+    '{"kind": "ECR", "auth": {"public_credential": "AKIA1", "private_credential": {"store_id": "s1", "secret_name": "ecr"}}}'
   write "$MNT/registry-protocols/corp.json" '{"domains": [{"domain": "docker.io", "path": "acme"}]}'
   write "$MNT/registry-protocols/corp.json" '{"domains": [{"domain": "docker.io", "path": "other"}]}'
   web_json "$T/web.json" '. + {constraints: {regions: ["WEUR"]}, affinities: {colocation: "datacenter"}, observability: {logs: {enabled: true}},
@@ -46,11 +47,11 @@ fill() {
       wrangler_ssh: {enabled: true}, command: ["serve"], dns: {servers: ["1.1.1.1"]},
       checks: [{type: "http", http: {method: "GET", path: "/up"}, port: "80", interval: "10s", timeout: "2s", kind: "health"}]}'
   cp "$T/web.json" "$APPS/web.json"
-  write "$APPS/batch.json" '{"instances": 0, "jobs": true, "configuration": {"image": "reports:v1", "instance_type": "lite"}}'
+  write "$APPS/batch.json" '{"instances": 0, "max_instances": 1, "jobs": true, "configuration": {"image": "reports:v1", "instance_type": "lite"}}'
   write "$APPS/batch/jobs/one.json" '{"entrypoint": ["/bin/x"], "command": [], "secrets": [{"type": "env", "name": "K", "value": "v"}], "environment_variables": [{"name": "A", "value": "b"}]}'
   write "$APPS/room.json" '{"instances": 0, "max_instances": 5, "configuration": {"image": "chat:v1", "instance_type": "lite"},
     "durable_objects": {"namespace_id": "5f0c1d9a7b3e4826a1c4d8f2b6e09375"}}'
-  write "$APPS/objects.json" '{"scheduling_policy": "durable_object", "max_instances": 3, "durable_objects": {"script_name": "s", "class_name": "C"}}'
+  write "$APPS/objects.json" '{"scheduling_policy": "durable_object", "durable_objects": {"script_name": "s", "class_name": "C"}}'
   write "$MNT/deployments/probe.json" '{"image": "probe:v1", "location": "lhr01", "instance_type": "lite", "network": {"mode": "public", "assign_ipv4": "predefined"},
     "labels": [{"name": "team", "value": "net"}], "checks": [{"type": "tcp", "port": "80", "interval": "1s", "timeout": "1s", "kind": "ready"}]}'
   echo '{"memory_mib": 512}' >"$MNT/account/defaults.json"
@@ -77,7 +78,7 @@ change() {
 
 remove() {
   rm "$APPS/site/rollouts/again.json" "$APPS/batch/jobs/one.json" "$MNT/deployments/named.json"
-  rm "$APPS"/*.json "$MNT/registries"/{docker.io,ghcr.io}.json "$MNT/registry-protocols/corp.json"
+  rm "$APPS"/*.json "$MNT/registries"/{docker.io,*.amazonaws.com}.json "$MNT/registry-protocols/corp.json"
   advance 10
   rm -f "$MNT/secrets/db" "$MNT/ssh-keys/anna.pub"
 }
@@ -132,7 +133,7 @@ look() {
 @test "schema: the operations that cfcfs does not need, and the sample account" {
   start_emulator --seed sample
   start_contract
-  local app dep dapp room job place rollout id
+  local app dep dapp room job place rollout id image
   app=$(app_id web)
   room=$(app_id chat-room)
   job=$(app_id reports)
@@ -158,9 +159,10 @@ look() {
   rollout=$(api POST "/applications/$app/rollouts" '{"description":"d","strategy":"rolling","step_percentage":25,"target_configuration":{"image":"web:v4"}}' | jq -r .id)
   api GET "/applications/$app/rollouts/$rollout" >/dev/null
   api GET "/applications/$app/rollouts?limit=1" >/dev/null
-  api POST /image-preparations '{"image":"web:v4"}' >/dev/null
+  image=registry.cloudflare.com/$ACCOUNT/web@sha256:$(printf '%064d' 4)
+  api POST /image-preparations "{\"image\":\"$image\"}" >/dev/null
   advance 5
-  api POST /image-preparations '{"image":"web:v4"}' >/dev/null
+  api POST /image-preparations "{\"image\":\"$image\"}" >/dev/null
   for id in applications deployments/v2 me registries secrets ips; do
     curl -sS --fail-with-body -H "authorization: Bearer $TOKEN" "$URL/accounts/$ACCOUNT/cloudchamber/$id" >/dev/null
   done
