@@ -41,6 +41,7 @@ struct body *body_new_like(const char *data, size_t len, struct body *base)
 	LZ4_stream_t stream;
 	int n;
 
+	(void)invariant(!base || !base->base);
 	if (!base || !len || len >= LZ4_MAX_INPUT_SIZE || !(packed = malloc(room)))
 		return body_new(data, len);
 	LZ4_initStream(&stream, sizeof(stream));
@@ -81,7 +82,7 @@ size_t body_bytes(const struct body *body)
 struct body *body_ref(struct body *body)
 {
 	if (body)
-		atomic_fetch_add_explicit(&body->refs, 1, memory_order_relaxed);
+		(void)invariant(atomic_fetch_add_explicit(&body->refs, 1, memory_order_relaxed) > 0);
 	return body;
 }
 

@@ -105,7 +105,7 @@ int order_reserve(struct order *order, size_t more)
 struct list *list_ref(struct list *list)
 {
 	if (list)
-		atomic_fetch_add_explicit(&list->refs, 1, memory_order_relaxed);
+		(void)invariant(atomic_fetch_add_explicit(&list->refs, 1, memory_order_relaxed) > 0);
 	return list;
 }
 

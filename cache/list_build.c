@@ -5,37 +5,37 @@
 #include "cache/list_private.h"
 #include "cache/store_private.h"
 
-struct draft {
+struct candidate {
 	struct snapshot *snapshot; /* borrowed */
 	struct item *item;         /* owned until a chunk takes it; NULL: left out */
 };
 
 struct sort_key {
 	uint64_t bytes;   /* the first eight that differ somewhere, so that most comparisons touch no string */
-	size_t index;     /* in the drafts */
+	size_t index;     /* in the candidates */
 	const char *text; /* past what all have in common */
 };
 
 struct sorter {
-	struct draft *drafts;               /* owned */
+	struct candidate *candidates;       /* owned */
 	struct sort_key *keys[LIST_ORDERS]; /* owned */
 	size_t count;
 };
 
 static void sorter_free(struct sorter *s)
 {
-	for (size_t i = 0; s->drafts && i < s->count; i++)
-		item_unref(s->drafts[i].item);
-	free(s->drafts);
+	for (size_t i = 0; s->candidates && i < s->count; i++)
+		item_unref(s->candidates[i].item);
+	free(s->candidates);
 	for (int kind = 0; kind < LIST_ORDERS; kind++)
 		free(s->keys[kind]);
 }
 
-static const char *text_of(const struct draft *draft, enum list_order kind)
+static const char *text_of(const struct candidate *candidate, enum list_order kind)
 {
 	if (kind == BY_FILE)
-		return draft->item->pub.file_name;
-	return kind == BY_ID ? draft->snapshot->id : draft->snapshot->name;
+		return candidate->item->pub.file_name;
+	return kind == BY_ID ? candidate->snapshot->id : candidate->snapshot->name;
 }
 
 static size_t common_length(const char *a, const char *b, size_t max)
@@ -53,11 +53,11 @@ static void make_keys(struct sorter *s, enum list_order kind)
 	size_t common = SIZE_MAX;
 
 	for (size_t i = 0; i < s->count; i++)
-		common = common_length(text_of(&s->drafts[0], kind), text_of(&s->drafts[i], kind), common);
+		common = common_length(text_of(&s->candidates[0], kind), text_of(&s->candidates[i], kind), common);
 	for (size_t i = 0; i < s->count; i++) {
 		/* File names are nearly in the order of the names. */
 		size_t index = kind == BY_FILE ? s->keys[BY_NAME][i].index : i;
-		const char *text = text_of(&s->drafts[index], kind) + common;
+		const char *text = text_of(&s->candidates[index], kind) + common;
 		uint64_t bytes = 0;
 
 		for (size_t n = 0, ended = 0; n < sizeof(bytes); n++) {
@@ -75,7 +75,7 @@ static int compare_text(const struct sort_key *a, const struct sort_key *b)
 	return strcmp(a->text, b->text);
 }
 
-/* Equal texts keep the order of the drafts. */
+/* Equal texts keep the order of the candidates. */
 static int compare_plain(const void *va, const void *vb, void *arg)
 {
 	const struct sort_key *a = va, *b = vb;
@@ -90,7 +90,7 @@ static int compare_age(const void *va, const void *vb, void *arg)
 {
 	const struct sort_key *a = va, *b = vb;
 	const struct sorter *s = arg;
-	const struct snapshot *sa = s->drafts[a->index].snapshot, *sb = s->drafts[b->index].snapshot;
+	const struct snapshot *sa = s->candidates[a->index].snapshot, *sb = s->candidates[b->index].snapshot;
 	int r = compare_text(a, b);
 
 	if (r)
@@ -125,11 +125,11 @@ static void drop_repeated(struct sorter *s)
 	sort(s, BY_ID);
 	for (size_t i = 1; i < s->count; i++) {
 		if (!strcmp(keys[i - 1].text, keys[i].text))
-			s->drafts[keys[i - 1].index].snapshot = NULL;
+			s->candidates[keys[i - 1].index].snapshot = NULL;
 	}
 	for (size_t i = 0; i < s->count; i++) {
-		if (s->drafts[i].snapshot)
-			s->drafts[kept++] = s->drafts[i];
+		if (s->candidates[i].snapshot)
+			s->candidates[kept++] = s->candidates[i];
 	}
 	if (kept < s->count) {
 		s->count = kept;
@@ -143,16 +143,16 @@ static int name_all(struct sorter *s, const char *suffix)
 	const struct snapshot *before = NULL;
 
 	for (size_t i = 0; i < s->count; i++) {
-		struct draft *draft = &s->drafts[s->keys[BY_NAME][i].index];
+		struct candidate *candidate = &s->candidates[s->keys[BY_NAME][i].index];
 
-		if (before && !strcmp(before->name, draft->snapshot->name))
-			name_encode_duplicate(draft->snapshot->name, draft->snapshot->id, suffix, name);
+		if (before && !strcmp(before->name, candidate->snapshot->name))
+			name_encode_duplicate(candidate->snapshot->name, candidate->snapshot->id, suffix, name);
 		else
-			name_encode(draft->snapshot->name, suffix, name);
-		draft->item = item_new(draft->snapshot, name);
-		if (!draft->item)
+			name_encode(candidate->snapshot->name, suffix, name);
+		candidate->item = item_new(candidate->snapshot, name);
+		if (!candidate->item)
 			return -ENOMEM;
-		before = draft->snapshot;
+		before = candidate->snapshot;
 	}
 	return 0;
 }
@@ -164,14 +164,14 @@ static size_t set_aside(struct sorter *s, struct snapshot **aside)
 	size_t count = 0;
 
 	for (size_t i = 1, first = 0; i < s->count; i++) {
-		struct draft *draft = &s->drafts[keys[i].index];
+		struct candidate *candidate = &s->candidates[keys[i].index];
 
 		if (strcmp(keys[first].text, keys[i].text)) {
 			first = i;
 			continue;
 		}
-		aside[count++] = draft->snapshot;
-		draft->item = item_unref(draft->item);
+		aside[count++] = candidate->snapshot;
+		candidate->item = item_unref(candidate->item);
 	}
 	return count;
 }
@@ -185,7 +185,7 @@ static int fill_order(struct list *list, const struct sorter *s, enum list_order
 	if (order_reserve(order, (count + LIST_CHUNK_FILL - 1) / LIST_CHUNK_FILL) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->count; i++) {
-		struct item *item = s->drafts[s->keys[kind][i].index].item;
+		struct item *item = s->candidates[s->keys[kind][i].index].item;
 
 		if (!item)
 			continue;
@@ -218,7 +218,7 @@ static struct list *assemble(const struct sorter *s, const char *suffix, size_t 
 	list->count = count;
 	list->bytes = sizeof(*list) + LIST_ORDERS * (sizeof(struct chunk) + sizeof(struct span) + 2 * MALLOC_OVERHEAD);
 	for (size_t i = 0; i < s->count; i++) {
-		const struct item *item = s->drafts[i].item;
+		const struct item *item = s->candidates[i].item;
 
 		if (!item)
 			continue;
@@ -252,14 +252,14 @@ struct list *list_new(struct snapshot *const *snapshots, size_t count, const cha
 	struct list *list;
 	size_t n;
 
-	s.drafts = calloc(count + 1, sizeof(*s.drafts));
+	s.candidates = calloc(count + 1, sizeof(*s.candidates));
 	aside = calloc(count + 1, sizeof(*aside));
 	for (int kind = 0; kind < LIST_ORDERS; kind++)
 		s.keys[kind] = calloc(count + 1, sizeof(*s.keys[kind]));
-	if (!s.drafts || !aside || !s.keys[BY_FILE] || !s.keys[BY_ID] || !s.keys[BY_NAME])
+	if (!s.candidates || !aside || !s.keys[BY_FILE] || !s.keys[BY_ID] || !s.keys[BY_NAME])
 		return NULL;
 	for (size_t i = 0; i < count; i++)
-		s.drafts[i].snapshot = snapshots[i];
+		s.candidates[i].snapshot = snapshots[i];
 	drop_repeated(&s);
 	sort(&s, BY_NAME);
 	if (name_all(&s, suffix) < 0)

@@ -25,6 +25,7 @@ struct chunk {
 
 /* BY_FILE is the last: an edit that fails half-way has then not lost the reference that it holds. */
 enum list_order { BY_ID, BY_NAME, BY_FILE, LIST_ORDERS };
+_Static_assert(BY_FILE + 1 == LIST_ORDERS, "the order that holds the references is edited last");
 
 struct span {
 	struct chunk *chunk; /* owned reference */

@@ -4,7 +4,10 @@
  */
 #pragma once
 
+#include "api/base/lock.h"
 #include "cache/body.h"
+
+DECLARE_LOCK(store);
 
 struct snapshot {
 	_Atomic unsigned refs;
@@ -16,10 +19,10 @@ struct snapshot {
 	int64_t created_ns, updated_ns; /* since 1970; 0: the API gives none */
 	int64_t fetched_ms;             /* CLOCK_MONOTONIC, when the request of the answer was sent */
 	uint64_t hash;                  /* hash64 of the body: equal means the same content */
-	/* Guarded by the store's lock: */
-	struct body *body;                    /* owned; compact JSON as the API gave it, plain or not; NULL: dropped */
-	struct snapshot *lru_prev, *lru_next; /* list of snapshots with a body */
-	struct store *store;                  /* the store in whose list it stands; NULL: none yet */
+	/* The store in whose list it stands; NULL: none yet. Until it is set, an adoption's lock guards the body. */
+	struct store *_Atomic store;
+	struct body *body GUARDED_BY(store_locked); /* owned; compact JSON as the API gave it, plain or not; NULL: dropped */
+	struct snapshot *lru_prev GUARDED_BY(store_locked), *lru_next GUARDED_BY(store_locked); /* those with a body */
 };
 
 struct snapshot_fields {

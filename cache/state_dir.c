@@ -27,7 +27,7 @@ static char *join(const char *a, const char *b)
 char *state_default_dir(void)
 {
 	const char *base = secure_getenv("XDG_STATE_HOME"), *home = secure_getenv("HOME");
-	struct passwd entry, *found = NULL;
+	struct passwd user, *found = NULL;
 	char text[4096];
 
 	if (base && base[0] == '/')
@@ -35,7 +35,7 @@ char *state_default_dir(void)
 	if (geteuid() == 0)
 		return strdup("/var/lib/cfcfs");
 	/* mount(8) passes no HOME. */
-	if ((!home || home[0] != '/') && getpwuid_r(geteuid(), &entry, text, sizeof(text), &found) == 0 && found)
+	if ((!home || home[0] != '/') && getpwuid_r(geteuid(), &user, text, sizeof(text), &found) == 0 && found)
 		home = found->pw_dir;
 	return home && home[0] == '/' ? join(home, "/.local/state/cfcfs") : NULL;
 }
@@ -148,15 +148,15 @@ static void remove_older(int dir_fd, const char *kept)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
+	struct dirent *file;
 
 	if (!dir) {
 		closep(&fd);
 		return;
 	}
-	while ((entry = readdir(dir))) {
-		if (!strncmp(entry->d_name, CORRUPT_PREFIX, strlen(CORRUPT_PREFIX)) && strncmp(entry->d_name, kept, strlen(kept)))
-			unlinkat(dir_fd, entry->d_name, 0);
+	while ((file = readdir(dir))) {
+		if (!strncmp(file->d_name, CORRUPT_PREFIX, strlen(CORRUPT_PREFIX)) && strncmp(file->d_name, kept, strlen(kept)))
+			unlinkat(dir_fd, file->d_name, 0);
 	}
 	closedir(dir);
 }

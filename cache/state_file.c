@@ -92,8 +92,10 @@ static int run(sqlite3 *db, const char *sql)
 static int prepare_all(struct state_file *file)
 {
 	for (size_t i = 0; i < STATEMENTS; i++) {
-		int rc = sqlite3_prepare_v3(file->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &file->statements[i],
-					    NULL);
+		int rc;
+
+		(void)invariant(statement_texts[i]);
+		rc = sqlite3_prepare_v3(file->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT, &file->statements[i], NULL);
 
 		if (rc != SQLITE_OK)
 			return state_file_error(rc);

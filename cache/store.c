@@ -2,7 +2,6 @@
 
 #include <errno.h>
 
-#include "api/base/clock.h"
 #include "cache/store_private.h"
 
 void store_value_clear(struct store_value *value)
@@ -18,33 +17,33 @@ struct store *store_new(const struct store_options *options)
 	if (!store)
 		return NULL;
 	store->options = *options;
-	pthread_mutex_init(&store->lock, NULL);
+	lock_init(&store->lock);
 	return store;
 }
 
 struct store *store_free(struct store *store)
 {
-	struct trash trash = { 0 };
-	struct entry *entry, *next;
+	struct leftovers leftovers = { 0 };
+	struct cell *cell, *next;
 	bool last;
 
 	if (!store)
 		return NULL;
-	pthread_mutex_lock(&store->lock);
+	store_lock(store);
 	while (store->overlays)
-		overlay_drop(store, store->overlays, &trash);
-	for (entry = store->lru; entry; entry = next) {
-		next = entry->next;
-		entry_unset(store, entry, &trash);
-		entry_free(store, entry);
+		overlay_drop_locked(store, store->overlays, &leftovers);
+	for (cell = store->lru; cell; cell = next) {
+		next = cell->next;
+		cell_unset_locked(store, cell, &leftovers);
+		cell_free_locked(store, cell);
 	}
-	pthread_mutex_unlock(&store->lock);
-	trash_empty(&trash);
+	store_unlock(store);
+	leftovers_free(&leftovers);
 	/* Snapshots that an open file still holds come back to the lock; the last of them frees the store. */
-	pthread_mutex_lock(&store->lock);
+	store_lock(store);
 	store->closed = true;
 	last = !store->stats.snapshots;
-	pthread_mutex_unlock(&store->lock);
+	store_unlock(store);
 	if (last)
 		memory_free(store);
 	return NULL;
@@ -67,9 +66,9 @@ struct asker {
 };
 
 /* Whether there is something to show at all: a document without its body is none. */
-static bool has_value(const struct entry *entry)
+static bool has_value_locked(const struct cell *cell) REQUIRES(store_locked)
 {
-	return entry->held && (!entry->held->value.snapshot || entry->held->value.snapshot->body);
+	return cell->held && (!cell->held->value.snapshot || cell->held->value.snapshot->body);
 }
 
 /*
@@ -84,50 +83,54 @@ static int64_t held_expiry(const struct held *held, int64_t ttl_ms)
 	return ms > least ? ms : least;
 }
 
-static int64_t expiry(const struct entry *entry, int64_t ttl_ms)
+static int64_t expiry_locked(const struct cell *cell, int64_t ttl_ms) REQUIRES(store_locked)
 {
-	int64_t ms = held_expiry(entry->held, ttl_ms);
+	int64_t ms = held_expiry(cell->held, ttl_ms);
 
-	if (entry->held->start < entry->expired_tick && entry->expired_ms < ms)
-		ms = entry->expired_ms;
+	if (cell->held->start < cell->expired_tick && cell->expired_ms < ms)
+		ms = cell->expired_ms;
 	return ms;
 }
 
-static bool is_fresh(const struct asker *a, const struct entry *entry, int64_t now)
+static bool is_fresh_locked(const struct asker *a, const struct cell *cell, int64_t now) REQUIRES(store_locked)
 {
-	if (!has_value(entry))
+	store_assert_locked(a->store);
+	if (!has_value_locked(cell))
 		return false;
 	/* Several that ask anew share a flight that began after all of them, also when it lands before they look. */
 	if (a->get->refresh)
-		return !entry->held->put && entry->held->start > a->came && entry->held->start > entry->expired_tick;
-	return now < expiry(entry, a->get->ttl_ms);
+		return !cell->held->put && cell->held->start > a->came && cell->held->start > cell->expired_tick;
+	return now < expiry_locked(cell, a->get->ttl_ms);
 }
 
-static bool is_stale_servable(const struct asker *a, const struct entry *entry, int64_t now)
+static bool is_stale_servable_locked(const struct asker *a, const struct cell *cell, int64_t now) REQUIRES(store_locked)
 {
-	return !a->get->refresh && has_value(entry) &&
-	       now < add_ms(expiry(entry, a->get->ttl_ms), a->store->options.stale_ttl_ms);
+	store_assert_locked(a->store);
+	return !a->get->refresh && has_value_locked(cell) &&
+	       now < add_ms(expiry_locked(cell, a->get->ttl_ms), a->store->options.stale_ttl_ms);
 }
 
-/* entry NULL: it went right after the flight landed, where a value alone is past the bound. */
-static int give(struct asker *a, const struct entry *entry, const struct held *held, bool stale)
+/* cell NULL: it went right after the flight landed, where a value alone is past the bound. */
+static int give_locked(struct asker *a, const struct cell *cell, const struct held *held, bool stale) REQUIRES(store_locked)
 {
-	bool current = entry && held == entry->held;
-	int64_t expires = current ? expiry(entry, a->get->ttl_ms) : held_expiry(held, a->get->ttl_ms);
+	bool current = cell && held == cell->held;
+	int64_t expires = current ? expiry_locked(cell, a->get->ttl_ms) : held_expiry(held, a->get->ttl_ms);
 
+	store_assert_locked(a->store);
 	*a->ret = (struct store_value){ .list = list_ref(held->value.list), .snapshot = snapshot_ref(held->value.snapshot) };
 	if (a->ret_info)
 		*a->ret_info = (struct store_info){ .fetched_ms = held->fetched_ms,
 						    .expires_ms = expires,
 						    .stale = stale,
-						    .generation = entry ? entry->generation : held->start };
+						    .generation = cell ? cell->generation : held->start };
 	return 0;
 }
 
-static int give_stale(struct asker *a, const struct entry *entry)
+static int give_stale_locked(struct asker *a, const struct cell *cell) REQUIRES(store_locked)
 {
+	store_assert_locked(a->store);
 	a->store->stats.stale_served++;
-	return give(a, entry, entry->held, true);
+	return give_locked(a, cell, cell->held, true);
 }
 
 static int give_failure(struct asker *a, int result, const struct err *err)
@@ -140,144 +143,154 @@ static int give_failure(struct asker *a, int result, const struct err *err)
 }
 
 /* Whether a flight will answer this asker: what it brings must be newer than what the asker knows to be old. */
-static bool is_joinable(const struct asker *a, const struct entry *entry, const struct flight *flight)
+static bool is_joinable_locked(const struct asker *a, const struct cell *cell, const struct flight *flight) REQUIRES(store_locked)
 {
+	store_assert_locked(a->store);
 	return !flight->start ||
-	       (flight->start > a->came && flight->start > entry->expired_tick && flight->start > entry->put_tick);
+	       (flight->start > a->came && flight->start > cell->expired_tick && flight->start > cell->put_tick);
 }
 
-static bool is_failure_remembered(const struct asker *a, const struct entry *entry, int64_t now)
+static bool is_failure_remembered_locked(const struct asker *a, const struct cell *cell, int64_t now) REQUIRES(store_locked)
 {
 	const struct store_options *o = &a->store->options;
 	int64_t ttl = o->failure_ttl_ms < a->get->ttl_ms ? o->failure_ttl_ms : a->get->ttl_ms;
 
-	if (!entry->failure)
+	store_assert_locked(a->store);
+	if (!cell->failure)
 		return false;
 	if (a->get->refresh)
-		return entry->failed_start > a->came;
-	return now < add_ms(entry->failed_ms, entry->failure == -ENOENT ? o->negative_ttl_ms : ttl);
+		return cell->failed_start > a->came;
+	return now < add_ms(cell->failed_ms, cell->failure == -ENOENT ? o->negative_ttl_ms : ttl);
 }
 
 /* With a stale value at hand, how long after its beginning a flight is waited for. While the last one failed, the API is
    away: who reads meanwhile should not pay for each attempt to reach it. */
-static int64_t stale_wait(const struct asker *a, const struct entry *entry)
+static int64_t stale_wait_locked(const struct asker *a, const struct cell *cell) REQUIRES(store_locked)
 {
 	int64_t ms = a->store->options.stale_wait_ms;
 
-	return entry->failure && ms > STORE_AWAY_WAIT_MS ? STORE_AWAY_WAIT_MS : ms;
+	store_assert_locked(a->store);
+	return cell->failure && ms > STORE_AWAY_WAIT_MS ? STORE_AWAY_WAIT_MS : ms;
 }
 
 /* 1: a flight is needed. */
-static int answer_from_memory(struct asker *a, struct entry *entry)
+static int answer_from_memory_locked(struct asker *a, struct cell *cell) REQUIRES(store_locked)
 {
 	int64_t now = clock_now_ms();
 
-	if (is_fresh(a, entry, now)) {
+	store_assert_locked(a->store);
+	if (is_fresh_locked(a, cell, now)) {
 		a->store->stats.hits++;
-		return give(a, entry, entry->held, false);
+		return give_locked(a, cell, cell->held, false);
 	}
-	if (is_failure_remembered(a, entry, now)) {
-		if (is_stale_servable(a, entry, now))
-			return give_stale(a, entry);
+	if (is_failure_remembered_locked(a, cell, now)) {
+		if (is_stale_servable_locked(a, cell, now))
+			return give_stale_locked(a, cell);
 		a->store->stats.hits++;
-		return give_failure(a, entry->failure, entry->failure_err);
+		return give_failure(a, cell->failure, cell->failure_err);
 	}
 	/* Others have waited for this flight as long as one reader should. */
-	if (entry->flight && is_joinable(a, entry, entry->flight) && is_stale_servable(a, entry, now) &&
-	    now >= add_ms(entry->flight->asked_ms, stale_wait(a, entry)))
-		return give_stale(a, entry);
+	if (cell->flight && is_joinable_locked(a, cell, cell->flight) && is_stale_servable_locked(a, cell, now) &&
+	    now >= add_ms(cell->flight->asked_ms, stale_wait_locked(a, cell)))
+		return give_stale_locked(a, cell);
 	return 1;
 }
 
 /* When to stop waiting for the flight. */
-static int64_t patience(const struct asker *a, const struct entry *entry)
+static int64_t patience_locked(const struct asker *a, const struct cell *cell) REQUIRES(store_locked)
 {
-	int64_t from = is_joinable(a, entry, entry->flight) ? entry->flight->asked_ms : a->came_ms, until;
+	int64_t from = is_joinable_locked(a, cell, cell->flight) ? cell->flight->asked_ms : a->came_ms, until;
 
-	if (!is_stale_servable(a, entry, clock_now_ms()))
+	store_assert_locked(a->store);
+	if (!is_stale_servable_locked(a, cell, clock_now_ms()))
 		return a->get->deadline_ms;
-	until = add_ms(from, stale_wait(a, entry));
+	until = add_ms(from, stale_wait_locked(a, cell));
 	return until < a->get->deadline_ms ? until : a->get->deadline_ms;
 }
 
 /* 1: it brought nothing that answers; look again. */
-static int take_landed(struct asker *a, const struct entry *entry, const struct flight *flight, bool joinable)
+static int take_landed_locked(struct asker *a, const struct cell *cell, const struct flight *flight, bool joinable)
+	REQUIRES(store_locked)
 {
+	store_assert_locked(a->store);
 	if (!flight->done || flight->again || !joinable)
 		return 1;
 	if (flight->result == 0) {
 		/* Own writes may have come on top since it landed. */
-		if (entry && has_value(entry) && entry->held->start >= flight->start)
-			return give(a, entry, entry->held, false);
-		return give(a, entry, flight->held, false);
+		if (cell && has_value_locked(cell) && cell->held->start >= flight->start)
+			return give_locked(a, cell, cell->held, false);
+		return give_locked(a, cell, flight->held, false);
 	}
-	if (flight->result != -ENOENT && entry && is_stale_servable(a, entry, clock_now_ms()))
-		return give_stale(a, entry);
+	if (flight->result != -ENOENT && cell && is_stale_servable_locked(a, cell, clock_now_ms()))
+		return give_stale_locked(a, cell);
 	return give_failure(a, flight->result, &flight->err);
 }
 
-static int give_up(struct asker *a, const struct entry *entry, int waited)
+static int give_up_locked(struct asker *a, const struct cell *cell, int waited) REQUIRES(store_locked)
 {
+	store_assert_locked(a->store);
 	if (waited == -EINTR)
 		return err_set(a->err, EINTR, "interrupted while waiting for the API");
-	if (entry && is_stale_servable(a, entry, clock_now_ms()))
-		return give_stale(a, entry);
+	if (cell && is_stale_servable_locked(a, cell, clock_now_ms()))
+		return give_stale_locked(a, cell);
 	if (waited == -ETIMEDOUT)
 		return err_set(a->err, ETIMEDOUT, "the API did not answer in time");
 	return err_set(a->err, EBUSY, "it changed again and again while it was being read");
 }
 
-/* Waits for the flight of the entry, with the lock given back meanwhile. 1: look again. */
-static int wait_for_flight(struct asker *a, struct entry *entry, bool launch)
+/* Waits for the flight of the cell, with the lock given back meanwhile. 1: look again. */
+static int wait_for_flight_locked(struct asker *a, struct cell *cell, bool launch) REQUIRES(store_locked)
 {
 	struct store *store = a->store;
-	struct flight *flight = entry->flight;
+	struct flight *flight = cell->flight;
 	struct wait wait = { .waiter = a->get->waiter };
-	bool joinable = is_joinable(a, entry, flight);
-	int64_t until = patience(a, entry);
-	struct trash trash = { 0 };
+	bool joinable = is_joinable_locked(a, cell, flight);
+	int64_t until = patience_locked(a, cell);
+	struct leftovers leftovers = { 0 };
 	int waited = 0, r;
 
+	store_assert_locked(a->store);
 	flight->refs++;
 	DL_APPEND(flight->waits, &wait);
-	pthread_mutex_unlock(&store->lock);
+	store_unlock(store);
 	if (launch)
 		flight_launch(flight);
-	pthread_mutex_lock(&store->lock);
-	while (!flight->done && flight->entry && waited == 0) {
-		pthread_mutex_unlock(&store->lock);
+	store_lock(store);
+	while (!flight->done && flight->cell && waited == 0) {
+		store_unlock(store);
 		waited = waiter_wait(wait.waiter, until, false);
-		pthread_mutex_lock(&store->lock);
+		store_lock(store);
 	}
 	DL_DELETE(flight->waits, &wait);
-	entry = entry_find(store, a->get->key);
-	if (flight->done || !flight->entry)
-		r = take_landed(a, entry, flight, joinable);
+	cell = cell_find_locked(store, a->get->key);
+	if (flight->done || !flight->cell)
+		r = take_landed_locked(a, cell, flight, joinable);
 	else
-		r = give_up(a, entry, waited);
-	flight_leave(flight, &trash);
-	pthread_mutex_unlock(&store->lock);
+		r = give_up_locked(a, cell, waited);
+	flight_leave_locked(flight, &leftovers);
+	store_unlock(store);
 	/* A wake that came too late must not end this thread's next wait. */
 	waiter_wait(wait.waiter, 0, true);
-	trash_empty(&trash);
-	pthread_mutex_lock(&store->lock);
+	leftovers_free(&leftovers);
+	store_lock(store);
 	return r;
 }
 
-static int ask(struct asker *a, struct entry *entry)
+static int ask_locked(struct asker *a, struct cell *cell) REQUIRES(store_locked)
 {
 	struct store *store = a->store;
-	bool launch = !entry->flight;
+	bool launch = !cell->flight;
 
+	store_assert_locked(a->store);
 	if (a->tries++ >= STORE_TRIES_MAX)
-		return give_up(a, entry, 0);
-	if (launch && !flight_new(store, entry))
+		return give_up_locked(a, cell, 0);
+	if (launch && !flight_new_locked(store, cell))
 		return err_set(a->err, ENOMEM, "out of memory");
 	if (!a->launched) {
 		*(launch ? &store->stats.misses : &store->stats.joined) += 1;
 		a->launched = true;
 	}
-	return wait_for_flight(a, entry, launch);
+	return wait_for_flight_locked(a, cell, launch);
 }
 
 int store_get(struct store *store, const struct store_get *get, struct store_value *ret, struct store_info *ret_info,
@@ -286,18 +299,20 @@ int store_get(struct store *store, const struct store_get *get, struct store_val
 	struct asker a = { .store = store, .get = get, .came_ms = clock_now_ms(), .ret = ret, .ret_info = ret_info, .err = err };
 	int r = 1;
 
-	scoped_lock(&store->lock);
+	assert_return(get->cached_only || get->waiter, err_set(err, EIO, "internal error"));
+	scope_lock(store, store);
 	if (get->refresh)
 		a.came = ++store->tick;
 	while (r == 1) {
-		struct entry *entry = get->cached_only ? entry_find(store, get->key) : entry_make(store, get->key, get->row);
+		struct cell *cell =
+			get->cached_only ? cell_find_locked(store, get->key) : cell_make_locked(store, get->key, get->row);
 
-		if (!entry)
+		if (!cell)
 			return get->cached_only ? -EAGAIN : err_set(err, ENOMEM, "out of memory");
-		entry_touch(store, entry);
-		r = answer_from_memory(&a, entry);
+		cell_touch_locked(store, cell);
+		r = answer_from_memory_locked(&a, cell);
 		if (r == 1)
-			r = get->cached_only ? -EAGAIN : ask(&a, entry);
+			r = get->cached_only ? -EAGAIN : ask_locked(&a, cell);
 	}
 	return r;
 }
@@ -308,67 +323,67 @@ void store_prefetch(struct store *store, const void *row, const char *key, int64
 	const struct asker a = { .store = store, .get = &get };
 	struct flight *flight = NULL;
 	int64_t now = clock_now_ms();
-	struct entry *entry;
+	struct cell *cell;
 
-	pthread_mutex_lock(&store->lock);
-	entry = entry_make(store, key, row);
-	if (entry && !entry->flight && !is_fresh(&a, entry, now) && !is_failure_remembered(&a, entry, now)) {
-		entry_touch(store, entry);
-		flight = flight_new(store, entry);
+	store_lock(store);
+	cell = cell_make_locked(store, key, row);
+	if (cell && !cell->flight && !is_fresh_locked(&a, cell, now) && !is_failure_remembered_locked(&a, cell, now)) {
+		cell_touch_locked(store, cell);
+		flight = flight_new_locked(store, cell);
 		store->stats.misses += flight != NULL;
 	}
-	pthread_mutex_unlock(&store->lock);
+	store_unlock(store);
 	if (flight)
 		flight_launch(flight);
 }
 
 /* ---- dropping ---- */
 
-static bool begins_with(const struct entry *entry, const char *prefix)
+static bool begins_with(const struct cell *cell, const char *prefix)
 {
-	return !strncmp(entry->key, prefix, strlen(prefix));
+	return !strncmp(cell->key, prefix, strlen(prefix));
 }
 
 void store_drop(struct store *store, const char *prefix)
 {
-	struct trash trash = { 0 };
-	struct entry *entry, *next;
+	struct leftovers leftovers = { 0 };
+	struct cell *cell, *next;
 
-	pthread_mutex_lock(&store->lock);
-	for (entry = store->lru; entry; entry = next) {
-		next = entry->next;
-		if (!begins_with(entry, prefix))
+	store_lock(store);
+	for (cell = store->lru; cell; cell = next) {
+		next = cell->next;
+		if (!begins_with(cell, prefix))
 			continue;
-		if (entry->flight)
-			flight_drop(entry->flight);
-		entry_unset(store, entry, &trash);
-		entry_forgive(entry);
+		if (cell->flight)
+			flight_drop_locked(cell->flight);
+		cell_unset_locked(store, cell, &leftovers);
+		cell_forgive_locked(store, cell);
 	}
-	pthread_mutex_unlock(&store->lock);
-	trash_empty(&trash);
+	store_unlock(store);
+	leftovers_free(&leftovers);
 }
 
 void store_expire(struct store *store, const char *prefix)
 {
-	struct entry *entry;
+	struct cell *cell;
 	int64_t now = clock_now_ms();
 	uint64_t tick;
 
-	scoped_lock(&store->lock);
+	scope_lock(store, store);
 	tick = ++store->tick;
-	for (entry = store->lru; entry; entry = entry->next) {
-		if (!begins_with(entry, prefix))
+	for (cell = store->lru; cell; cell = cell->next) {
+		if (!begins_with(cell, prefix))
 			continue;
 		/* Where it is expired already, the time of stale serving runs on. */
-		if (!entry->held || entry->held->start > entry->expired_tick)
-			entry->expired_ms = now;
-		entry->expired_tick = tick;
-		entry_forgive(entry);
+		if (!cell->held || cell->held->start > cell->expired_tick)
+			cell->expired_ms = now;
+		cell->expired_tick = tick;
+		cell_forgive_locked(store, cell);
 	}
 }
 
 void store_stats(struct store *store, struct store_stats *ret)
 {
-	scoped_lock(&store->lock);
+	scope_lock(store, store);
 	*ret = store->stats;
 }

@@ -3,22 +3,24 @@
 
 #include "cache/store_private.h"
 
-struct flight *flight_new(struct store *store, struct entry *entry)
+struct flight *flight_new_locked(struct store *store, struct cell *cell)
 {
 	struct flight *flight = calloc(1, sizeof(*flight));
 
+	store_assert_locked(store);
+	(void)invariant(!cell->flight);
 	if (flight)
-		flight->key = strdup(entry->key);
+		flight->key = strdup(cell->key);
 	if (!flight || !flight->key) {
 		free(flight);
 		return NULL;
 	}
 	flight->refs = 1;
 	flight->store = store;
-	flight->row = entry->row;
+	flight->row = cell->row;
 	flight->asked_ms = clock_now_ms();
-	flight->entry = entry;
-	entry->flight = flight;
+	flight->cell = cell;
+	cell->flight = flight;
 	return flight;
 }
 
@@ -29,27 +31,34 @@ void flight_free(struct flight *flight)
 	free(flight);
 }
 
-void flight_leave(struct flight *flight, struct trash *trash)
+void flight_leave_locked(struct flight *flight, struct leftovers *leftovers)
 {
-	/* A trash is emptied after each of these, so there is never more than one in it. */
-	if (--flight->refs == 0)
-		trash->flight = flight;
+	store_assert_locked(flight->store);
+	/* Leftovers are emptied after each of these, so there is never more than one in it. */
+	(void)invariant(flight->refs > 0);
+	if (--flight->refs > 0)
+		return;
+	(void)invariant(!leftovers->flight && !flight->cell && !flight->waits);
+	leftovers->flight = flight;
 }
 
-static void wake_all(struct flight *flight)
+static void wake_all_locked(struct flight *flight) REQUIRES(store_locked)
 {
 	struct wait *wait;
 
+	store_assert_locked(flight->store);
 	DL_FOREACH(flight->waits, wait)
 		waiter_wake(wait->waiter);
 }
 
-void flight_drop(struct flight *flight)
+void flight_drop_locked(struct flight *flight)
 {
-	flight->entry->flight = NULL;
-	flight->entry = NULL;
+	store_assert_locked(flight->store);
+	(void)invariant(flight->cell && flight->cell->flight == flight);
+	flight->cell->flight = NULL;
+	flight->cell = NULL;
 	flight->again = true;
-	wake_all(flight);
+	wake_all_locked(flight);
 }
 
 /* Neither of these says anything about the resource. */
@@ -60,17 +69,19 @@ static bool is_remembered(int result)
 
 /* ---- landing ---- */
 
-static int land_list(struct flight *flight, struct list *list, struct trash *trash, bool *ret_changed)
+static int land_list_locked(struct flight *flight, struct list *list, struct leftovers *leftovers, bool *ret_changed)
+	REQUIRES(store_locked)
 {
-	struct entry *entry = flight->entry;
+	struct cell *cell = flight->cell;
 	struct store_value value = { 0 }, copy = { 0 };
 	struct held *held = NULL;
-	int r = overlay_apply(flight->store, entry, list, flight->start, &value.list, trash);
+	int r = overlay_apply_locked(flight->store, cell, list, flight->start, &value.list, leftovers);
 
+	store_assert_locked(flight->store);
 	if (r < 0)
 		return r;
 	if (!value.list) {
-		*ret_changed = entry_set(flight->store, entry, NULL, trash);
+		*ret_changed = cell_set_locked(flight->store, cell, NULL, leftovers);
 		return -ENOENT;
 	}
 	copy.list = list_ref(value.list);
@@ -81,84 +92,88 @@ static int land_list(struct flight *flight, struct list *list, struct trash *tra
 		/* The caller's list and the overlays hold all that is in it. */
 		store_value_clear(&copy);
 		store_value_clear(&value);
-		trash_held(trash, steal_ptr(flight->held));
+		leftovers_add_held(leftovers, steal_ptr(flight->held));
 		return -ENOMEM;
 	}
-	*ret_changed = entry_set(flight->store, entry, held, trash);
+	*ret_changed = cell_set_locked(flight->store, cell, held, leftovers);
 	return 0;
 }
 
-static int land_document(struct flight *flight, struct snapshot *snapshot, struct trash *trash, bool *ret_changed)
+static int land_document_locked(struct flight *flight, struct snapshot *snapshot, struct leftovers *leftovers, bool *ret_changed)
+	REQUIRES(store_locked)
 {
-	struct entry *entry = flight->entry;
+	struct cell *cell = flight->cell;
 	struct store_value value = { .snapshot = snapshot_ref(snapshot) }, copy = { .snapshot = snapshot_ref(snapshot) };
 	struct held *held = held_new(&value, flight->start_ms, flight->start);
 
+	store_assert_locked(flight->store);
 	flight->held = held_new(&copy, flight->start_ms, flight->start);
 	if (!held || !flight->held) {
 		/* The caller has a reference too, so these are not the last. */
 		store_value_clear(&value);
 		store_value_clear(&copy);
-		trash_held(trash, held);
-		trash_held(trash, steal_ptr(flight->held));
+		leftovers_add_held(leftovers, held);
+		leftovers_add_held(leftovers, steal_ptr(flight->held));
 		return -ENOMEM;
 	}
-	memory_adopt(flight->store, &snapshot, 1);
-	if (entry->held && entry->held->value.snapshot)
-		memory_carry_over(flight->store, snapshot, entry->held->value.snapshot);
-	*ret_changed = entry_set(flight->store, entry, held, trash);
+	memory_adopt_locked(flight->store, &snapshot, 1);
+	if (cell->held && cell->held->value.snapshot)
+		memory_carry_over_locked(flight->store, snapshot, cell->held->value.snapshot);
+	*ret_changed = cell_set_locked(flight->store, cell, held, leftovers);
 	return 0;
 }
 
-/* The answer, set against what happened to the entry since the flight began. Lock held; the value stays the caller's. */
-static int land(struct flight *flight, int result, const struct store_value *value, struct trash *trash, bool *ret_changed)
+/* The answer, set against what happened to the cell since the flight began. Lock held; the value stays the caller's. */
+static int land_locked(struct flight *flight, int result, const struct store_value *value, struct leftovers *leftovers,
+		       bool *ret_changed) REQUIRES(store_locked)
 {
-	struct entry *entry = flight->entry;
+	struct cell *cell = flight->cell;
 
+	store_assert_locked(flight->store);
 	/* Own writes of documents are newer than this; lists have theirs laid over. */
-	if (entry->put_tick > flight->start) {
+	if (cell->put_tick > flight->start) {
 		flight->again = true;
 		return 0;
 	}
 	if (result == 0 && value->snapshot)
-		result = land_document(flight, value->snapshot, trash, ret_changed);
+		result = land_document_locked(flight, value->snapshot, leftovers, ret_changed);
 	else if (result == 0 || result == -ENOENT)
-		result = land_list(flight, result == 0 ? value->list : NULL, trash, ret_changed);
+		result = land_list_locked(flight, result == 0 ? value->list : NULL, leftovers, ret_changed);
 	if (result == 0)
-		entry_forgive(entry);
+		cell_forgive_locked(flight->store, cell);
 	else if (is_remembered(result))
-		entry_fail(entry, result, flight->start, &flight->err);
+		cell_fail_locked(flight->store, cell, result, flight->start, &flight->err);
 	return result;
 }
 
 static void settle(struct flight *flight, int result, const struct store_value *value)
 {
 	struct store *store = flight->store;
-	struct trash trash = { 0 };
+	struct leftovers leftovers = { 0 };
 	bool changed = false;
 
-	pthread_mutex_lock(&store->lock);
+	store_lock(store);
 	if (flight->start && result < 0 && result != -ENOENT)
 		store->stats.failures++;
-	if (flight->entry) {
-		result = land(flight, result, value, &trash, &changed);
-		entry_touch(store, flight->entry);
-		flight->entry->flight = NULL;
-		flight->entry = NULL;
+	if (flight->cell) {
+		result = land_locked(flight, result, value, &leftovers, &changed);
+		cell_touch_locked(store, flight->cell);
+		flight->cell->flight = NULL;
+		flight->cell = NULL;
 	}
 	flight->result = result;
 	flight->done = true;
-	wake_all(flight);
-	memory_evict(store, &trash);
-	pthread_mutex_unlock(&store->lock);
-	trash_empty(&trash);
+	wake_all_locked(flight);
+	memory_evict_locked(store, &leftovers);
+	store_unlock(store);
+	leftovers_free(&leftovers);
 	/* The task's own reference keeps the key. */
 	if (changed && store->options.changed)
 		store->options.changed(store->options.changed_arg, flight->row, flight->key);
-	pthread_mutex_lock(&store->lock);
-	flight_leave(flight, &trash);
-	pthread_mutex_unlock(&store->lock);
-	trash_empty(&trash);
+	store_lock(store);
+	flight_leave_locked(flight, &leftovers);
+	store_unlock(store);
+	leftovers_free(&leftovers);
 }
 
 /* ---- under way ---- */
@@ -167,8 +182,8 @@ static bool begin(struct flight *flight)
 {
 	struct store *store = flight->store;
 
-	scoped_lock(&store->lock);
-	if (!flight->entry)
+	scope_lock(store, store);
+	if (!flight->cell)
 		return false;
 	flight->start = ++store->tick;
 	flight->start_ms = clock_now_ms();
@@ -178,10 +193,10 @@ static bool begin(struct flight *flight)
 
 static struct list *known_list(struct flight *flight)
 {
-	scoped_lock(&flight->store->lock);
-	if (!flight->entry || !flight->entry->held)
+	scope_lock(store, flight->store);
+	if (!flight->cell || !flight->cell->held)
 		return NULL;
-	return list_ref(flight->entry->held->value.list);
+	return list_ref(flight->cell->held->value.list);
 }
 
 static int check_answer(int result, const struct store_value *value, struct err *err)

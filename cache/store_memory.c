@@ -4,11 +4,14 @@
 #include "cache/store_private.h"
 
 /* Between the making of a snapshot and its adoption: a body is read under this. Taken after the store's lock. */
-static pthread_mutex_t adopt_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct adoption {
+	struct lock lock;
+} adoption = { .lock = LOCK_INIT };
+DEFINE_LOCK(adoption, struct adoption, lock)
 
 static struct store *store_of(const struct snapshot *s)
 {
-	return __atomic_load_n(&s->store, __ATOMIC_ACQUIRE);
+	return atomic_load_explicit(&s->store, memory_order_acquire);
 }
 
 /* ---- bodies and snapshots ---- */
@@ -19,62 +22,69 @@ size_t memory_snapshot_bytes(const struct snapshot *s)
 	       (s->parent_id ? strlen(s->parent_id) + 1 : 0) + MALLOC_OVERHEAD;
 }
 
-static void lru_unlink(struct store *store, struct snapshot *s)
+static void lru_unlink_locked(struct store *store, struct snapshot *s) REQUIRES(store_locked)
 {
+	store_assert_locked(store);
 	*(s->lru_prev ? &s->lru_prev->lru_next : &store->bodies_head) = s->lru_next;
 	*(s->lru_next ? &s->lru_next->lru_prev : &store->bodies_tail) = s->lru_prev;
 	s->lru_prev = s->lru_next = NULL;
 }
 
-static void lru_push(struct store *store, struct snapshot *s)
+static void lru_push_locked(struct store *store, struct snapshot *s) REQUIRES(store_locked)
 {
+	store_assert_locked(store);
 	s->lru_next = store->bodies_head;
 	*(s->lru_next ? &s->lru_next->lru_prev : &store->bodies_tail) = s;
 	store->bodies_head = s;
 }
 
-static void hold_body(struct store *store, struct snapshot *s)
+static void hold_body_locked(struct store *store, struct snapshot *s) REQUIRES(store_locked)
 {
+	store_assert_locked(store);
 	if (s->body->holders++ == 0)
 		store->stats.bytes += body_bytes(s->body);
-	lru_push(store, s);
+	lru_push_locked(store, s);
 }
 
-static void drop_body(struct store *store, struct snapshot *s)
+static void drop_body_locked(struct store *store, struct snapshot *s) REQUIRES(store_locked)
 {
-	lru_unlink(store, s);
+	store_assert_locked(store);
+	lru_unlink_locked(store, s);
+	(void)invariant(s->body->holders > 0);
 	if (--s->body->holders == 0)
 		store->stats.bytes -= body_bytes(s->body);
 	s->body = body_unref(s->body);
 }
 
-void memory_adopt(struct store *store, struct snapshot *const *snapshots, size_t count)
+void memory_adopt_locked(struct store *store, struct snapshot *const *snapshots, size_t count)
 {
-	scoped_lock(&adopt_lock);
+	store_assert_locked(store);
+	scope_lock(adoption, &adoption);
 	for (size_t i = 0; i < count; i++) {
 		struct snapshot *s = snapshots[i];
 
 		if (store_of(s))
 			continue;
 		if (s->body)
-			hold_body(store, s);
+			hold_body_locked(store, s);
 		store->stats.bytes += memory_snapshot_bytes(s);
 		store->stats.snapshots++;
-		__atomic_store_n(&s->store, store, __ATOMIC_RELEASE);
+		atomic_store_explicit(&s->store, store, memory_order_release);
 	}
 }
 
 /* Both are of this store. Equal content is held once: open files and nodes may keep the old snapshot for long. */
-void memory_carry_over(struct store *store, struct snapshot *s, struct snapshot *old)
+void memory_carry_over_locked(struct store *store, struct snapshot *s, struct snapshot *old)
 {
+	store_assert_locked(store);
 	if (s == old || s->hash != old->hash || store_of(s) != store || store_of(old) != store)
 		return;
 	if (s->body && old->body && s->body != old->body && s->body->len == old->body->len) {
 		struct body *shared = body_ref(old->body);
 
-		drop_body(store, s);
+		drop_body_locked(store, s);
 		s->body = shared;
-		hold_body(store, s);
+		hold_body_locked(store, s);
 	}
 }
 
@@ -85,7 +95,7 @@ void memory_adopt_list(struct store *store, const struct list *list, const struc
 
 	while (item) {
 		struct snapshot *batch[STORE_ADOPT_BATCH], *olds[STORE_ADOPT_BATCH];
-		struct trash trash = { 0 };
+		struct leftovers leftovers = { 0 };
 		size_t n = 0;
 
 		for (; item && n < STORE_ADOPT_BATCH; n++) {
@@ -100,16 +110,25 @@ void memory_adopt_list(struct store *store, const struct list *list, const struc
 			place = list_next(list, BY_ID, place);
 			item = list_get(list, BY_ID, place);
 		}
-		pthread_mutex_lock(&store->lock);
-		memory_adopt(store, batch, n);
+		store_lock(store);
+		memory_adopt_locked(store, batch, n);
 		for (size_t i = 0; i < n; i++) {
 			if (olds[i])
-				memory_carry_over(store, batch[i], olds[i]);
+				memory_carry_over_locked(store, batch[i], olds[i]);
 		}
-		memory_evict(store, &trash);
-		pthread_mutex_unlock(&store->lock);
-		trash_empty(&trash);
+		memory_evict_locked(store, &leftovers);
+		store_unlock(store);
+		leftovers_free(&leftovers);
 	}
+}
+
+/* The body of one that no store has, with a reference; *ret_store is set where one has it meanwhile. The adoption's lock is what
+   guards it here, which the field's annotation cannot say. */
+static struct body *unadopted_body(struct snapshot *s, struct store **ret_store) NO_THREAD_SAFETY_ANALYSIS
+{
+	scope_lock(adoption, &adoption);
+	*ret_store = store_of(s);
+	return *ret_store ? NULL : body_ref(s->body);
 }
 
 struct body *memory_body(struct snapshot *s)
@@ -117,17 +136,23 @@ struct body *memory_body(struct snapshot *s)
 	struct store *store = store_of(s);
 
 	if (!store) {
-		scoped_lock(&adopt_lock);
-		store = store_of(s);
+		struct body *body = unadopted_body(s, &store);
+
 		if (!store)
-			return body_ref(s->body);
+			return body;
 	}
-	scoped_lock(&store->lock);
+	scope_lock(store, store);
 	if (!s->body)
 		return NULL;
-	lru_unlink(store, s);
-	lru_push(store, s);
+	lru_unlink_locked(store, s);
+	lru_push_locked(store, s);
 	return body_ref(s->body);
+}
+
+/* The last reference to one that no store has. */
+static void release_unadopted(struct snapshot *s) NO_THREAD_SAFETY_ANALYSIS
+{
+	s->body = body_unref(s->body);
 }
 
 void memory_release(struct snapshot *s)
@@ -136,23 +161,25 @@ void memory_release(struct snapshot *s)
 	bool last;
 
 	if (!store) {
-		s->body = body_unref(s->body);
+		release_unadopted(s);
 		return;
 	}
-	pthread_mutex_lock(&store->lock);
+	store_lock(store);
 	if (s->body)
-		drop_body(store, s);
+		drop_body_locked(store, s);
 	store->stats.bytes -= memory_snapshot_bytes(s);
 	store->stats.snapshots--;
 	last = store->closed && !store->stats.snapshots;
-	pthread_mutex_unlock(&store->lock);
+	store_unlock(store);
 	if (last)
 		memory_free(store);
 }
 
-void memory_free(struct store *store)
+/* Nobody else knows it any more. */
+void memory_free(struct store *store) NO_THREAD_SAFETY_ANALYSIS
 {
-	pthread_mutex_destroy(&store->lock);
+	(void)invariant(store->closed && !store->stats.bytes && !store->stats.keys && !store->bodies_head);
+	lock_destroy(&store->lock);
 	free(store);
 }
 
@@ -176,32 +203,32 @@ void held_free(struct held *held)
 	free(held);
 }
 
-void trash_held(struct trash *trash, struct held *held)
+void leftovers_add_held(struct leftovers *leftovers, struct held *held)
 {
 	if (!held)
 		return;
-	held->next = trash->held;
-	trash->held = held;
+	held->next = leftovers->held;
+	leftovers->held = held;
 }
 
-void trash_empty(struct trash *trash)
+void leftovers_free(struct leftovers *leftovers)
 {
-	while (trash->held) {
-		struct held *held = trash->held;
+	while (leftovers->held) {
+		struct held *held = leftovers->held;
 
-		trash->held = held->next;
+		leftovers->held = held->next;
 		held_free(held);
 	}
-	while (trash->overlays) {
-		struct overlay *overlay = trash->overlays;
+	while (leftovers->overlays) {
+		struct overlay *overlay = leftovers->overlays;
 
-		trash->overlays = overlay->next;
+		leftovers->overlays = overlay->next;
 		snapshot_unref(overlay->snapshot);
 		free(overlay);
 	}
-	if (trash->flight)
-		flight_free(trash->flight);
-	*trash = (struct trash){ 0 };
+	if (leftovers->flight)
+		flight_free(leftovers->flight);
+	*leftovers = (struct leftovers){ 0 };
 }
 
 /* What the value takes beyond its snapshots, which are counted as long as anyone holds them. */
@@ -222,156 +249,166 @@ static uint64_t content_of(const struct held *held)
 	return held && content < 2 ? content + 2 : content;
 }
 
-void entry_unset(struct store *store, struct entry *entry, struct trash *trash)
+void cell_unset_locked(struct store *store, struct cell *cell, struct leftovers *leftovers)
 {
-	if (!entry->held)
+	store_assert_locked(store);
+	if (!cell->held)
 		return;
-	store->stats.bytes -= held_bytes(entry->held);
-	trash_held(trash, steal_ptr(entry->held));
+	store->stats.bytes -= held_bytes(cell->held);
+	leftovers_add_held(leftovers, steal_ptr(cell->held));
 }
 
-bool entry_set(struct store *store, struct entry *entry, struct held *held, struct trash *trash)
+bool cell_set_locked(struct store *store, struct cell *cell, struct held *held, struct leftovers *leftovers)
 {
 	uint64_t content = content_of(held);
-	bool differs = content != entry->content;
-	bool tell = differs && (entry->content || store->forgotten);
+	bool differs = content != cell->content;
+	bool tell = differs && (cell->content || store->forgotten);
 
-	entry_unset(store, entry, trash);
-	entry->held = held;
+	store_assert_locked(store);
+	cell_unset_locked(store, cell, leftovers);
+	cell->held = held;
 	if (held)
 		store->stats.bytes += held_bytes(held);
-	entry->content = content;
+	cell->content = content;
 	if (differs)
-		entry->generation = ++store->tick;
+		cell->generation = ++store->tick;
 	return tell;
 }
 
-/* ---- entries ---- */
+/* ---- cells ---- */
 
-static size_t entry_bytes(const struct entry *entry)
+static size_t cell_bytes(const struct cell *cell)
 {
-	return sizeof(*entry) + entry->hh.keylen + 1 + 2 * MALLOC_OVERHEAD;
+	return sizeof(*cell) + cell->hh.keylen + 1 + 2 * MALLOC_OVERHEAD;
 }
 
-struct entry *entry_find(struct store *store, const char *key)
+struct cell *cell_find_locked(struct store *store, const char *key)
 {
-	struct entry *entry;
+	struct cell *cell;
 
-	HASH_FIND_STR(store->entries, key, entry);
-	return entry;
+	store_assert_locked(store);
+	HASH_FIND_STR(store->cells, key, cell);
+	return cell;
 }
 
-struct entry *entry_make(struct store *store, const char *key, const void *row)
+struct cell *cell_make_locked(struct store *store, const char *key, const void *row)
 {
-	struct entry *entry = entry_find(store, key);
+	struct cell *cell = cell_find_locked(store, key);
 	size_t n = strlen(key);
 
-	if (entry) {
-		if (!entry->row)
-			entry->row = row;
-		return entry;
+	store_assert_locked(store);
+	if (cell) {
+		if (!cell->row)
+			cell->row = row;
+		return cell;
 	}
-	entry = calloc(1, sizeof(*entry) + n + 1);
-	if (!entry)
+	cell = calloc(1, sizeof(*cell) + n + 1);
+	if (!cell)
 		return NULL;
-	memcpy(entry->key, key, n + 1);
-	entry->row = row;
-	HASH_ADD_KEYPTR(hh, store->entries, entry->key, n, entry);
-	if (!entry->hh.tbl) {
-		free(entry);
+	memcpy(cell->key, key, n + 1);
+	cell->row = row;
+	HASH_ADD_KEYPTR(hh, store->cells, cell->key, n, cell);
+	if (!cell->hh.tbl) {
+		free(cell);
 		return NULL;
 	}
-	DL_APPEND(store->lru, entry);
-	store->stats.bytes += entry_bytes(entry);
+	DL_APPEND(store->lru, cell);
+	store->stats.bytes += cell_bytes(cell);
 	store->stats.keys++;
-	return entry;
+	return cell;
 }
 
-static bool holds_list(const struct entry *entry)
+static bool holds_list_locked(const struct cell *cell) REQUIRES(store_locked)
 {
-	return entry->held && entry->held->value.list;
+	return cell->held && cell->held->value.list;
 }
 
-void entry_touch(struct store *store, struct entry *entry)
+void cell_touch_locked(struct store *store, struct cell *cell)
 {
-	DL_DELETE(store->lru, entry);
-	DL_APPEND(store->lru, entry);
-	if (holds_list(entry))
-		store->recent_list = entry;
+	store_assert_locked(store);
+	DL_DELETE(store->lru, cell);
+	DL_APPEND(store->lru, cell);
+	if (holds_list_locked(cell))
+		store->recent_list = cell;
 }
 
 /* It has no value, no flight and no overlay. */
-void entry_free(struct store *store, struct entry *entry)
+void cell_free_locked(struct store *store, struct cell *cell)
 {
-	if (store->recent_list == entry)
+	store_assert_locked(store);
+	(void)invariant(!cell->held && !cell->flight && !cell->overlays);
+	if (store->recent_list == cell)
 		store->recent_list = NULL;
-	HASH_DEL(store->entries, entry);
-	DL_DELETE(store->lru, entry);
-	store->stats.bytes -= entry_bytes(entry);
+	HASH_DEL(store->cells, cell);
+	DL_DELETE(store->lru, cell);
+	store->stats.bytes -= cell_bytes(cell);
 	store->stats.keys--;
-	free(entry->failure_err);
-	free(entry);
+	free(cell->failure_err);
+	free(cell);
 }
 
-void entry_forgive(struct entry *entry)
+void cell_forgive_locked(struct store *store, struct cell *cell)
 {
-	entry->failure = 0;
-	free(entry->failure_err);
-	entry->failure_err = NULL;
+	store_assert_locked(store);
+	cell->failure = 0;
+	free(cell->failure_err);
+	cell->failure_err = NULL;
 }
 
-void entry_fail(struct entry *entry, int result, uint64_t start, const struct err *err)
+void cell_fail_locked(struct store *store, struct cell *cell, int result, uint64_t start, const struct err *err)
 {
-	entry_forgive(entry);
-	entry->failure = result;
-	entry->failed_start = start;
-	entry->failed_ms = clock_now_ms();
-	entry->failure_err = malloc(sizeof(*err));
-	if (entry->failure_err)
-		*entry->failure_err = *err;
+	cell_forgive_locked(store, cell);
+	cell->failure = result;
+	cell->failed_start = start;
+	cell->failed_ms = clock_now_ms();
+	cell->failure_err = malloc(sizeof(*err));
+	if (cell->failure_err)
+		*cell->failure_err = *err;
 }
 
 /* Beside the list that stays there is room for what was just fetched: it must still reach its reader. */
-static size_t bound(const struct store *store)
+static size_t bound_locked(const struct store *store) REQUIRES(store_locked)
 {
-	const struct entry *entry = store->recent_list;
+	const struct cell *cell = store->recent_list;
 	size_t max = store->options.max_bytes, least = max / STORE_ROOM_SHARE;
 
-	if (entry && holds_list(entry))
-		least += held_bytes(entry->held) + entry->held->value.list->snapshot_bytes;
+	store_assert_locked(store);
+	if (cell && holds_list_locked(cell))
+		least += held_bytes(cell->held) + cell->held->value.list->snapshot_bytes;
 	return least > max ? least : max;
 }
 
-void memory_evict(struct store *store, struct trash *trash)
+void memory_evict_locked(struct store *store, struct leftovers *leftovers)
 {
-	size_t max = bound(store), leaving = 0;
-	struct entry *entry, *next;
+	size_t max = bound_locked(store), leaving = 0;
+	struct cell *cell, *next;
 
+	store_assert_locked(store);
 	/* The newest one stays, however long. */
 	while (store->stats.bytes > max && store->bodies_tail != store->bodies_head) {
-		drop_body(store, store->bodies_tail);
+		drop_body_locked(store, store->bodies_tail);
 		store->stats.evicted_bodies++;
 	}
-	/* Snapshots leave with the trash, so what is still counted of them is set against the bound. */
-	for (entry = store->lru; entry; entry = next) {
+	/* Snapshots leave with the leftovers, so what is still counted of them is set against the bound. */
+	for (cell = store->lru; cell; cell = next) {
 		bool crowded = store->stats.bytes > max && store->stats.bytes - max > leaving;
 
-		next = entry->next;
+		next = cell->next;
 		if (!crowded && store->stats.keys <= STORE_KEYS_MAX)
 			break;
 		/* Who goes through a list asks for it again with each name: it must not be fetched each time. */
-		if (entry == store->recent_list && holds_list(entry))
+		if (cell == store->recent_list && holds_list_locked(cell))
 			continue;
-		if (entry->held) {
-			if (entry->held->value.list)
-				leaving += entry->held->value.list->snapshot_bytes;
+		if (cell->held) {
+			if (cell->held->value.list)
+				leaving += cell->held->value.list->snapshot_bytes;
 			else
-				leaving += memory_snapshot_bytes(entry->held->value.snapshot);
-			entry_unset(store, entry, trash);
+				leaving += memory_snapshot_bytes(cell->held->value.snapshot);
+			cell_unset_locked(store, cell, leftovers);
 			store->stats.evicted_values++;
 		}
-		if (!entry->flight && !entry->overlays) {
-			entry_free(store, entry);
+		if (!cell->flight && !cell->overlays) {
+			cell_free_locked(store, cell);
 			store->forgotten = true;
 		}
 	}

@@ -3,19 +3,21 @@
 
 #include "cache/store_private.h"
 
-static void unlink_overlay(struct store *store, struct overlay *overlay)
+static void unlink_overlay_locked(struct store *store, struct overlay *overlay) REQUIRES(store_locked)
 {
-	HASH_DEL(overlay->entry->overlays, overlay);
+	store_assert_locked(store);
+	HASH_DEL(overlay->cell->overlays, overlay);
 	DL_DELETE2(store->overlays, overlay, all_prev, all_next);
 	store->overlay_count--;
 	store->stats.bytes -= sizeof(*overlay) + strlen(overlay->text) + 1 + MALLOC_OVERHEAD;
 }
 
-void overlay_drop(struct store *store, struct overlay *overlay, struct trash *trash)
+void overlay_drop_locked(struct store *store, struct overlay *overlay, struct leftovers *leftovers)
 {
-	unlink_overlay(store, overlay);
-	overlay->next = trash->overlays;
-	trash->overlays = overlay;
+	store_assert_locked(store);
+	unlink_overlay_locked(store, overlay);
+	overlay->next = leftovers->overlays;
+	leftovers->overlays = overlay;
 }
 
 static struct overlay *overlay_new(struct snapshot *snapshot, const char *text, int64_t hold_ms)
@@ -33,29 +35,31 @@ static struct overlay *overlay_new(struct snapshot *snapshot, const char *text, 
 }
 
 /* -ENOMEM: nothing was done. */
-static int add_overlay(struct store *store, struct entry *entry, struct overlay *overlay, struct trash *trash)
+static int add_overlay_locked(struct store *store, struct cell *cell, struct overlay *overlay, struct leftovers *leftovers)
+	REQUIRES(store_locked)
 {
 	size_t n = strlen(overlay->id);
 	struct overlay *old;
 
-	HASH_FIND(hh, entry->overlays, overlay->id, n, old);
-	HASH_ADD_KEYPTR(hh, entry->overlays, overlay->id, n, overlay);
+	store_assert_locked(store);
+	HASH_FIND(hh, cell->overlays, overlay->id, n, old);
+	HASH_ADD_KEYPTR(hh, cell->overlays, overlay->id, n, overlay);
 	if (!overlay->hh.tbl)
 		return -ENOMEM;
-	overlay->entry = entry;
+	overlay->cell = cell;
 	overlay->listed =
-		overlay->snapshot && entry->held && entry->held->value.list && list_by_id(entry->held->value.list, overlay->id);
+		overlay->snapshot && cell->held && cell->held->value.list && list_by_id(cell->held->value.list, overlay->id);
 	if (old) {
 		/* The list has it from that write, and from a service's answer only where it had it before. */
 		overlay->listed = overlay->snapshot && old->listed;
-		overlay_drop(store, old, trash);
+		overlay_drop_locked(store, old, leftovers);
 	}
 	overlay->tick = ++store->tick;
 	DL_APPEND2(store->overlays, overlay, all_prev, all_next);
 	store->overlay_count++;
 	store->stats.bytes += sizeof(*overlay) + strlen(overlay->text) + 1 + MALLOC_OVERHEAD;
 	while (store->overlay_count > STORE_OVERLAYS_MAX)
-		overlay_drop(store, store->overlays, trash);
+		overlay_drop_locked(store, store->overlays, leftovers);
 	return 0;
 }
 
@@ -74,15 +78,17 @@ static bool is_shown(const struct overlay *overlay, const struct list *list)
 }
 
 /* Forgets what has served its time. Returns how many are left. */
-static size_t prune(struct store *store, struct entry *entry, const struct list *list, uint64_t start, struct trash *trash)
+static size_t prune_locked(struct store *store, struct cell *cell, const struct list *list, uint64_t start,
+			   struct leftovers *leftovers) REQUIRES(store_locked)
 {
 	int64_t now = clock_now_ms();
 	struct overlay *overlay, *next;
 	size_t left = 0;
 
-	HASH_ITER(hh, entry->overlays, overlay, next) {
+	store_assert_locked(store);
+	HASH_ITER(hh, cell->overlays, overlay, next) {
 		if (overlay->tick < start && (overlay->until_ms <= now || is_shown(overlay, list)))
-			overlay_drop(store, overlay, trash);
+			overlay_drop_locked(store, overlay, leftovers);
 		else
 			left++;
 	}
@@ -90,25 +96,26 @@ static size_t prune(struct store *store, struct entry *entry, const struct list 
 }
 
 /* An empty list in the place of one that the API denies, where a write shows that there must be one. */
-static struct list *list_for(const struct entry *entry)
+static struct list *list_for_locked(const struct cell *cell) REQUIRES(store_locked)
 {
 	const struct overlay *overlay;
 
-	for (overlay = entry->overlays; overlay; overlay = overlay->hh.next) {
+	for (overlay = cell->overlays; overlay; overlay = overlay->hh.next) {
 		if (overlay->snapshot)
 			return list_new(NULL, 0, overlay->text);
 	}
 	return NULL;
 }
 
-int overlay_apply(struct store *store, struct entry *entry, struct list *list, uint64_t start, struct list **ret,
-		  struct trash *trash)
+int overlay_apply_locked(struct store *store, struct cell *cell, struct list *list, uint64_t start, struct list **ret,
+			 struct leftovers *leftovers)
 {
-	size_t left = prune(store, entry, list, start, trash), n = 0;
+	size_t left = prune_locked(store, cell, list, start, leftovers), n = 0;
 	cleanup_free_ struct list_change *changes = NULL;
-	cleanup_(list_unrefp) struct list *base = list ? list_ref(list) : left ? list_for(entry) : NULL;
+	cleanup_(list_unrefp) struct list *base = list ? list_ref(list) : left ? list_for_locked(cell) : NULL;
 	struct overlay *overlay;
 
+	store_assert_locked(store);
 	if (!base || !left) {
 		*ret = steal_ptr(base);
 		return 0;
@@ -116,7 +123,7 @@ int overlay_apply(struct store *store, struct entry *entry, struct list *list, u
 	changes = calloc(left, sizeof(*changes));
 	if (!changes)
 		return -ENOMEM;
-	for (overlay = entry->overlays; overlay; overlay = overlay->hh.next)
+	for (overlay = cell->overlays; overlay; overlay = overlay->hh.next)
 		changes[n++] = (struct list_change){ .snapshot = overlay->snapshot, .id = overlay->id };
 	*ret = list_apply(base, changes, n);
 	return *ret ? 0 : -ENOMEM;
@@ -131,24 +138,26 @@ static void tell(struct store *store, const void *row, const char *key)
 }
 
 /* The change in the value that is there. Without memory for it the value goes: the next fetch brings it, the overlay on it. */
-static bool change_value(struct store *store, struct entry *entry, const struct overlay *overlay, struct trash *trash)
+static bool change_value_locked(struct store *store, struct cell *cell, const struct overlay *overlay,
+				struct leftovers *leftovers) REQUIRES(store_locked)
 {
 	struct list_change change = { .snapshot = overlay->snapshot, .id = overlay->id };
 	struct store_value value = { 0 };
 	struct held *held = NULL;
 
-	if (!entry->held || !entry->held->value.list)
+	store_assert_locked(store);
+	if (!cell->held || !cell->held->value.list)
 		return false;
-	value.list = list_apply(entry->held->value.list, &change, 1);
+	value.list = list_apply(cell->held->value.list, &change, 1);
 	if (value.list)
-		held = held_new(&value, entry->held->fetched_ms, entry->held->start);
+		held = held_new(&value, cell->held->fetched_ms, cell->held->start);
 	if (held) {
-		held->landed_ms = entry->held->landed_ms;
-		return entry_set(store, entry, held, trash);
+		held->landed_ms = cell->held->landed_ms;
+		return cell_set_locked(store, cell, held, leftovers);
 	}
 	/* All in it is held by the old list and the overlay, so no last reference goes here. */
 	list_unref(value.list);
-	entry_unset(store, entry, trash);
+	cell_unset_locked(store, cell, leftovers);
 	return true;
 }
 
@@ -156,31 +165,31 @@ static int write_list(struct store *store, const void *row, const char *key, str
 		      int64_t hold_ms)
 {
 	struct overlay *overlay = overlay_new(snapshot, text, hold_ms);
-	struct trash trash = { 0 };
-	struct entry *entry;
+	struct leftovers leftovers = { 0 };
+	struct cell *cell;
 	bool changed = false;
 
 	if (!overlay)
 		return -ENOMEM;
-	pthread_mutex_lock(&store->lock);
-	entry = entry_make(store, key, row);
-	if (!entry || add_overlay(store, entry, overlay, &trash) < 0) {
-		pthread_mutex_unlock(&store->lock);
+	store_lock(store);
+	cell = cell_make_locked(store, key, row);
+	if (!cell || add_overlay_locked(store, cell, overlay, &leftovers) < 0) {
+		store_unlock(store);
 		snapshot_unref(overlay->snapshot);
 		free(overlay);
 		return -ENOMEM;
 	}
 	if (snapshot) {
-		memory_adopt(store, &snapshot, 1);
-		if (entry->failure == -ENOENT)
-			entry_forgive(entry);
+		memory_adopt_locked(store, &snapshot, 1);
+		if (cell->failure == -ENOENT)
+			cell_forgive_locked(store, cell);
 	}
-	row = entry->row;
-	changed = change_value(store, entry, overlay, &trash);
-	entry_touch(store, entry);
-	memory_evict(store, &trash);
-	pthread_mutex_unlock(&store->lock);
-	trash_empty(&trash);
+	row = cell->row;
+	changed = change_value_locked(store, cell, overlay, &leftovers);
+	cell_touch_locked(store, cell);
+	memory_evict_locked(store, &leftovers);
+	store_unlock(store);
+	leftovers_free(&leftovers);
 	if (changed)
 		tell(store, row, key);
 	return 0;
@@ -208,31 +217,31 @@ int store_put(struct store *store, const void *row, const char *key, struct snap
 {
 	struct store_value value = { .snapshot = snapshot_ref(snapshot) };
 	struct held *held = held_new(&value, sent_ms(snapshot), 0);
-	struct trash trash = { 0 };
-	struct entry *entry;
+	struct leftovers leftovers = { 0 };
+	struct cell *cell;
 	bool changed = false, made;
 
 	if (!held) {
 		store_value_clear(&value);
 		return -ENOMEM;
 	}
-	pthread_mutex_lock(&store->lock);
-	entry = entry_make(store, key, row);
-	made = entry;
+	store_lock(store);
+	cell = cell_make_locked(store, key, row);
+	made = cell;
 	if (made) {
-		memory_adopt(store, &snapshot, 1);
-		if (entry->held && entry->held->value.snapshot)
-			memory_carry_over(store, snapshot, entry->held->value.snapshot);
+		memory_adopt_locked(store, &snapshot, 1);
+		if (cell->held && cell->held->value.snapshot)
+			memory_carry_over_locked(store, snapshot, cell->held->value.snapshot);
 		held->put = true;
-		held->start = entry->put_tick = ++store->tick;
-		entry_forgive(entry);
-		changed = entry_set(store, entry, held, &trash);
-		row = entry->row;
-		entry_touch(store, entry);
-		memory_evict(store, &trash);
+		held->start = cell->put_tick = ++store->tick;
+		cell_forgive_locked(store, cell);
+		changed = cell_set_locked(store, cell, held, &leftovers);
+		row = cell->row;
+		cell_touch_locked(store, cell);
+		memory_evict_locked(store, &leftovers);
 	}
-	pthread_mutex_unlock(&store->lock);
-	trash_empty(&trash);
+	store_unlock(store);
+	leftovers_free(&leftovers);
 	if (!made) {
 		held_free(held);
 		return -ENOMEM;
