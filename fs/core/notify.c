@@ -1,3 +1,6 @@
+/* First: it has a field of the name of a banned function. */
+#include <linux/fuse.h>
+
 #include "fs/core/notify.h"
 
 #include <errno.h>
@@ -23,6 +26,7 @@ struct notifier {
 	pthread_cond_t more;
 	struct notice *queue;
 	bool running, stopping;
+	bool epochs; /* names are told of by epochs; of the thread, once it runs */
 	pthread_t thread;
 	struct fuse_session *session; /* borrowed; fixed once the thread runs */
 };
@@ -50,11 +54,27 @@ static struct notice *take_first(struct notifier *n)
 	return first;
 }
 
-static void tell(struct fuse_session *session, const struct notice *notice)
+/* FUSE_NOTIFY_INC_EPOCH of Linux 6.16; the headers of older systems lack it. */
+#define NOTIFY_INC_EPOCH 8
+
+/* The kernel believes no name any more, and asks again. It never waits in this, as it may for a directory's lock in a notice
+   of one name. False: this kernel has no such notice (they came with Linux 6.16). */
+static bool tell_epoch(struct fuse_session *session)
 {
+	const struct fuse_out_header header = { .len = sizeof(header), .error = NOTIFY_INC_EPOCH };
+
+	/* libfuse has no words for it; a reply to no request whose error is the notice is the protocol's form of all of them. */
+	return write(fuse_session_fd(session), &header, sizeof(header)) == sizeof(header);
+}
+
+static void tell(struct notifier *n, const struct notice *notice)
+{
+	struct fuse_session *session = n->session;
 	size_t name_len = notice->key_len - offsetof(struct notice, key.name) + offsetof(struct notice, key);
 
 	/* A name or node that the kernel does not know is no failure: there is nothing that it could believe of it. */
+	if (notice->key.what == 'e' && n->epochs && tell_epoch(session))
+		return;
 	if (notice->key.what == 'e')
 		fuse_lowlevel_notify_inval_entry(session, notice->key.ino, notice->key.name, name_len);
 	else
@@ -74,12 +94,18 @@ static void *run(void *arg)
 			continue;
 		}
 		pthread_mutex_unlock(&n->lock);
-		tell(n->session, notice);
+		tell(n, notice);
 		free(notice);
 		pthread_mutex_lock(&n->lock);
 	}
 	pthread_mutex_unlock(&n->lock);
 	return NULL;
+}
+
+void notifier_use_epochs(struct notifier *n)
+{
+	scoped_lock(&n->lock);
+	n->epochs = true;
 }
 
 int notifier_start(struct notifier *n, struct fuse_session *session)

@@ -15,6 +15,9 @@ struct notifier;
 
 /* Not started yet: notices are queued. */
 struct notifier *notifier_new(void);
+/* Before it starts: names are told of by epochs, in which the kernel never waits, where it has them. They make it ask for all
+   names again, so they are for mounts whose connection nobody could abort. */
+void notifier_use_epochs(struct notifier *n);
 int notifier_start(struct notifier *n, struct fuse_session *session);
 /* Drops what is queued and ends the thread. Call before the session is destroyed. */
 void notifier_stop(struct notifier *n);

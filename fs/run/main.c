@@ -128,7 +128,7 @@ static int refuse(struct start *s, int status, const struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct start start = { 0 };
+	struct start start = { .argc = argc, .argv = argv };
 	struct err err = ERR_INIT;
 	int status;
 

@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 static void filep(FILE **f)
@@ -102,7 +103,7 @@ static int check_dead(const char *path, int errnum, struct err *err)
 static int check_mounted(const char *path, bool *ret_autofs, struct err *err)
 {
 	struct mounted mounted;
-	struct stat st;
+	struct statfs st;
 
 	*ret_autofs = false;
 	if (mountpoint_find(path, &mounted) <= 0)
@@ -110,8 +111,8 @@ static int check_mounted(const char *path, bool *ret_autofs, struct err *err)
 	*ret_autofs = !strcmp(mounted.type, "autofs");
 	if (strncmp(mounted.type, "fuse", 4) != 0)
 		return 0;
-	/* Only a mount of ours is asked whether it lives: another's may hang. */
-	if (!strcmp(mounted.type, "fuse.cfcfs") && stat(path, &st) < 0 && errno == ENOTCONN)
+	/* Only a mount of ours is asked whether it lives: another's may hang. Attributes of a dead one may still be cached. */
+	if (!strcmp(mounted.type, "fuse.cfcfs") && statfs(path, &st) < 0 && errno == ENOTCONN)
 		return check_dead(path, ENOTCONN, err);
 	return err_set(err, EBUSY, "mount point %s is busy: a %s filesystem is mounted there", path, mounted.type);
 }

@@ -139,6 +139,15 @@ int session_mount(struct fuse_session *session, const char *path, dev_t *ret_dev
 	return 0;
 }
 
+int session_adopt(struct fuse_session *session, int device)
+{
+	char path[32];
+
+	/* libfuse's own word for a device that is mounted already; it then unmounts nothing. */
+	snprintf(path, sizeof(path), "/dev/fd/%d", device);
+	return fuse_session_mount(session, path) == 0 ? 0 : -EIO;
+}
+
 void session_abort(struct fuse_session *session)
 {
 	int ends[2];
@@ -158,7 +167,6 @@ struct fuse_session *session_free(struct fuse_session *session)
 {
 	if (!session)
 		return NULL;
-	fuse_session_unmount(session);
 	fuse_session_destroy(session);
 	return NULL;
 }

@@ -5,9 +5,9 @@
 
 #include "api/base/clock.h"
 #include "api/base/log.h"
+#include "fs/run/keeper.h"
 #include "fs/run/lifecycle.h"
 #include "fs/run/loop.h"
-#include "fs/run/mountpoint.h"
 #include "fs/core/notify.h"
 
 enum phase {
@@ -26,8 +26,7 @@ struct signals {
 	bool leaving;        /* the thread is to end */
 	struct mount *mount; /* borrowed, as all below; in PHASE_UP only */
 	struct loop *loop;
-	const char *path;
-	dev_t device;
+	struct keeper *keeper;
 	pthread_t closer;
 	pthread_t thread; /* fixed once it runs */
 };
@@ -56,7 +55,7 @@ static void *close_mount(void *arg)
 	finish_writers(s);
 	/* While the loop still serves: a notice may wait for a request to be answered. */
 	notifier_stop(s->mount->notifier);
-	mountpoint_detach(s->path, s->device);
+	keeper_detach(s->keeper);
 	linger(s);
 	finish_writers(s);
 	loop_stop(s->loop);
@@ -85,7 +84,7 @@ static void end_in_haste(struct signals *s)
 	if (s->leaving)
 		return;
 	log_warning("ended by a second signal, before everything was sent");
-	mountpoint_detach(s->path, s->device);
+	keeper_detach(s->keeper);
 	_exit(1);
 }
 
@@ -186,13 +185,12 @@ void signals_hold(struct signals *s)
 	s->phase = PHASE_MOUNTING;
 }
 
-void signals_serve(struct signals *s, struct mount *mount, struct loop *loop, const char *path, dev_t device)
+void signals_serve(struct signals *s, struct mount *mount, struct loop *loop, struct keeper *keeper)
 {
 	scoped_lock(&s->lock);
 	s->mount = mount;
 	s->loop = loop;
-	s->path = path;
-	s->device = device;
+	s->keeper = keeper;
 	s->phase = PHASE_UP;
 	if (s->ends)
 		begin_close(s);

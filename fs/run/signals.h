@@ -8,6 +8,7 @@
 #include "api/base/cleanup.h"
 
 struct mount;
+struct keeper;
 struct loop;
 struct signals;
 
@@ -15,8 +16,8 @@ struct signals;
 int signals_start(struct signals **ret);
 /* From now on SIGTERM does not end the process: it is remembered. */
 void signals_hold(struct signals *s);
-/* The mount is up; device and path are what it is known by; all are borrowed until signals_loop_ended. */
-void signals_serve(struct signals *s, struct mount *mount, struct loop *loop, const char *path, dev_t device);
+/* The mount is up; all are borrowed until signals_loop_ended. */
+void signals_serve(struct signals *s, struct mount *mount, struct loop *loop, struct keeper *keeper);
 /* The loop ended: waits for an orderly end that is under way. The mount and session are not touched any more. */
 void signals_loop_ended(struct signals *s);
 struct signals *signals_free(struct signals *s);

@@ -1,8 +1,6 @@
 #include "fs/run/start.h"
 
 #include <errno.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -10,6 +8,9 @@
 #include "api/base/log.h"
 #include "api/base/rand.h"
 #include "api/credentials.h"
+#include "fs/core/notify.h"
+#include "fs/run/harden.h"
+#include "fs/run/keeper.h"
 #include "fs/run/lifecycle.h"
 #include "fs/run/loop.h"
 #include "fs/run/mountpoint.h"
@@ -69,15 +70,6 @@ static int start_log(const struct options *o, struct err *err)
 	else
 		log_to_syslog("cfcfs");
 	return r < 0 ? err_set(err, -r, "option logfile=%s: %s", o->logfile, strerrordesc_np(-r)) : 0;
-}
-
-/* Tokens and secrets are in this memory. */
-static void forbid_dumps(void)
-{
-	const struct rlimit none = { 0, 0 };
-
-	prctl(PR_SET_DUMPABLE, 0);
-	setrlimit(RLIMIT_CORE, &none);
 }
 
 static int start_client(struct start *s, struct client **ret, struct err *err)
@@ -149,6 +141,7 @@ static int make_mount(struct start *s, struct err *err)
 static int make_session(struct start *s, struct err *err)
 {
 	const char *path = s->options.mountpoint;
+	struct keeper_mount mounted = { .fd = -1 };
 	int r;
 
 	session_log_start(s->options.debug);
@@ -156,27 +149,54 @@ static int make_session(struct start *s, struct err *err)
 	if (r < 0)
 		return r;
 	signals_hold(s->signals);
-	r = session_mount(s->session, path, &s->device, err);
+	r = keeper_mount(s->keeper, &mounted, err);
 	if (r < 0)
 		return r;
-	r = loop_new(s->session, &s->loop);
+	s->mounted = true;
+	r = session_adopt(s->session, mounted.fd);
+	if (r == 0 && !mounted.can_abort)
+		notifier_use_epochs(s->mount->notifier);
+	if (r == 0)
+		r = loop_new(s->session, &s->loop);
 	if (r == 0)
 		r = mount_start(s->mount, s->session);
 	return r < 0 ? err_set(err, -r, "starting to serve %s: %s", path, strerrordesc_np(-r)) : 0;
 }
 
+/* With one thread: what a thread gives up, the others keep. */
+static int give_up(struct start *s, struct err *err)
+{
+	int r = keeper_start(&s->options, s->argc, s->argv, &s->keeper);
+
+	if (r < 0)
+		return err_set(err, -r, "no process can be started: %s", strerrordesc_np(-r));
+	r = harden_privileges();
+	if (r < 0)
+		return err_set(err, -r, "giving up privileges: %s", strerrordesc_np(-r));
+	return 0;
+}
+
 int start_mount(struct start *s, struct err *err)
 {
-	int status;
+	int status, filter;
 
-	forbid_dumps();
+	harden_memory();
 	umask(077);
-	if (chdir("/") < 0 || base_init() < 0 || signals_start(&s->signals) < 0) {
-		err_set(err, EIO, "the system lacks memory, threads or randomness");
+	if (chdir("/") < 0 || base_init() < 0) {
+		err_set(err, EIO, "the system lacks memory or randomness");
+		return EXIT_MOUNT;
+	}
+	if (give_up(s, err) < 0)
+		return EXIT_MOUNT;
+	filter = harden_calls();
+	if (signals_start(&s->signals) < 0) {
+		err_set(err, EIO, "the system lacks memory or threads");
 		return EXIT_MOUNT;
 	}
 	if (start_log(&s->options, err) < 0)
 		return EXIT_USAGE;
+	if (filter < 0)
+		log_warning("serving without a filter of system calls: %s", strerrordesc_np(-filter));
 	status = make_mount(s, err);
 	if (status != EXIT_MOUNTED)
 		return status;
@@ -187,9 +207,12 @@ int start_serve(struct start *s)
 {
 	int r;
 
-	signals_serve(s->signals, s->mount, s->loop, s->options.mountpoint, s->device);
+	signals_serve(s->signals, s->mount, s->loop, s->keeper);
 	log_info("mounted account %s on %s", s->options.account_id, s->options.mountpoint);
 	r = loop_run(s->loop);
+	/* Unmounted, by us or by another: what is mounted there from now on is not ours, be it by the same number. */
+	if (r == 0)
+		keeper_gone(s->keeper);
 	signals_loop_ended(s->signals);
 	if (r < 0)
 		log_error("serving %s ended: %s", s->options.mountpoint, strerrordesc_np(-r));
@@ -200,17 +223,16 @@ int start_serve(struct start *s)
 
 void start_end(struct start *s)
 {
-	bool mounted = s->session && s->device;
-
-	if (mounted)
-		mountpoint_detach(s->options.mountpoint, s->device);
+	if (s->mounted)
+		keeper_detach(s->keeper);
 	/* With the connection still there: what is being sent is finished, and its caller gets the answer. */
 	s->mount = mount_free(s->mount);
-	if (mounted)
+	if (s->mounted)
 		session_abort(s->session);
 	s->loop = loop_free(s->loop);
 	s->session = session_free(s->session);
-	if (mounted)
+	s->keeper = keeper_free(s->keeper);
+	if (s->mounted)
 		log_info("ended");
 	s->signals = signals_free(s->signals);
 	free(s->base_url);

@@ -6,6 +6,7 @@
 
 struct mount;
 struct signals;
+struct keeper;
 struct loop;
 struct fuse_session;
 
@@ -24,7 +25,10 @@ struct start {
 	struct mount *mount;
 	struct fuse_session *session;
 	struct loop *loop;
-	dev_t device; /* 0: not mounted */
+	struct keeper *keeper;
+	bool mounted;
+	int argc; /* what ps shows; borrowed */
+	char **argv;
 };
 
 /* Before the fork: the address, the mount point, absolute paths. An exit status, with text. */

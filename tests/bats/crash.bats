@@ -3,14 +3,6 @@
 # deadline: 500 s
 load lib
 
-# A mount whose process died: it can be unmounted, and mounted again.
-crash() {
-  kill -9 "$MOUNT_PID"
-  wait "$MOUNT_PID" 2>/dev/null || true
-  fusermount3 -u -z -- "$MNT"
-  wait_until 5 "the mount to go" not_mounted
-}
-not_mounted() { ! is_mounted "$MNT"; }
 # Writes that were answered before the crash must be there; what was not may be.
 document() { sed "s/\"max_instances\": 5/\"max_instances\": $1/" "$T/web.json"; }
 
@@ -42,7 +34,7 @@ document() { sed "s/\"max_instances\": 5/\"max_instances\": $1/" "$T/web.json"; 
       pids+=($!)
     done
     sleep "0.$((RANDOM % 9))$((RANDOM % 9))"
-    crash
+    crash_mount
     wait "${pids[@]}" || true
     # An application stays in the list for some seconds after its deletion.
     advance 5
@@ -93,7 +85,7 @@ PYTHON
     cp "$T/web.json" "$APPS/web$i.json" 2>/dev/null 3>&- &
     local writer=$!
     wait_until 10 "the create to be sent" posted
-    crash
+    crash_mount
     wait "$writer" || true
     clear_faults
     mount_cfcfs -o "rollout=none"
@@ -110,7 +102,7 @@ posted() { [ "$(count_calls POST /applications)" = 1 ]; }
   mount_cfcfs -o "delete_grace=60"
   rm "$APPS/app-00001.json"
   assert_absent "$APPS/app-00001.json"
-  crash
+  crash_mount
   mount_cfcfs -o "delete_grace=60"
   assert_exists "$APPS/app-00001.json"
   assert_writes 0
@@ -123,7 +115,7 @@ posted() { [ "$(count_calls POST /applications)" = 1 ]; }
   cat "$APPS/app-00001.json" >"$T/old"
   exec 8>"$APPS/app-00001.json"
   printf '{ "instances": ' >&8
-  crash
+  crash_mount
   exec 8>&- || true
   mount_cfcfs
   cmp "$T/old" "$APPS/app-00001.json"
@@ -138,7 +130,7 @@ posted() { [ "$(count_calls POST /applications)" = 1 ]; }
   config=$(jq -c .configuration "$APPS/app-00002.json")
   printf '{"description":"mine","strategy":"rolling","kind":"full_auto","step_percentage":100,"target_configuration":%s}' "$config" >"$T/rollout.json"
   cp "$T/rollout.json" "$APPS/app-00002/rollouts/mine.json"
-  crash
+  crash_mount
   mount_cfcfs -o "rollout=none"
   grep -qx mine.json <(ls "$APPS/app-00002/rollouts")
 }

@@ -204,8 +204,7 @@ web() {
   sed 's/app:v1/app:v3/' "$T/web.json" >"$T/v3.json"
   fault '{"method":"POST","path":"/applications/*/rollouts","times":1,"status":403}'
   assert_fails cp "$T/v3.json" "$APPS/web.json"
-  kill -9 "$MOUNT_PID"
-  fusermount3 -u -z "$MNT"
+  crash_mount
   mount_cfcfs
   clear_requests
   cp "$T/v3.json" "$APPS/web.json"

@@ -174,6 +174,14 @@ umount_cfcfs() {
   wait "$pid" 2>/dev/null || MOUNT_STATUS=$?
 }
 gone() { [ -z "$(start_time "$1")" ]; }
+not_mounted() { ! is_mounted "${1:-$MNT}"; }
+
+# crash_mount : the process dies without a word. Nothing of it is left: its keeper unmounts.
+crash_mount() {
+  kill -9 "$MOUNT_PID"
+  wait "$MOUNT_PID" 2>/dev/null || true
+  wait_until 10 "the mount to go" not_mounted
+}
 
 # What is cached is dropped: everything, or what is under a path.
 refresh() { echo "${1:-/}" >"$MNT/.cfcfs/refresh"; }

@@ -1,73 +1,128 @@
 #!/usr/bin/env bats
-# The state file at work: a foreign lock on it stalls nobody, and a file of another version or kind is left alone.
-# deadline: 180 s
+# The state file: what the mount remembers across remounts and crashes, and a mount without it.
 load lib
+load kinds
 
-# sql TEXT : as another program has the file open.
-sql() {
-  python3 - "$T/state/cfcfs.db" "$1" <<'P'
-import sqlite3, sys
-db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
-for row in db.execute(sys.argv[2]): print(*row, sep="|")
-P
+JOB='{"entrypoint": ["/bin/sleep"], "command": ["sleep", "86400"]}'
+batch() { write "$APPS/batch.json" '{"instances": 1, "jobs": true, "configuration": {"image": "reports:v1", "instance_type": "lite"}}'; }
+rollout() {
+  write "$APPS/batch/rollouts/slow.json" '{"description": "d", "strategy": "rolling", "kind": "full_manual", "step_percentage": 50,
+    "target_configuration": {"image": "reports:v2", "instance_type": "lite"}}'
 }
+state_file() { find "$T/state" -type f ! -name '*-wal' ! -name '*-shm' | head -n 1; }
 
-# hold_lock : another program begins to write to the file, and does not end before release_lock.
-hold_lock() {
-  python3 - "$T/state/cfcfs.db" "$T/locked" <<'P' >"$T/locker.out" 2>&1 3>&- &
-import os, signal, sqlite3, sys
-db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
-db.execute("BEGIN IMMEDIATE")
-open(sys.argv[2], "w").close()
-signal.pause()
-P
-  LOCKER=$!
-  record_pid "$T/pids" "$LOCKER"
-  disown "$LOCKER"
-  wait_until 20 "the lock" test -e "$T/locked"
-}
-release_lock() { kill -9 "$LOCKER"; }
-
-has_fingerprint() { [ "$(sql "SELECT count(*) FROM rows WHERE tbl = 'fingerprints'")" -ge 1 ]; }
-
-@test "nothing waits for a foreign lock on the state file, and what was to be remembered then is" {
-  start -o rollout=none,cache_ttl=0.2,status_ttl=0.2,rps=10000,burst=100000
-  web_json "$T/web.json"
-  cp "$T/web.json" "$APPS/web.json"
-  hold_lock
-  local before took
-  before=$(date +%s%N)
-  for n in 1 2 3 4; do
-    sed "s/production/prod$n/" "$T/web.json" >"$T/changed.json"
-    cp "$T/changed.json" "$APPS/web.json"
-    printf 'value %s' "$n" >"$T/value" && cp "$T/value" "$MNT/secrets/one"
-    ls "$APPS" "$MNT/secrets" >/dev/null
-    stat "$APPS/web.json" "$MNT/.cfcfs/version" >/dev/null
-    rm "$MNT/secrets/one"
-  done
-  took=$((($(date +%s%N) - before) / 1000000))
-  # One wait for the lock would be two seconds; each of these turns has a dozen operations that once waited for it.
-  ((took < 8000)) || fail "it took $took ms"
-  release_lock
-  cp "$T/value" "$MNT/secrets/kept"
-  wait_until 20 "the fingerprint" has_fingerprint
+@test "state: jobs and rollouts keep their names across a remount" {
+  start
+  batch
+  write "$APPS/batch/jobs/nightly.json" "$JOB"
+  rollout
   umount_cfcfs
-  clear_requests
   mount_cfcfs
-  cp "$T/value" "$MNT/secrets/kept"
+  assert_equal "$(ls "$APPS/batch/jobs")" $'nightly\nnightly.json'
+  assert_equal "$(ls "$APPS/batch/rollouts")" $'slow\nslow.json'
+  jq -e '.command == ["sleep", "86400"]' "$APPS/batch/jobs/nightly.json"
+  echo terminate >"$APPS/batch/jobs/nightly/action"
+  assert_calls 1 PATCH '/applications/*/jobs/*'
+}
+
+@test "state: it survives kill -9" {
+  start
+  batch
+  write "$APPS/batch/jobs/nightly.json" "$JOB"
+  rollout
+  printf 'value' | tee "$MNT/secrets/db" >/dev/null
+  crash_mount
+  mount_cfcfs
+  assert_equal "$(ls "$APPS/batch/jobs")" $'nightly\nnightly.json'
+  assert_equal "$(ls "$APPS/batch/rollouts")" $'slow\nslow.json'
+  clear_requests
+  printf 'value' | tee "$MNT/secrets/db" >/dev/null
+  assert_writes 0
+  # And again and again, in the middle of writing.
+  local n
+  for n in 1 2 3; do
+    (for i in 1 2 3 4 5 6 7 8 9; do echo "$JOB" >"$APPS/batch/jobs/j$n$i.json" || break; done) 2>/dev/null &
+    sleep 0.2
+    crash_mount
+    wait $! || true
+    mount_cfcfs
+    # Each that was made before is still under its name.
+    assert_exists "$APPS/batch/jobs/nightly.json"
+    assert_equal "$(sqlite3 "$(state_file)" 'PRAGMA integrity_check')" ok
+  done
+}
+
+@test "state: without it jobs and rollouts show by their id" {
+  start
+  batch
+  write "$APPS/batch/jobs/nightly.json" "$JOB"
+  rollout
+  local job rollout
+  job=$(xattr "$APPS/batch/jobs/nightly.json" id)
+  rollout=$(xattr "$APPS/batch/rollouts/slow.json" id)
+  umount_cfcfs
+  rm -rf "$T/state"
+  mount_cfcfs
+  assert_equal "$(ls "$APPS/batch/jobs")" "$job"$'\n'"$job.json"
+  assert_equal "$(ls "$APPS/batch/rollouts")" "$rollout"$'\n'"$rollout.json"
+}
+
+@test "state: where the service offers no list of jobs, the mount's own are shown" {
+  start
+  batch
+  write "$APPS/batch/jobs/nightly.json" "$JOB"
+  umount_cfcfs
+  fault '[{"method":"GET","path":"/applications/*/jobs","status":404,"body":{"success":false,"errors":[{"code":7003,"message":"no route"}]}}]'
+  mount_cfcfs
+  assert_equal "$(ls "$APPS/batch/jobs")" $'nightly\nnightly.json'
+  assert_equal "$(jq -r .id "$APPS/batch/jobs/nightly/status.json")" "$(xattr "$APPS/batch/jobs/nightly.json" id)"
+  clear_faults
+  fault '[{"method":"GET","path":"/applications/*/jobs","status":405,"body":{"success":false,"errors":[{"code":7001,"message":"no"}]}}]'
+  refresh
+  assert_equal "$(ls "$APPS/batch/jobs")" $'nightly\nnightly.json'
+}
+
+@test "state: a removed field that the service keeps showing is not sent again, across a remount" {
+  start_emulator
+  web_json "$T/web.json"
+  mount_cfcfs -o cache_ttl=0.2
+  jq '.rollout_active_grace_period = 60' "$T/web.json" >"$T/with.json"
+  cp "$T/with.json" "$APPS/web.json"
+  cp "$T/web.json" "$APPS/web.json"
+  clear_requests
+  umount_cfcfs
+  mount_cfcfs
+  cp "$T/web.json" "$APPS/web.json"
   assert_writes 0
 }
 
-@test "a state file of a newer version is left alone, and the log says so" {
+@test "state: the file is 0600, two mounts share it, and a damaged one is no reason not to mount" {
   start
-  umount_cfcfs
-  sql 'PRAGMA user_version = 999'
+  batch
+  write "$APPS/batch/jobs/nightly.json" "$JOB"
+  assert_equal "$(stat -c %a "$(state_file)")" 600
+  MOUNT_AT=$T/second mount_cfcfs
+  assert_equal "$(ls "$T/second/applications/batch/jobs")" $'nightly\nnightly.json'
+  write "$T/second/applications/batch/jobs/other.json" "$JOB"
+  refresh
+  assert_equal "$(ls "$APPS/batch/jobs")" $'nightly\nnightly.json\nother\nother.json'
+  fusermount3 -u "$T/second"
+  MOUNT_PID=${MOUNT_PIDS[0]} umount_cfcfs
+  local file
+  file=$(state_file)
+  rm -f "$file"-*
+  echo 'this is no database at all, and it is longer than a header of SQLite would be: so it must be put aside' >"$file"
   mount_cfcfs
-  grep -q 'is of version 999, written by a newer cfcfs' "$T/cfcfs.log" || fail "$(cat "$T/cfcfs.log")"
-  web_json "$T/web.json"
-  cp "$T/web.json" "$APPS/web.json"
-  printf value >"$T/value" && cp "$T/value" "$MNT/secrets/one"
-  umount_cfcfs
-  assert_equal "$(sql 'PRAGMA user_version')" 999
-  assert_equal "$(sql 'SELECT count(*) FROM rows')" 0
+  assert_equal "$(ls "$APPS/batch/jobs" | grep -c json)" 2
+  write "$APPS/batch/jobs/third.json" "$JOB"
+  assert_exists "$APPS/batch/jobs/third/status.json"
+}
+
+@test "state: a mount works without it" {
+  start_emulator
+  echo x >"$T/state" # a file where the directory should be stops root too
+  mount_cfcfs
+  batch
+  write "$APPS/batch/jobs/nightly.json" "$JOB"
+  assert_exists "$APPS/batch/jobs/nightly/status.json"
 }

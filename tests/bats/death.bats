@@ -1,0 +1,142 @@
+#!/usr/bin/env bats
+# The process that serves dies, or is told twice to end, in the worst moment: nothing that uses the mount is stuck.
+load lib
+
+keeper_of() { pgrep -f -x "cfcfs-keeper ${1:-$MNT}"; }
+
+# prepare OPTIONS : a mount on which a rename is being answered and the notifier wants the renamed file's directory.
+prepare() {
+  start_emulator
+  web_json "$T/web.json"
+  mount_cfcfs -o "cache_ttl=0.2,timeout=30,delete_grace=0,retries=0,loglevel=info${1:+,$1}"
+  cp "$T/web.json" "$APPS/web.json"
+  cp "$T/web.json" "$APPS/other.json"
+  ls "$APPS"
+  cat "$APPS/other.json" >/dev/null
+}
+# change COMMAND... : in the background, with an answer that does not come; USER_PID is its process.
+change() {
+  fault '{"method":"PATCH","stall":true,"times":1}'
+  fault '{"method":"DELETE","stall":true,"times":1}'
+  clear_requests
+  "$@" >/dev/null 2>&1 </dev/null 3>&- &
+  USER_PID=$!
+  record_pid "$T/pids" "$USER_PID"
+  wait_until 10 "the change to be sent" eval '[ "$(count_writes)" -gt 0 ]'
+  echo / >"$MNT/.cfcfs/refresh"
+}
+notifier_waits() { grep -l notifier /proc/"$MOUNT_PID"/task/*/comm | sed 's/comm$/wchan/' | xargs cat | grep -q fuse_reverse; }
+
+# nothing_stuck : server and user end, the mount is gone, and can be made again.
+nothing_stuck() {
+  wait_until 10 "the process to end" gone "$MOUNT_PID"
+  wait "$MOUNT_PID" 2>/dev/null || true
+  kill -9 "$USER_PID" 2>/dev/null || true
+  wait_until 5 "the user of the mount to end" gone "$USER_PID"
+  wait_until 5 "the mount to go" not_mounted
+  wait_until 5 "the keeper to end" eval '[ -z "$(keeper_of)" ]'
+  clear_faults
+  mount_cfcfs
+  timeout 10 ls "$APPS"
+}
+
+@test "killed during a rename while the directory is told of: everything ends" {
+  prepare
+  change mv "$APPS/web.json" "$APPS/web2.json"
+  wait_until 5 "the notifier to be in the kernel" notifier_waits
+  kill -9 "$MOUNT_PID"
+  nothing_stuck
+}
+
+@test "killed during a delete: everything ends" {
+  prepare
+  change rm "$APPS/web.json"
+  kill -9 "$MOUNT_PID"
+  nothing_stuck
+}
+
+@test "told twice to end during a rename: everything ends" {
+  prepare
+  change mv "$APPS/web.json" "$APPS/web2.json"
+  wait_until 5 "the notifier to be in the kernel" notifier_waits
+  kill -TERM "$MOUNT_PID"
+  wait_until 5 "the first to be heard" grep -q 'ending: sending' "$T/cfcfs.log"
+  kill -TERM "$MOUNT_PID"
+  nothing_stuck
+}
+
+# as_ordinary_user : runs this very test once more, as a user who is not root, in a mount namespace where everybody may open the
+# device (and fusectl is not mounted, so that the connection cannot be aborted). Status 1: we are there already.
+as_ordinary_user() {
+  [ -z "${CFCFS_ORDINARY-}" ] || return 1
+  needs_root
+  cat >"$T/inside" <<'SH'
+set -e
+mknod -m 666 "$1/fuse" c 10 229
+mount --bind "$1/fuse" /dev/fuse
+! mountpoint -q /sys/fs/fuse/connections || umount /sys/fs/fuse/connections
+shift
+exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"
+SH
+  local dir=$T
+  while [ "$dir" != / ]; do
+    chmod o+x "$dir"
+    dir=$(dirname "$dir")
+  done
+  chown 65534:65534 "$T" "$T"/*
+  timeout 100 unshare -m --propagation private bash "$T/inside" "$T" env HOME="$T" TMPDIR="$T" CFCFS_TEST_DIR="$T" \
+    CFCFS_ORDINARY=1 bats --tap --filter "^$BATS_TEST_DESCRIPTION\$" "$BATS_TEST_FILENAME" >"$T/inside.tap" 2>&1 3>&- ||
+    fail "$(cat "$T/inside.tap")"
+  grep -q '^ok 1' "$T/inside.tap" || fail "$(cat "$T/inside.tap")"
+}
+
+@test "an ordinary user, without fusectl: names are told of by epochs, seen at once, and nothing is stuck" {
+  as_ordinary_user && return
+  prepare
+  # A name that another client made is seen although the kernel knew it to be missing.
+  [ ! -e "$APPS/third.json" ]
+  api POST /applications "$(jq '.name = "third"' "$T/web.json")" >/dev/null
+  echo / >"$MNT/.cfcfs/refresh"
+  wait_until 5 "the new name" test -e "$APPS/third.json"
+  change mv "$APPS/web.json" "$APPS/web2.json"
+  kill -9 "$MOUNT_PID"
+  nothing_stuck
+}
+
+@test "the keeper dies too: the mount is dead, a new one says so and what clears it" {
+  start
+  kill -9 "$(keeper_of)"
+  ls "$APPS"
+  kill -9 "$MOUNT_PID"
+  wait "$MOUNT_PID" 2>/dev/null || true
+  is_mounted "$MNT"
+  "$CFCFS" -f -o "url=$URL,token_file=$T/token,state_dir=$T/state" "$ACCOUNT" "$MNT" 2>"$T/stderr" 3>&- && fail "it mounted"
+  grep -q 'a mount whose process died stands there; run: umount' "$T/stderr" || fail "$(cat "$T/stderr")"
+  umount -f "$MNT"
+  mount_cfcfs
+}
+
+@test "an ending mount leaves its successor alone" {
+  prepare delete_grace=60
+  # What is pending keeps the first process busy for a while after its mount is gone.
+  rm "$APPS/other.json"
+  fault '{"method":"DELETE","latency_ms":3000,"times":1}'
+  local first=$MOUNT_PID
+  fusermount3 -u -z "$MNT"
+  mount_cfcfs
+  wait_until 20 "the first process to end" gone "$first"
+  is_mounted "$MNT" || fail "the second mount was taken away"
+  ls "$APPS"
+}
+
+@test "the server has no capability, no new privileges, a filter of system calls; the keeper no device and no token" {
+  start
+  local keeper
+  keeper=$(keeper_of)
+  grep -qE '^NoNewPrivs:\s+1$' "/proc/$MOUNT_PID/status"
+  grep -qE '^Seccomp:\s+2$' "/proc/$MOUNT_PID/status" || [ -n "${CFCFS_SANITIZE-}" ]
+  for set in CapInh CapPrm CapEff CapAmb; do grep -qE "^$set:\s+0+$" "/proc/$MOUNT_PID/status" || fail "$set is not empty"; done
+  for task in /proc/"$MOUNT_PID"/task/*/status; do grep -qE '^CapEff:\s+0+$' "$task" || fail "a thread kept capabilities"; done
+  [ "$(id -u)" != 0 ] || ! readlink /proc/"$keeper"/fd/* | grep -q /dev/fuse || fail "the keeper holds the device"
+  ! tr '\0' '\n' <"/proc/$keeper/environ" | grep -F "$TOKEN" || fail "the keeper has the token"
+}
