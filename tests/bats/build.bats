@@ -118,3 +118,16 @@ build_in() { (cd "$CLONE" && . tools/lib/common.sh && build "$@"); }
   run "$CLONE/tools/test" empty
   assert_equal "${lines[-1]}" "0 passed, 1 failed"
 }
+
+@test "what is built is hardened" {
+  local program
+  for program in "$BUILD/fs/cfcfs" "$BUILD/emulator/cfcfs-emulator"; do
+    readelf -hldW --dyn-syms "$program" >"$T/elf"
+    grep -q 'Type: *DYN' "$T/elf" || fail "$program is not position independent"
+    grep -q GNU_RELRO "$T/elf" || fail "$program has no read-only relocations"
+    grep -q BIND_NOW "$T/elf" || fail "$program is bound lazily"
+    grep -Eq 'GNU_STACK .* RW ' "$T/elf" || fail "$program has an executable stack"
+    grep -q __stack_chk_fail "$T/elf" || fail "$program has no stack protector"
+    grep -Eq '__(mem|str|v?snprintf|v?fprintf)[a-z]*_chk' "$T/elf" || fail "$program is not fortified"
+  done
+}

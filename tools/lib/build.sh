@@ -20,6 +20,8 @@ configured_with() {
   echo "compiler $compiler $($compiler --version 2>/dev/null | head -n 1)"
   for name in CFLAGS CPPFLAGS LDFLAGS; do echo "$name ${!name-}"; done
   printf 'option %s\n' "$@"
+  # Its defaults are taken at the first time only.
+  sed -n '/^project(/,/)$/p' "$SOURCE_DIR/meson.build"
 }
 found_with() {
   local module name

@@ -16,11 +16,11 @@ PROGRAMS_TOUR=(jq curl rsync setsid flock mount umount)
 PACKAGES_TEST=(
   libcmocka-dev bats jq curl rsync attr sqlite3 procps psmisc mount util-linux
   vim nano emacs-nox tmux perl moreutils ed git unzip zip cpio patch openssl python3-minimal python3-yaml python3-jsonschema
-  clang libclang-rt-dev nginx-light
+  clang libclang-rt-dev nginx-light binutils
 )
 PROGRAMS_TEST=(
   bats jq curl rsync getfattr setfattr sqlite3 ps pgrep fuser mount umount setsid flock setarch
-  vim nano emacs tmux perl sponge ed git unzip zip cpio patch openssl python3 clang nginx
+  vim nano emacs tmux perl sponge ed git unzip zip cpio patch openssl python3 clang nginx readelf
 )
 MODULES_TEST=(yaml jsonschema)
 PACKAGES_LINT=(
