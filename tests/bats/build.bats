@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
 # The programs of tools/ themselves: a build folder is configured again when what it was configured with has changed; what is
 # missing, or did not run, is said and is a failure.
-# deadline: 400 s
 load lib
 
 # A clone as small as can be built: the bottom layer, a program, and a unit test of its own.

@@ -13,6 +13,8 @@ PACKAGES_TOUR=(
   jq curl rsync attr util-linux mount
 )
 PROGRAMS_TOUR=(jq curl rsync setsid flock mount umount)
+PACKAGES_UNIT=(libcmocka-dev python3-minimal)
+PROGRAMS_UNIT=(python3)
 PACKAGES_TEST=(
   libcmocka-dev bats jq curl rsync attr sqlite3 procps psmisc mount util-linux
   vim nano emacs-nox tmux perl moreutils ed git unzip zip cpio patch openssl python3-minimal python3-yaml python3-jsonschema
