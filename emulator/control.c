@@ -186,14 +186,49 @@ static int run(struct control *c, const char *path)
 	return -ENOENT;
 }
 
+/* "HOST:PORT", or without the port where that is the scheme's own. */
+static bool names_host(const char *given, const char *own)
+{
+	const char *colon = strrchr(own, ':');
+
+	if (strcasecmp(given, own) == 0)
+		return true;
+	return (strcmp(colon, ":80") == 0 || strcmp(colon, ":443") == 0) && strlen(given) == (size_t)(colon - own) &&
+	       strncasecmp(given, own, strlen(given)) == 0;
+}
+
+/*
+ * There is no token here, so a page that some browser of this machine shows must not get in: neither by a name of its
+ * own that leads to this address, nor by a request across origins.
+ */
+static bool from_here(const struct exchange *ex)
+{
+	char named[32];
+	const char *end;
+
+	if (!ex->host || !ex->local[0])
+		return false;
+	snprintf(named, sizeof(named), "localhost%s", strrchr(ex->local, ':'));
+	if (!names_host(ex->host, ex->local) && !(ex->loopback && names_host(ex->host, named)))
+		return false;
+	if (ex->fetch_site && strcmp(ex->fetch_site, "same-origin") != 0 && strcmp(ex->fetch_site, "none") != 0)
+		return false;
+	end = ex->origin ? strstr(ex->origin, "://") : NULL;
+	return !ex->origin || (end && strcasecmp(end + 3, ex->host) == 0);
+}
+
 void control_handle(struct emulator *em, struct exchange *ex, const char *path)
 {
 	struct control c = { .em = em, .ex = ex };
 	struct out *o = &ex->answer;
-	int r = run(&c, path);
+	int r = -EPERM;
 
+	if (from_here(ex))
+		r = run(&c, path);
+	else
+		snprintf(c.text, sizeof(c.text), "only for requests to the emulator's own address, and of no other page");
 	json_object_put(c.body);
-	ex->status = r == 0 ? 200 : r == -ENOENT ? 404 : r == -EINVAL ? 400 : 500;
+	ex->status = r == 0 ? 200 : r == -ENOENT ? 404 : r == -EINVAL ? 400 : r == -EPERM ? 403 : 500;
 	if (r == 0 && o->b.len)
 		return;
 	buf_clear(&o->b);

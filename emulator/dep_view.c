@@ -125,55 +125,34 @@ static void write_row(struct call *c, sqlite3_stmt *q)
 
 int dep_answer(struct call *c, const char *id)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(c->store, VIEW "WHERE d.id = ?1", "s", id);
-
-	if (!store_row(c->store, q))
-		return call_not_found(c, "Deployment");
-	write_row(c, q);
-	return 0;
+	return call_row(c, store_query(c->store, VIEW "WHERE d.id = ?1", "s", id), write_row, "Deployment");
 }
 
 int dep_get(struct call *c)
 {
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(c->store, VIEW "WHERE d.id = ?1 AND d.account = ?2", "ss", c->arg[0], c->account);
-
-	if (!store_row(c->store, q))
-		return call_not_found(c, "Deployment");
-	write_row(c, q);
-	return 0;
+	return call_row(c, store_query(c->store, VIEW "WHERE d.id = ?1 AND d.account = ?2", "ss", c->arg[0], c->account),
+			write_row, "Deployment");
 }
 
 int dep_get_of_app(struct call *c)
 {
-	cleanup_query_ sqlite3_stmt *q = NULL;
 	struct app a;
 	int r = app_load(c, &a);
 
-	if (r < 0)
-		return r;
-	q = store_query(c->store, VIEW "WHERE d.id = ?1 AND d.app = ?2", "si", c->arg[1], a.seq);
-	if (!store_row(c->store, q))
-		return call_not_found(c, "Deployment");
-	write_row(c, q);
-	return 0;
+	return r < 0 ? r :
+		       call_row(c, store_query(c->store, VIEW "WHERE d.id = ?1 AND d.app = ?2", "si", c->arg[1], a.seq),
+				write_row, "Deployment");
 }
 
 int dep_list_of_app(struct call *c)
 {
-	cleanup_query_ sqlite3_stmt *q = NULL;
 	struct app a;
 	int r = app_load(c, &a);
 
-	if (r < 0)
-		return r;
 	/* "> 0" tells SQLite that the partial index will do. */
-	q = store_query(c->store, VIEW "WHERE d.app = ?1 AND d.app > 0 ORDER BY d.seq", "i", a.seq);
-	out_open(c->out, '[');
-	while (store_row(c->store, q))
-		write_row(c, q);
-	out_close(c->out, ']');
-	return 0;
+	return r < 0 ? r :
+		       call_rows(c, store_query(c->store, VIEW "WHERE d.app = ?1 AND d.app > 0 ORDER BY d.seq", "i", a.seq),
+				 write_row);
 }
 
 static bool state_fits(const char *state, sqlite3_stmt *q, int64_t now)

@@ -16,6 +16,9 @@ struct exchange {
 	const char *query;         /* as it came, or "" */
 	const char *authorization; /* headers; NULL where absent */
 	const char *auth_email, *auth_key;
+	const char *host, *origin, *fetch_site;
+	char local[64]; /* the address that it came in at, as a Host header has it */
+	bool loopback;
 	const char *body; /* body_len bytes and a NUL */
 	size_t body_len;
 	bool body_too_large;

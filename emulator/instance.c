@@ -36,6 +36,7 @@ static void of_durable(sqlite3_stmt *q, int64_t now, struct instance *ret)
 	}
 	if (stop && now >= stop + INACTIVE_AFTER_MS) {
 		ret->state = "inactive";
+		ret->stopped = false;
 		ret->updated = stop + INACTIVE_AFTER_MS;
 	}
 }

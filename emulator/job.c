@@ -66,11 +66,7 @@ static void write_row(struct call *c, sqlite3_stmt *q)
 	out_open(o, '{');
 	out_kstr(o, "health", job_health(&j, c->now));
 	out_close(o, '}');
-	out_key(o, "events");
-	out_open(o, '[');
-	for (unsigned i = 0; i < n; i++)
-		event_write(o, col_text(q, 0), i, &e[i]);
-	out_close(o, ']');
+	events_write(o, col_text(q, 0), n, e);
 	out_raws(o, ",");
 	out_raws(o, col_text(q, 2));
 	out_kbool(o, "terminate", j.terminated != 0);
@@ -98,12 +94,7 @@ void job_queue(struct call *c, int64_t app)
 
 static int answer(struct call *c, int64_t app, const char *id)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(c->store, VIEW "WHERE id = ?1 AND app = ?2", "si", id, app);
-
-	if (!store_row(c->store, q))
-		return call_not_found(c, "Job");
-	write_row(c, q);
-	return 0;
+	return call_row(c, store_query(c->store, VIEW "WHERE id = ?1 AND app = ?2", "si", id, app), write_row, "Job");
 }
 
 /* How long its container runs: "sleep N" in its words, bounded by the timeout (seconds). */
@@ -241,18 +232,10 @@ int job_create(struct call *c)
 
 int job_list(struct call *c)
 {
-	cleanup_query_ sqlite3_stmt *q = NULL;
 	struct app a;
 	int r = app_load(c, &a);
 
-	if (r < 0)
-		return r;
-	q = store_query(c->store, VIEW "WHERE app = ?1 ORDER BY seq", "i", a.seq);
-	out_open(c->out, '[');
-	while (store_row(c->store, q))
-		write_row(c, q);
-	out_close(c->out, ']');
-	return 0;
+	return r < 0 ? r : call_rows(c, store_query(c->store, VIEW "WHERE app = ?1 ORDER BY seq", "i", a.seq), write_row);
 }
 
 int job_get(struct call *c)

@@ -24,13 +24,8 @@ void placement_write(struct out *o, const char *id, const char *deployment, int6
 	out_kbool(o, "ready", running);
 	out_kstr(o, "container_status", running ? "running" : strcmp(health, "placed") == 0 ? "pending" : "stopped");
 	out_close(o, '}');
-	if (events) {
-		out_key(o, "events");
-		out_open(o, '[');
-		for (unsigned i = 0; i < n; i++)
-			event_write(o, id, i, &e[i]);
-		out_close(o, ']');
-	}
+	if (events)
+		events_write(o, id, n, e);
 	out_ktime(o, "last_update", n ? e[n - 1].at : p->created);
 }
 
@@ -85,33 +80,24 @@ static void write_row(struct call *c, sqlite3_stmt *q)
 
 int placement_list(struct call *c)
 {
-	cleanup_query_ sqlite3_stmt *q = NULL;
-
 	if (!store_int(c->store, 0, "SELECT 1 FROM deployment WHERE id = ?1 AND account = ?2", "ss", c->arg[0], c->account))
 		return call_not_found(c, "Deployment");
-	q = store_query(c->store,
-			"SELECT " PLACEMENT_COLUMNS " FROM deployment d JOIN placement p ON p.deployment = d.seq"
-			" WHERE d.id = ?1 ORDER BY p.seq",
-			"s", c->arg[0]);
-	out_open(c->out, '[');
-	while (store_row(c->store, q))
-		write_row(c, q);
-	out_close(c->out, ']');
-	return 0;
+	return call_rows(c,
+			 store_query(c->store,
+				     "SELECT " PLACEMENT_COLUMNS " FROM deployment d JOIN placement p ON p.deployment = d.seq"
+				     " WHERE d.id = ?1 ORDER BY p.seq",
+				     "s", c->arg[0]),
+			 write_row);
 }
 
 int placement_get(struct call *c)
 {
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(c->store,
-			    "SELECT " PLACEMENT_COLUMNS " FROM placement p JOIN deployment d ON d.seq = p.deployment"
-			    " WHERE p.id = ?1 AND d.account = ?2",
-			    "ss", c->arg[0], c->account);
-
-	if (!store_row(c->store, q))
-		return call_not_found(c, "Placement");
-	write_row(c, q);
-	return 0;
+	return call_row(c,
+			store_query(c->store,
+				    "SELECT " PLACEMENT_COLUMNS " FROM placement p JOIN deployment d ON d.seq = p.deployment"
+				    " WHERE p.id = ?1 AND d.account = ?2",
+				    "ss", c->arg[0], c->account),
+			write_row, "Placement");
 }
 
 int placement_replace(struct call *c)

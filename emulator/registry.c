@@ -242,18 +242,16 @@ int registry_credentials(struct call *c)
 	return 0;
 }
 
+static void write_proto(struct call *c, sqlite3_stmt *q)
+{
+	out_comma(c->out);
+	out_raws(c->out, col_text(q, 0));
+}
+
 int proto_list(struct call *c)
 {
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(c->store, "SELECT doc FROM proto WHERE account = ?1 ORDER BY seq", "s", c->account);
-
-	out_open(c->out, '[');
-	while (store_row(c->store, q)) {
-		out_comma(c->out);
-		out_raws(c->out, col_text(q, 0));
-	}
-	out_close(c->out, ']');
-	return 0;
+	return call_rows(c, store_query(c->store, "SELECT doc FROM proto WHERE account = ?1 ORDER BY seq", "s", c->account),
+			 write_proto);
 }
 
 static int store_proto(struct call *c, const char *sql)

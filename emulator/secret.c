@@ -56,26 +56,20 @@ static void write_secret(struct call *c, sqlite3_stmt *q)
 
 static int answer_secret(struct call *c, const char *name)
 {
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(c->store, "SELECT name, version, created, updated FROM secret WHERE account = ?1 AND name = ?2", "ss",
-			    c->account, name);
-
-	if (!store_row(c->store, q))
-		return call_not_found(c, "Secret");
-	write_secret(c, q);
-	return 0;
+	return call_row(c,
+			store_query(c->store,
+				    "SELECT name, version, created, updated FROM secret WHERE account = ?1 AND name = ?2", "ss",
+				    c->account, name),
+			write_secret, "Secret");
 }
 
 int secret_list(struct call *c)
 {
-	cleanup_query_ sqlite3_stmt *q = store_query(
-		c->store, "SELECT name, version, created, updated FROM secret WHERE account = ?1 ORDER BY seq", "s", c->account);
-
-	out_open(c->out, '[');
-	while (store_row(c->store, q))
-		write_secret(c, q);
-	out_close(c->out, ']');
-	return 0;
+	return call_rows(c,
+			 store_query(c->store,
+				     "SELECT name, version, created, updated FROM secret WHERE account = ?1 ORDER BY seq", "s",
+				     c->account),
+			 write_secret);
 }
 
 int secret_create(struct call *c)
@@ -133,14 +127,10 @@ static void write_key(struct call *c, sqlite3_stmt *q)
 
 int key_list(struct call *c)
 {
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(c->store, "SELECT id, name, public_key FROM sshkey WHERE account = ?1 ORDER BY seq", "s", c->account);
-
-	out_open(c->out, '[');
-	while (store_row(c->store, q))
-		write_key(c, q);
-	out_close(c->out, ']');
-	return 0;
+	return call_rows(c,
+			 store_query(c->store, "SELECT id, name, public_key FROM sshkey WHERE account = ?1 ORDER BY seq", "s",
+				     c->account),
+			 write_key);
 }
 
 /* "type base64 [comment]" with a type that OpenSSH knows. */

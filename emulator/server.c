@@ -194,6 +194,27 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
+/* The address at which the connection came in, as a browser would name it. */
+static void local_address(struct MHD_Connection *connection, struct exchange *ex)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct sockaddr_storage a = { 0 };
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&a;
+	struct sockaddr_in *four = (struct sockaddr_in *)&a;
+	socklen_t len = sizeof(a);
+	char text[INET6_ADDRSTRLEN];
+
+	if (!info || getsockname(info->connect_fd, (struct sockaddr *)&a, &len) < 0)
+		return;
+	if (a.ss_family == AF_INET6 && inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof(text))) {
+		snprintf(ex->local, sizeof(ex->local), "[%s]:%u", text, ntohs(six->sin6_port));
+		ex->loopback = IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+	} else if (a.ss_family == AF_INET && inet_ntop(AF_INET, &four->sin_addr, text, sizeof(text))) {
+		snprintf(ex->local, sizeof(ex->local), "%s:%u", text, ntohs(four->sin_port));
+		ex->loopback = ntohl(four->sin_addr.s_addr) >> 24 == 127;
+	}
+}
+
 static enum MHD_Result answer(struct emulator *em, struct MHD_Connection *connection, const char *method, struct incoming *in)
 {
 	struct exchange ex = { .method = method, .answer = OUT_INIT };
@@ -207,6 +228,10 @@ static enum MHD_Result answer(struct emulator *em, struct MHD_Connection *connec
 	ex.authorization = header(connection, "Authorization");
 	ex.auth_email = header(connection, "X-Auth-Email");
 	ex.auth_key = header(connection, "X-Auth-Key");
+	ex.host = header(connection, "Host");
+	ex.origin = header(connection, "Origin");
+	ex.fetch_site = header(connection, "Sec-Fetch-Site");
+	local_address(connection, &ex);
 	ex.body = in->body.data;
 	ex.body_len = in->body.len;
 	ex.body_too_large = in->too_large;

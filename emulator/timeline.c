@@ -84,3 +84,12 @@ void event_write(struct out *o, const char *owner, unsigned n, const struct even
 	out_close(o, '}');
 	out_close(o, '}');
 }
+
+void events_write(struct out *o, const char *owner, unsigned n, const struct event *e)
+{
+	out_key(o, "events");
+	out_open(o, '[');
+	for (unsigned i = 0; i < n; i++)
+		event_write(o, owner, i, &e[i]);
+	out_close(o, ']');
+}

@@ -187,6 +187,8 @@ const char *timeline_health(const struct placement *p, int64_t now);
 #define STOPPED_AFTER_MS 1000
 /* Writes an event as the contract's PlacementEvent; its id follows from owner and n. */
 void event_write(struct out *o, const char *owner, unsigned n, const struct event *e);
+/* The member "events" with the first n. */
+void events_write(struct out *o, const char *owner, unsigned n, const struct event *e);
 /* Stops the deployment's placement and makes a new one. */
 int placement_make(struct store *s, int64_t deployment, int64_t version, const struct conf *conf, int64_t at);
 /* Writes the members of a Placement, without braces. */

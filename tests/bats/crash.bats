@@ -38,7 +38,7 @@ document() { sed "s/\"max_instances\": 5/\"max_instances\": $1/" "$T/web.json"; 
     wait "${pids[@]}" || true
     # An application stays in the list for some seconds after its deletion.
     advance 5
-    api GET "/applications?per_page=1000" >"$T/apps.json"
+    api GET "/applications" >"$T/apps.json"
     # Each name is there once, and what was answered last holds, or the try that was under way.
     python3 - "$T" <<'PYTHON'
 import glob, json, sys

@@ -2,6 +2,11 @@
 # The emulator's surfaces: what each one has, and how it says that it has not; and what a null does.
 load lib
 
+setup() {
+  setup_base
+  set -o pipefail # a call that fails has no answer, and jq is content with none
+}
+
 # call METHOD PATH [BODY] : "STATUS CODE" of a call past the helpers; PATH is what follows the account.
 call() {
   curl -s -o "$T/answer" -w '%{http_code} ' -X "$1" -H "authorization: Bearer $TOKEN" ${3:+-d "$3"} \
@@ -111,4 +116,28 @@ assert_surface() {
     run -2 "$EMULATOR" $option nonsense
     assert_match "$output" "$option nonsense: expected "
   done
+}
+
+# control_status HEADER... : of a request to the control interface with these headers.
+control_status() { curl -s -o /dev/null -w '%{http_code}' "${@/#/-H}" "$CONTROL/requests"; }
+
+@test "the control interface answers to its own address alone, and to no page of another origin" {
+  start_emulator
+  local at=${URL#http://}
+  at=${at%%/*}
+  assert_equal "$(control_status)" 200
+  assert_equal "$(control_status "Host: localhost:${at##*:}")" 200
+  assert_equal "$(control_status "Origin: http://$at" 'Sec-Fetch-Site: same-origin')" 200
+  assert_equal "$(control_status 'Sec-Fetch-Site: none')" 200
+  assert_equal "$(control_status "Host: attacker.example:${at##*:}")" 403
+  assert_equal "$(control_status 'Host: attacker.example')" 403
+  assert_equal "$(control_status 'Host: 127.0.0.1:1')" 403
+  assert_equal "$(control_status 'Host:')" 403
+  assert_equal "$(control_status 'Origin: http://attacker.example')" 403
+  assert_equal "$(control_status "Origin: http://attacker.example/$at")" 403
+  assert_equal "$(control_status 'Origin: null')" 403
+  assert_equal "$(control_status 'Sec-Fetch-Site: cross-site')" 403
+  assert_equal "$(curl -s -o /dev/null -w '%{http_code}' -X DELETE -H 'Origin: http://localhost:1' "$CONTROL/state")" 403
+  # The API has its token.
+  assert_equal "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: any.example' -H "authorization: Bearer $TOKEN" "$URL/accounts/$ACCOUNT/containers/applications")" 200
 }

@@ -131,10 +131,10 @@ api() {
   jq '.result // empty' "$T/api.out" 2>/dev/null
 }
 # The application of this name, as the API has it; nothing where there is none.
-app() { api GET "/applications?per_page=1000" | jq --arg name "$1" '.[] | select(.name == $name)'; }
+app() { api GET /applications | jq --arg name "$1" '.[] | select(.name == $name)'; }
 app_id() { app "$1" | jq -r .id; }
 # Names of the applications in the account, sorted, one a line.
-app_names() { api GET "/applications?per_page=1000" | jq -r '.[].name' | sort; }
+app_names() { api GET /applications | jq -r '.[].name' | sort; }
 
 # ---- the mount
 

@@ -116,7 +116,7 @@ whole_life() {
   start_emulator
   seed '{"applications":3,"duplicate_names":2}'
   mount_cfcfs
-  api GET '/applications?per_page=1000' >"$T/all.json"
+  api GET '/applications' >"$T/all.json"
   local total name file id
   total=$(jq length "$T/all.json")
   name=$(jq -r 'group_by(.name) | map(select(length > 1))[0][0].name' "$T/all.json")

@@ -46,7 +46,7 @@ of_tree() {
   done | sort
 }
 of_account() {
-  api GET '/applications?per_page=1000' | jq -c \
+  api GET '/applications' | jq -c \
     '.[] | [.name, .instances // 0, .max_instances, (.configuration.image | sub(".*/"; "")), .configuration.environment_variables]' | sort
 }
 tree_is_account() {

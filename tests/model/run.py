@@ -39,7 +39,7 @@ class World:
         return answer and answer.get("result")
 
     def applications(self):
-        return {app["name"]: app for app in self.api("GET", "/applications?per_page=1000")}
+        return {app["name"]: app for app in self.api("GET", "/applications")}
 
     def forget(self):
         """The service lists what is deleted for some seconds; and the mount asks anew."""
