@@ -17,8 +17,7 @@ struct control {
 	char text[1024];          /* why it was refused */
 };
 
-/* One parameter of the query, decoded, owned by the caller; NULL where absent. */
-static char *parameter(const struct exchange *ex, const char *key)
+char *exchange_parameter(const struct exchange *ex, const char *key)
 {
 	size_t n = strlen(key);
 	char *value = NULL;
@@ -38,10 +37,10 @@ static char *parameter(const struct exchange *ex, const char *key)
 
 static int requests_get(struct control *c)
 {
-	cleanup_free_ char *since = parameter(c->ex, "since");
-	cleanup_free_ char *method = parameter(c->ex, "method");
-	cleanup_free_ char *path = parameter(c->ex, "path");
-	cleanup_free_ char *count = parameter(c->ex, "count");
+	cleanup_free_ char *since = exchange_parameter(c->ex, "since");
+	cleanup_free_ char *method = exchange_parameter(c->ex, "method");
+	cleanup_free_ char *path = exchange_parameter(c->ex, "path");
+	cleanup_free_ char *count = exchange_parameter(c->ex, "count");
 	int64_t from = 0;
 
 	if (since && parse_int64(since, 0, INT64_MAX, &from) < 0) {
@@ -137,6 +136,7 @@ static int state_delete(struct control *c)
 		"DELETE FROM rollout",  "DELETE FROM deployment",  "DELETE FROM placement",   "DELETE FROM step",
 		"DELETE FROM job",      "DELETE FROM instance",    "DELETE FROM secret",      "DELETE FROM sshkey",
 		"DELETE FROM registry", "DELETE FROM proto",       "DELETE FROM preparation",
+		"DELETE FROM image",
 	};
 	struct store *s = c->em->store;
 	bool ok = true;

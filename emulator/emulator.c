@@ -1,6 +1,7 @@
 #include "emulator/emulator.h"
 
 #include <errno.h>
+#include <sodium.h>
 
 #include "api/base/clock.h"
 #include "emulator/fault.h"
@@ -43,6 +44,7 @@ int emulator_open(struct emulator *em, char *text, size_t size)
 {
 	pthread_mutex_init(&em->lock, NULL);
 	out_times_vary(emulator_live(em));
+	randombytes_buf(em->secret, sizeof(em->secret));
 	em->log = reqlog_new();
 	em->faults = faults_new();
 	em->rate = rate_new(em->options.rate_count, em->options.rate_seconds);

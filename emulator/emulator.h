@@ -52,6 +52,8 @@ struct emulator {
 	struct faults *faults;  /* its own lock */
 	struct rate *rate;      /* its own lock */
 	pthread_mutex_t lock;   /* over state; never held while waiting for a peer or a delay */
+	unsigned port;             /* that it listens on; constant once it runs */
+	unsigned char secret[32];  /* constant; what it signs with */
 	_Atomic bool stopping;  /* waits for a peer or a delay end when it is set */
 };
 

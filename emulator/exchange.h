@@ -28,7 +28,10 @@ struct exchange {
 	const char *type; /* of the content */
 	struct out answer;
 	char ray[32];       /* cf-ray, and the request id of errors */
-	char ratelimit[64]; /* headers; "" where there are none */
+	char link[700];     /* headers; "" where there are none */
+	char digest[80];
+	bool challenge; /* asks for Basic credentials */
+	char ratelimit[64];
 	char ratelimit_policy[64];
 	int64_t retry_after; /* seconds; -1: no header */
 	int64_t delay_ms;    /* before the answer goes out */
@@ -37,6 +40,8 @@ struct exchange {
 	int64_t stall;       /* nothing more comes after so many bytes (-1: no answer at all) */
 };
 
+/* One parameter of the query, decoded, owned by the caller; NULL where absent. */
+char *exchange_parameter(const struct exchange *ex, const char *key);
 /* Answers an exchange. Takes the emulator's locks itself; called from any thread. */
 void pipeline_handle(struct emulator *em, struct exchange *ex);
 /* The part under /__emulator/. path: what follows it. */

@@ -6,6 +6,7 @@
 #include <sodium.h>
 
 #include "emulator/fault.h"
+#include "emulator/oci.h"
 #include "emulator/rate.h"
 #include "emulator/reqlog.h"
 #include "emulator/route.h"
@@ -313,6 +314,22 @@ static void api_handle(struct emulator *em, struct exchange *ex)
 	call_clear(&c);
 }
 
+/* The registry has credentials, errors and a budget of its own. */
+static void registry_handle(struct emulator *em, struct exchange *ex)
+{
+	struct call c = { .em = em, .out = &ex->answer, .fail.details = OUT_INIT };
+	uint64_t number = reqlog_begin(em->log, ex, "", ex->path);
+	struct fault *fault = faults_take(em->faults, ex->method, ex->path);
+
+	if (!fault || fault_delivery(fault, ex))
+		oci_handle(em, ex);
+	else
+		fault_answer(fault, ex, &c);
+	reqlog_end(em->log, number, ex->close || ex->stall < 0 ? 0 : ex->status, NULL, fault != NULL);
+	fault_free(fault);
+	call_clear(&c);
+}
+
 void pipeline_handle(struct emulator *em, struct exchange *ex)
 {
 	static const char control[] = "/__emulator/";
@@ -327,5 +344,8 @@ void pipeline_handle(struct emulator *em, struct exchange *ex)
 		return;
 	}
 	ex->delay_ms = em->options.latency_ms;
-	api_handle(em, ex);
+	if (strncmp(ex->path, "/v2/", 4) == 0)
+		registry_handle(em, ex);
+	else
+		api_handle(em, ex);
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <sodium.h>
 
+#include "emulator/oci.h"
 #include "emulator/route.h"
 #include "emulator/world.h"
 
@@ -195,27 +196,35 @@ int registry_delete(struct call *c)
 	return store_exec(c->store, "DELETE FROM registry WHERE account = ?1 AND domain = ?2", "ss", c->account, c->arg[0]);
 }
 
-/* A password that says until when it is good; the emulator has no registry that would ask. */
-static void write_token(struct call *c, const char *host, const char *user, int64_t minutes)
+static unsigned bits_of(struct json_object *permissions)
 {
-	unsigned char bytes[24];
-	char hex[49];
+	unsigned bits = 0;
 
-	randombytes_buf(bytes, sizeof(bytes));
-	sodium_bin2hex(hex, sizeof(hex), bytes, sizeof(bytes));
+	for (size_t i = 0; permissions && i < json_object_array_length(permissions); i++) {
+		const char *word = json_object_get_string(json_object_array_get_idx(permissions, i));
+
+		bits |= strcmp(word, "pull") == 0 ? OCI_PULL : strcmp(word, "list") == 0 ? OCI_LIST : OCI_PUSH;
+	}
+	return bits;
+}
+
+static void write_token(struct call *c, const char *host, const char *user, unsigned permissions, int64_t minutes)
+{
+	char password[OCI_PASSWORD_SIZE];
+
+	oci_password(c->em, c->account, permissions, c->now + minutes * 60000, password);
 	out_open(c->out, '{');
 	out_kstr(c->out, "account_id", c->account);
 	out_kstr(c->out, "registry_host", host);
 	out_kstr(c->out, "username", user);
-	out_key(c->out, "password");
-	out_rawf(c->out, "\"v1.%" PRId64 ".%s\"", c->now / 1000 + minutes * 60, hex);
+	out_kstr(c->out, "password", password);
 	out_close(c->out, '}');
 }
 
 int registry_credentials(struct call *c)
 {
 	struct json_object *permissions = json_member(c->body, "permissions");
-	bool managed = strcmp(c->arg[0], MANAGED) == 0;
+	bool managed = oci_is_managed(c->em, c->arg[0]);
 	cleanup_problems_ struct problems p = PROBLEMS_INIT;
 	cleanup_query_ sqlite3_stmt *q = NULL;
 	int r = call_check(c, fields_credentials, 0);
@@ -229,7 +238,7 @@ int registry_credentials(struct call *c)
 			problem_add(&p, "expiration_minutes", "is required for the managed registry");
 		if (p.count)
 			return call_invalid(c, &p);
-		write_token(c, MANAGED, "v1", json_int(c->body, "expiration_minutes", 0));
+		write_token(c, c->arg[0], "v1", bits_of(permissions), json_int(c->body, "expiration_minutes", 0));
 		return 0;
 	}
 	q = store_query(c->store, VIEW "WHERE account = ?1 AND domain = ?2", "ss", c->account, c->arg[0]);
@@ -238,7 +247,7 @@ int registry_credentials(struct call *c)
 	if (col_int(q, 6))
 		return call_fail(c, 409, "IMAGE_REGISTRY_IS_PUBLIC", "The registry %s is public: it needs no credentials",
 				 c->arg[0]);
-	write_token(c, c->arg[0], col_text(q, 2), 15);
+	write_token(c, c->arg[0], col_text(q, 2), 0, 15);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* The sample account: made by hand, through the API's own handlers, for a first look. */
 #include <errno.h>
 
+#include "emulator/oci.h"
 #include "emulator/route.h"
 #include "emulator/seed.h"
 #include "emulator/world.h"
@@ -46,6 +47,18 @@ static const struct {
 			     "\"network\":{\"assign_ipv4\":\"predefined\",\"mode\":\"public\"}}" },
 	{ "/deployments/v2", "{\"location\":\"nrt01\",\"image\":\"probe:v1\",\"instance_type\":\"lite\",\"labels\":["
 			     "{\"name\":\"cfcfs.name\",\"value\":\"probe-tokyo\"},{\"name\":\"team\",\"value\":\"network\"}]}" },
+};
+
+/* What the images above are, and one that nobody uses any more. The same content has the same digest. */
+static const struct {
+	const char *repository, *tag, *content;
+} images[] = {
+	{ "chat", "v7", "{\"schemaVersion\":2,\"annotations\":{\"name\":\"chat:v7\"}}" },
+	{ "probe", "latest", "{\"schemaVersion\":2,\"annotations\":{\"name\":\"probe:v1\"}}" },
+	{ "probe", "v1", "{\"schemaVersion\":2,\"annotations\":{\"name\":\"probe:v1\"}}" },
+	{ "reports", "v12", "{\"schemaVersion\":2,\"annotations\":{\"name\":\"reports:v12\"}}" },
+	{ "web", "v2", "{\"schemaVersion\":2,\"annotations\":{\"name\":\"web:v2\"}}" },
+	{ "web", "v3", "{\"schemaVersion\":2,\"annotations\":{\"name\":\"web:v3\"}}" },
 };
 
 struct ids {
@@ -110,6 +123,8 @@ int seed_sample(struct emulator *em, const char *account, char *text, size_t siz
 	if (r < 0)
 		return r;
 	ids_seeded(account, 0);
+	for (size_t i = 0; r == 0 && i < array_len(images); i++)
+		r = oci_put(em, account, images[i].repository, images[i].tag, images[i].content, start);
 	for (size_t i = 0; r == 0 && i < array_len(calls); i++)
 		r = make(em, account, start + (int64_t)i * 60000, i, &ids, text, size);
 	ids_seeded(NULL, 0);

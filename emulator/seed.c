@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "api/base/clock.h"
+#include "emulator/oci.h"
 #include "emulator/world.h"
 
 #define SEED_START_MS 1735689600000 /* 2025-01-01: what is seeded is old, and one second apart */
@@ -13,7 +14,7 @@
 struct seed {
 	struct call call; /* its account and its time; no request */
 	int64_t applications, deployments_per_application, deployments, secrets, ssh_keys, duplicate_names;
-	int64_t registries, protocols, durable_objects, jobs;
+	int64_t registries, protocols, durable_objects, jobs, images, tags_per_image;
 	int64_t tick; /* how many things were made in the account: the time of the next */
 };
 
@@ -28,6 +29,8 @@ static const struct field fields_seed[] = { { .name = "account", .type = FT_STRI
 					    { .name = "protocols", .type = FT_INT, .min = 0, .max = 1000 },
 					    { .name = "durable_objects", .type = FT_INT, .min = 0, .max = SEED_MAX },
 					    { .name = "jobs", .type = FT_INT, .min = 0, .max = SEED_MAX },
+					    { .name = "images", .type = FT_INT, .min = 0, .max = SEED_MAX },
+					    { .name = "tags_per_image", .type = FT_INT, .min = 0, .max = 10000 },
 					    { .name = "sample", .type = FT_BOOL },
 					    { .name = NULL } };
 
@@ -211,6 +214,27 @@ static int seed_registries(struct seed *s)
 	return r;
 }
 
+/* Repositories image-00001 and so on, each with the tags v1, v2 …; the last tag is "latest" too. */
+static int seed_images(struct seed *s)
+{
+	int64_t first = count_of(s, "SELECT count(DISTINCT repository) FROM image WHERE account = ?1") + 1;
+	char name[32], tag[32], content[120];
+	int r = 0;
+
+	for (int64_t n = first; r == 0 && n < first + s->images; n++) {
+		snprintf(name, sizeof(name), "image-%05" PRId64, n);
+		for (int64_t t = 1; r == 0 && t <= s->tags_per_image; t++) {
+			next_time(s);
+			snprintf(tag, sizeof(tag), "v%" PRId64, t);
+			snprintf(content, sizeof(content), "{\"schemaVersion\":2,\"annotations\":{\"name\":\"%s:%s\"}}", name, tag);
+			r = oci_put(s->call.em, s->call.account, name, tag, content, s->call.now);
+			if (r == 0 && t == s->tags_per_image)
+				r = oci_put(s->call.em, s->call.account, name, "latest", content, s->call.now);
+		}
+	}
+	return r;
+}
+
 /* A seed may be larger than an account can be: its limits grow, so that there is room for as much again. */
 static int make_room(struct seed *s)
 {
@@ -224,7 +248,8 @@ static int make_room(struct seed *s)
 static int seed_all(struct seed *s)
 {
 	static int (*const parts[])(struct seed * s) = { seed_keys, seed_secrets,     seed_registries,
-							 seed_apps, seed_deployments, make_room };
+							 seed_apps, seed_deployments, seed_images,
+							 make_room };
 	struct store *store = s->call.store;
 	int64_t serial, next;
 	int r = account_ensure(store, s->call.account, SEED_START_MS);
@@ -268,6 +293,8 @@ static int read_spec(struct seed *s, struct json_object *spec, char *text, size_
 	s->protocols = json_int(spec, "protocols", 0);
 	s->durable_objects = json_int(spec, "durable_objects", 0);
 	s->jobs = json_int(spec, "jobs", 0);
+	s->images = json_int(spec, "images", 0);
+	s->tags_per_image = json_int(spec, "tags_per_image", 3);
 	return 0;
 }
 

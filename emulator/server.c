@@ -159,6 +159,12 @@ static void add_headers(struct MHD_Response *r, const struct exchange *ex)
 		MHD_add_response_header(r, "Content-Type", ex->type);
 	MHD_add_response_header(r, "cf-ray", ex->ray);
 	MHD_add_response_header(r, "X-Request-Id", ex->ray);
+	if (ex->link[0])
+		MHD_add_response_header(r, "Link", ex->link);
+	if (ex->digest[0])
+		MHD_add_response_header(r, "Docker-Content-Digest", ex->digest);
+	if (ex->challenge)
+		MHD_add_response_header(r, "WWW-Authenticate", "Basic realm=\"registry\"");
 	if (ex->ratelimit[0]) {
 		MHD_add_response_header(r, "Ratelimit", ex->ratelimit);
 		MHD_add_response_header(r, "Ratelimit-Policy", ex->ratelimit_policy);
@@ -363,6 +369,7 @@ int server_start(struct emulator *em, struct server **ret_server, unsigned *ret_
 		}
 	}
 	fd = listen_on(o, ret_port, text, size);
+	em->port = *ret_port;
 	if (fd < 0) {
 		server_stop(s);
 		return fd;

@@ -80,11 +80,13 @@ static const char schema[] =
 	" is_public INTEGER, public_key TEXT, store TEXT, secret TEXT, created INTEGER, UNIQUE(account, domain));"
 	"CREATE TABLE IF NOT EXISTS proto(seq INTEGER PRIMARY KEY, account TEXT, proto TEXT, doc TEXT,"
 	" UNIQUE(account, proto));"
+	"CREATE TABLE IF NOT EXISTS image(account TEXT, repository TEXT, tag TEXT, digest TEXT, created INTEGER, content TEXT,"
+	" PRIMARY KEY(account, repository, tag)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS preparation(account TEXT, image TEXT, created INTEGER,"
 	" PRIMARY KEY(account, image)) WITHOUT ROWID;";
 
 /* Of the tables above: it rises with them. */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 static int check_version(struct store *s, const char *path, char *text, size_t size)
 {
