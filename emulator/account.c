@@ -5,9 +5,9 @@
 #include "emulator/route.h"
 #include "emulator/world.h"
 
-#define TOTAL_VCPU   1500.0
-#define TOTAL_MEM    6291456
-#define TOTAL_DISK   30000000
+#define TOTAL_VCPU 1500.0
+#define TOTAL_MEM  6291456
+#define TOTAL_DISK 30000000
 
 static const struct {
 	const char *name;

@@ -26,8 +26,7 @@ struct app app_of(sqlite3_stmt *q)
 
 int app_load_seq(struct store *s, int64_t seq, struct app *ret)
 {
-	cleanup_query_ sqlite3_stmt *q =
-		store_query(s, "SELECT " APP_COLUMNS " FROM application WHERE seq = ?1", "i", seq);
+	cleanup_query_ sqlite3_stmt *q = store_query(s, "SELECT " APP_COLUMNS " FROM application WHERE seq = ?1", "i", seq);
 
 	if (!store_row(s, q))
 		return -ENOENT;
@@ -46,9 +45,9 @@ static int not_found(struct call *c)
 /* The newest of that id: that of a Durable Object's namespace may be given again while the old one lingers. */
 static int load(struct call *c, bool live, struct app *ret)
 {
-	int64_t seq = store_int(c->store, 0,
-				"SELECT seq FROM application WHERE id = ?1 AND account = ?2 ORDER BY seq DESC LIMIT 1", "ss",
-				c->arg[0], c->account);
+	int64_t seq =
+		store_int(c->store, 0, "SELECT seq FROM application WHERE id = ?1 AND account = ?2 ORDER BY seq DESC LIMIT 1",
+			  "ss", c->arg[0], c->account);
 
 	if (!seq || app_load_seq(c->store, seq, ret) < 0 || (ret->gone && (live || ret->gone <= c->now)))
 		return not_found(c);

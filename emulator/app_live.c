@@ -33,9 +33,9 @@ static int set_pending(struct call *c, const struct app *a, struct json_object *
 
 	if (conf)
 		schema_render(&text, fields_conf, conf);
-	return text.error ? text.error :
-			    store_exec(c->store, "UPDATE application SET pending = ?2 WHERE seq = ?1", "is", a->seq,
-				       out_text(&text));
+	return text.error ?
+		       text.error :
+		       store_exec(c->store, "UPDATE application SET pending = ?2 WHERE seq = ?1", "is", a->seq, out_text(&text));
 }
 
 /* What needs no rollout is taken over into the configuration that runs. */
@@ -111,11 +111,12 @@ int live_rollout(struct call *c, const struct app *a, struct json_object *conf, 
 /* The lists go on with what they have, the finished rollout included. */
 static int lag(struct call *c, const struct app *a)
 {
-	return store_exec(c->store,
-			  "UPDATE application SET lag_version = iif(lag_until > ?2, lag_version, version),"
-			  " lag_conf = iif(lag_until > ?2, lag_conf, conf), lag_rollout = iif(lag_until > ?2, lag_rollout, rollout),"
-			  " lag_updated = iif(lag_until > ?2, lag_updated, updated), lag_until = ?3 WHERE seq = ?1",
-			  "iii", a->seq, c->now, c->now + LIST_LAG_MS);
+	return store_exec(
+		c->store,
+		"UPDATE application SET lag_version = iif(lag_until > ?2, lag_version, version),"
+		" lag_conf = iif(lag_until > ?2, lag_conf, conf), lag_rollout = iif(lag_until > ?2, lag_rollout, rollout),"
+		" lag_updated = iif(lag_until > ?2, lag_updated, updated), lag_until = ?3 WHERE seq = ?1",
+		"iii", a->seq, c->now, c->now + LIST_LAG_MS);
 }
 
 int live_completed(struct call *c, int64_t app, int64_t rollout, int64_t version, int64_t conf)

@@ -33,8 +33,8 @@ static struct counts count(struct call *c, const struct app *a)
 	struct counts n = { 0 };
 
 	if (store_row(c->store, q))
-		n = (struct counts){ col_int(q, 3), col_int(q, 2),
-				     col_int(q, 0) - col_int(q, 1) - col_int(q, 2) - col_int(q, 3), col_int(q, 1) };
+		n = (struct counts){ col_int(q, 3), col_int(q, 2), col_int(q, 0) - col_int(q, 1) - col_int(q, 2) - col_int(q, 3),
+				     col_int(q, 1) };
 	if (a->durable)
 		instance_count(c->store, a->seq, c->now, &running, &starting);
 	n.running += running;
@@ -113,7 +113,18 @@ void app_health_dash(struct call *c, const struct app *a)
 	out_raws(o, "}}");
 }
 
-enum { V_NAME = APP_COLUMNS_COUNT, V_MID, V_TAIL, V_UPDATED, V_GRACE, V_LAG_UNTIL, V_LAG_VERSION, V_LAG_CONF, V_LAG_ROLLOUT, V_LAG_UPDATED };
+enum {
+	V_NAME = APP_COLUMNS_COUNT,
+	V_MID,
+	V_TAIL,
+	V_UPDATED,
+	V_GRACE,
+	V_LAG_UNTIL,
+	V_LAG_VERSION,
+	V_LAG_CONF,
+	V_LAG_ROLLOUT,
+	V_LAG_UPDATED
+};
 #define VIEW                                                                                                                     \
 	"SELECT " APP_COLUMNS ", name, mid, tail, updated, grace, lag_until, lag_version, lag_conf, lag_rollout, lag_updated"    \
 	" FROM application "
@@ -129,7 +140,7 @@ static void write_side(struct call *c, const char *key, int64_t instances, int64
 	out_key(c->out, key);
 	out_open(c->out, '{');
 	out_kint(c->out, "instances", instances);
-	conf_write(c, "configuration", conf);
+	conf_write_target(c, "configuration", conf);
 	out_kint(c->out, "version", version);
 	out_close(c->out, '}');
 }
@@ -249,8 +260,9 @@ static void write_listed(struct call *c, sqlite3_stmt *q)
 
 int app_answer(struct call *c, const char *id)
 {
-	return call_row(c, store_query(c->store, VIEW "WHERE id = ?1 AND account = ?2 ORDER BY seq DESC LIMIT 1", "ss", id, c->account), write_now,
-			"Application");
+	return call_row(
+		c, store_query(c->store, VIEW "WHERE id = ?1 AND account = ?2 ORDER BY seq DESC LIMIT 1", "ss", id, c->account),
+		write_now, "Application");
 }
 
 static bool image_fits(struct call *c, int64_t conf, const char *image)
@@ -306,7 +318,7 @@ static void write_version(struct call *c, int64_t version, int64_t percentage, i
 	out_open(c->out, '{');
 	out_kint(c->out, "version", version);
 	out_kint(c->out, "percentage", percentage);
-	conf_write(c, "configuration", conf);
+	conf_write_target(c, "configuration", conf);
 	out_close(c->out, '}');
 }
 

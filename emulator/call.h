@@ -24,6 +24,8 @@ struct call {
 	const struct route *route;
 	char account[33];
 	bool bare;                /* under /cloudchamber: no envelope */
+	bool above;               /* under neither prefix: another API of the account */
+	unsigned permits;         /* of the token */
 	char *arg[CALL_ARGS_MAX]; /* decoded, owned */
 	struct query_item query[CALL_QUERY_MAX];
 	unsigned queries;

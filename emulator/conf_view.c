@@ -3,6 +3,8 @@
 
 #include "emulator/world.h"
 
+#define RUNTIME "firecracker"
+
 static void add_string(struct json_object *to, const char *key, const char *text)
 {
 	json_object_object_add(to, key, json_object_new_string(text));
@@ -48,7 +50,7 @@ static void add_unasked(struct json_object *conf)
 	add_missing(network, "mode", json_object_new_string("private"));
 	add_missing(conf, "command", json_object_new_array());
 	add_missing(conf, "entrypoint", json_object_new_array());
-	add_string(conf, "runtime", "firecracker");
+	add_string(conf, "runtime", RUNTIME);
 }
 
 /* The service's habits: long image names, numbers beside or instead of the type. conf is changed. */
@@ -138,10 +140,23 @@ void conf_render_runs(struct out *o, struct json_object *conf, int64_t cut[3])
 	write_members(o, conf, fourth);
 }
 
-
 void conf_write(struct call *c, const char *key, int64_t seq)
 {
 	cleanup_query_ sqlite3_stmt *q = store_query(c->store, "SELECT user FROM conf WHERE seq = ?1", "i", seq);
 
 	out_kraw(c->out, key, store_row(c->store, q) ? col_text(q, 0) : "{}");
+}
+
+void conf_write_target(struct call *c, const char *key, int64_t seq)
+{
+	cleanup_query_ sqlite3_stmt *q = store_query(c->store, "SELECT user FROM conf WHERE seq = ?1", "i", seq);
+	static const char runtime[] = ",\"runtime\":\"" RUNTIME "\"";
+	const char *text = store_row(c->store, q) ? col_text(q, 0) : "{}";
+	/* Within a string of the document the quotes would be escaped. */
+	const char *at = strstr(text, runtime);
+
+	out_key(c->out, key);
+	out_raw(c->out, text, at ? (size_t)(at - text) : strlen(text));
+	if (at)
+		out_raws(c->out, at + strlen(runtime));
 }

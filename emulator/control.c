@@ -135,8 +135,7 @@ static int state_delete(struct control *c)
 		"DELETE FROM account",  "DELETE FROM application", "DELETE FROM version",     "DELETE FROM conf",
 		"DELETE FROM rollout",  "DELETE FROM deployment",  "DELETE FROM placement",   "DELETE FROM step",
 		"DELETE FROM job",      "DELETE FROM instance",    "DELETE FROM secret",      "DELETE FROM sshkey",
-		"DELETE FROM registry", "DELETE FROM proto",       "DELETE FROM preparation",
-		"DELETE FROM image",
+		"DELETE FROM registry", "DELETE FROM proto",       "DELETE FROM preparation", "DELETE FROM image",
 	};
 	struct store *s = c->em->store;
 	bool ok = true;
@@ -151,6 +150,7 @@ static int state_delete(struct control *c)
 	faults_clear(c->em->faults);
 	reqlog_clear(c->em->log);
 	rate_clear(c->em->rate);
+	rate_clear(c->em->queries);
 	return r;
 }
 

@@ -11,6 +11,10 @@
 #include "emulator/seed.h"
 #include "emulator/store.h"
 
+/* Of GraphQL. */
+#define QUERIES_MAX     300
+#define QUERIES_SECONDS 300
+
 void vclock_start(struct vclock *c, double scale, int64_t not_before)
 {
 	c->scale = scale;
@@ -48,7 +52,8 @@ int emulator_open(struct emulator *em, char *text, size_t size)
 	em->log = reqlog_new();
 	em->faults = faults_new();
 	em->rate = rate_new(em->options.rate_count, em->options.rate_seconds);
-	if (!em->log || !em->faults || !em->rate) {
+	em->queries = rate_new(em->options.rate_count ? QUERIES_MAX : 0, QUERIES_SECONDS);
+	if (!em->log || !em->faults || !em->rate || !em->queries) {
 		snprintf(text, size, "out of memory");
 		return -ENOMEM;
 	}
@@ -66,6 +71,7 @@ void emulator_close(struct emulator *em)
 	em->log = reqlog_free(em->log);
 	em->faults = faults_free(em->faults);
 	em->rate = rate_free(em->rate);
+	em->queries = rate_free(em->queries);
 	free(em->options.seed);
 	pthread_mutex_destroy(&em->lock);
 }

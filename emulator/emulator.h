@@ -17,11 +17,29 @@ enum { PATCH_MERGE, PATCH_REPLACE };
 /* What a null in a change does: the change is refused, the member goes, or the null is as if it were not there. */
 enum { NULL_REFUSE, NULL_CLEAR, NULL_IGNORE };
 
+/* What a token may. Writing includes reading. */
+enum {
+	PERMIT_READ = 1 << 0,
+	PERMIT_WRITE = 1 << 1,
+	PERMIT_CHAMBER = 1 << 2, /* what is under /cloudchamber */
+	PERMIT_ANALYTICS = 1 << 3,
+	PERMIT_LOGS = 1 << 4,
+	PERMIT_ALL = (1 << 5) - 1,
+};
+
+#define TOKENS_MAX 16
+struct token {
+	const char *text;
+	bool limited; /* to what it permits; else it may everything */
+	unsigned permits;
+};
+
 struct options {
 	char address[64]; /* numeric address to listen on */
 	unsigned port;    /* 0: any free one */
 	const char *db;   /* NULL: in memory */
-	const char *token;
+	struct token token[TOKENS_MAX];
+	unsigned tokens;
 	char *seed; /* JSON text or "sample"; NULL: none; owned */
 	int64_t latency_ms;
 	double time_scale;
@@ -45,16 +63,17 @@ int64_t vclock_now(const struct vclock *c);
 void vclock_advance(struct vclock *c, int64_t ms);
 
 struct emulator {
-	struct options options; /* constant once it runs */
-	struct store *store;    /* lock */
-	struct vclock clock;    /* lock */
-	struct reqlog *log;     /* its own lock */
-	struct faults *faults;  /* its own lock */
-	struct rate *rate;      /* its own lock */
-	pthread_mutex_t lock;   /* over state; never held while waiting for a peer or a delay */
-	unsigned port;             /* that it listens on; constant once it runs */
-	unsigned char secret[32];  /* constant; what it signs with */
-	_Atomic bool stopping;  /* waits for a peer or a delay end when it is set */
+	struct options options;   /* constant once it runs */
+	struct store *store;      /* lock */
+	struct vclock clock;      /* lock */
+	struct reqlog *log;       /* its own lock */
+	struct faults *faults;    /* its own lock */
+	struct rate *rate;        /* its own lock */
+	struct rate *queries;     /* the same for GraphQL, which has a limit beside the other */
+	pthread_mutex_t lock;     /* over state; never held while waiting for a peer or a delay */
+	unsigned port;            /* that it listens on; constant once it runs */
+	unsigned char secret[32]; /* constant; what it signs with */
+	_Atomic bool stopping;    /* waits for a peer or a delay end when it is set */
 };
 
 static inline bool emulator_live(const struct emulator *em)

@@ -27,8 +27,8 @@ struct exchange {
 	int status;
 	const char *type; /* of the content */
 	struct out answer;
-	char ray[32];       /* cf-ray, and the request id of errors */
-	char link[700];     /* headers; "" where there are none */
+	char ray[32];   /* cf-ray, and the request id of errors */
+	char link[700]; /* headers; "" where there are none */
 	char digest[80];
 	bool challenge; /* asks for Basic credentials */
 	char ratelimit[64];

@@ -59,7 +59,7 @@ static void of_deployment(sqlite3_stmt *q, int64_t now, struct instance *ret)
 
 #define DURABLE "SELECT seq, id, name, location, created, stopped FROM instance "
 #define DEPLOYED                                                                                                                 \
-	"SELECT d.seq, d.instance, '', d.location, p.created, p.stop, p.fate, p.ssh FROM deployment d"                                 \
+	"SELECT d.seq, d.instance, '', d.location, p.created, p.stop, p.fate, p.ssh FROM deployment d"                           \
 	" LEFT JOIN placement p ON p.seq = d.placement "
 
 static void write_status(struct out *o, const struct instance *i)
@@ -232,9 +232,8 @@ void instance_count(struct store *s, int64_t app, int64_t now, int64_t *ret_runn
 /* The configuration behind an instance id of either kind, or 0. */
 static int64_t conf_of(struct call *c)
 {
-	int64_t conf =
-		store_int(c->store, 0, "SELECT conf FROM deployment WHERE (instance = ?1 OR id = ?1) AND account = ?2", "ss", c->arg[0],
-			  c->account);
+	int64_t conf = store_int(c->store, 0, "SELECT conf FROM deployment WHERE (instance = ?1 OR id = ?1) AND account = ?2",
+				 "ss", c->arg[0], c->account);
 
 	return conf ? conf :
 		      store_int(c->store, 0,
@@ -261,4 +260,3 @@ int instance_ssh(struct call *c)
 	out_close(c->out, '}');
 	return 0;
 }
-

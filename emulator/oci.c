@@ -161,10 +161,11 @@ static void catalog(struct oci *o)
 
 	if (!may(o, OCI_PULL | OCI_LIST) || !read_cursor(o, &from))
 		return;
-	q = store_query(o->em->store,
-			"SELECT repository, tag FROM image WHERE account = ?1 AND (repository > ?2 OR (repository = ?2 AND tag > ?3))"
-			" ORDER BY repository, tag",
-			"sss", o->account, from.repository, from.tag);
+	q = store_query(
+		o->em->store,
+		"SELECT repository, tag FROM image WHERE account = ?1 AND (repository > ?2 OR (repository = ?2 AND tag > ?3))"
+		" ORDER BY repository, tag",
+		"sss", o->account, from.repository, from.tag);
 	out_rawf(o->out, "{\"repositories\":%c", tags ? '{' : '[');
 	for (; store_row(o->em->store, q); n++) {
 		bool another = strcmp(last.repository, col_text(q, 0)) != 0;

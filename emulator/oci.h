@@ -16,7 +16,6 @@ void oci_password(const struct emulator *em, const char *account, unsigned permi
 /* Whether a registry's domain means this one. */
 bool oci_is_managed(const struct emulator *em, const char *domain);
 /* Adds or moves a tag; the digest is that of the content. Needs the lock, and a transaction. */
-int oci_put(struct emulator *em, const char *account, const char *repository, const char *tag, const char *content,
-	    int64_t now);
+int oci_put(struct emulator *em, const char *account, const char *repository, const char *tag, const char *content, int64_t now);
 /* Answers what is under /v2/. Takes the lock. */
 void oci_handle(struct emulator *em, struct exchange *ex);

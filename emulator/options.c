@@ -11,7 +11,8 @@ static const char usage[] =
 	"\n"
 	"  --listen ADDR:PORT     where to listen (127.0.0.1:0; port 0 picks a free one)\n"
 	"  --db FILE              keep the state in FILE (SQLite); else it is in memory\n"
-	"  --token TOKEN          the token that is accepted (emulator)\n"
+	"  --token TOKEN[=PERMISSION,...]\n"
+	"                         a token that is accepted (emulator), and what alone it may\n"
 	"  --seed SPEC            start with data: JSON as for POST /__emulator/seed, @FILE, or \"sample\"\n"
 	"  --latency MS           make every answer so much later\n"
 	"  --time-scale X         let time pass X times as fast\n"
@@ -45,22 +46,14 @@ enum {
 };
 
 static const struct option longs[] = {
-	{ "listen", required_argument, NULL, OPT_LISTEN },
-	{ "db", required_argument, NULL, OPT_DB },
-	{ "token", required_argument, NULL, OPT_TOKEN },
-	{ "seed", required_argument, NULL, OPT_SEED },
-	{ "latency", required_argument, NULL, OPT_LATENCY },
-	{ "time-scale", required_argument, NULL, OPT_SCALE },
-	{ "rate", required_argument, NULL, OPT_RATE },
-	{ "surface", required_argument, NULL, OPT_SURFACE },
-	{ "profile", required_argument, NULL, OPT_PROFILE },
-	{ "patch", required_argument, NULL, OPT_PATCH },
-	{ "null", required_argument, NULL, OPT_NULL },
-	{ "tls-cert", required_argument, NULL, OPT_CERT },
-	{ "tls-key", required_argument, NULL, OPT_KEY },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	{ NULL, 0, NULL, 0 },
+	{ "listen", required_argument, NULL, OPT_LISTEN },   { "db", required_argument, NULL, OPT_DB },
+	{ "token", required_argument, NULL, OPT_TOKEN },     { "seed", required_argument, NULL, OPT_SEED },
+	{ "latency", required_argument, NULL, OPT_LATENCY }, { "time-scale", required_argument, NULL, OPT_SCALE },
+	{ "rate", required_argument, NULL, OPT_RATE },       { "surface", required_argument, NULL, OPT_SURFACE },
+	{ "profile", required_argument, NULL, OPT_PROFILE }, { "patch", required_argument, NULL, OPT_PATCH },
+	{ "null", required_argument, NULL, OPT_NULL },       { "tls-cert", required_argument, NULL, OPT_CERT },
+	{ "tls-key", required_argument, NULL, OPT_KEY },     { "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },       { NULL, 0, NULL, 0 },
 };
 
 static int complain(const char *option, const char *value, const char *what)
@@ -129,7 +122,54 @@ static const char *const profiles[] = { "live", "ideal", NULL };
 static const char *const patches[] = { "merge", "replace", NULL };
 static const char *const nulls[] = { "refuse", "clear", "ignore", NULL };
 
-static int parse_one(struct options *o, int option, const char *value)
+static const struct {
+	const char *word;
+	unsigned permits;
+} permissions[] = { { "containers:read", PERMIT_READ },       { "containers:write", PERMIT_READ | PERMIT_WRITE },
+		    { "cloudchamber:write", PERMIT_CHAMBER }, { "analytics:read", PERMIT_ANALYTICS },
+		    { "observability:read", PERMIT_LOGS },    { "none", 0 } };
+
+/* "word,word"; false where one of them is no permission. */
+static bool parse_permissions(const char *list, unsigned *ret_permits)
+{
+	*ret_permits = 0;
+	for (;;) {
+		size_t len = strcspn(list, ","), i = 0;
+
+		while (i < array_len(permissions) && (strncmp(permissions[i].word, list, len) != 0 || permissions[i].word[len]))
+			i++;
+		if (i == array_len(permissions))
+			return false;
+		*ret_permits |= permissions[i].permits;
+		if (!list[len])
+			return true;
+		list += len + 1;
+	}
+}
+
+/* A token may end in '=' itself: what follows the last one must be permissions. */
+static int parse_token(struct options *o, char *value)
+{
+	char *equals = strrchr(value, '=');
+	struct token t = { .text = value };
+
+	if (o->tokens == TOKENS_MAX)
+		return complain("--token", value, "these are too many tokens");
+	if (equals && parse_permissions(equals + 1, &t.permits)) {
+		t.limited = true;
+		*equals = '\0';
+	} else if (equals && equals[1] && strchr(equals, ':')) {
+		return complain("--token", value,
+				"expected permissions of: containers:read containers:write cloudchamber:write analytics:read"
+				" observability:read none");
+	}
+	if (!*value || strlen(value) > 200)
+		return complain("--token", value, "expected 1 to 200 characters");
+	o->token[o->tokens++] = t;
+	return 0;
+}
+
+static int parse_one(struct options *o, int option, char *value)
 {
 	switch (option) {
 	case OPT_LISTEN:
@@ -138,10 +178,7 @@ static int parse_one(struct options *o, int option, const char *value)
 		o->db = value;
 		return 0;
 	case OPT_TOKEN:
-		if (!*value || strlen(value) > 200)
-			return complain("--token", value, "expected 1 to 200 characters");
-		o->token = value;
-		return 0;
+		return parse_token(o, value);
 	case OPT_SEED:
 		free(o->seed);
 		o->seed = strdup(value);
@@ -178,10 +215,14 @@ int emulator_options(struct options *o, int argc, char **argv)
 {
 	int opt, r;
 
-	*o = (struct options){
-		.address = "127.0.0.1", .token = "emulator", .time_scale = 1, .rate_count = 1200, .rate_seconds = 300,
-		.surface = SURFACE_FULL, .profile = PROFILE_LIVE, .patch = PATCH_MERGE, .null = NULL_REFUSE
-	};
+	*o = (struct options){ .address = "127.0.0.1",
+			       .time_scale = 1,
+			       .rate_count = 1200,
+			       .rate_seconds = 300,
+			       .surface = SURFACE_FULL,
+			       .profile = PROFILE_LIVE,
+			       .patch = PATCH_MERGE,
+			       .null = NULL_REFUSE };
 	while ((opt = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (opt == OPT_HELP || opt == 'h') {
 			fputs(usage, stdout);
@@ -200,6 +241,8 @@ int emulator_options(struct options *o, int argc, char **argv)
 		fprintf(stderr, "cfcfs-emulator: unexpected argument: %s\n", argv[optind]);
 		return -EINVAL;
 	}
+	if (o->tokens == 0)
+		o->token[o->tokens++] = (struct token){ .text = "emulator" };
 	if (!o->tls_cert != !o->tls_key) {
 		fputs("cfcfs-emulator: --tls-cert and --tls-key go together\n", stderr);
 		return -EINVAL;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <sodium.h>
 
+#include "emulator/auth.h"
 #include "emulator/fault.h"
 #include "emulator/oci.h"
 #include "emulator/rate.h"
@@ -33,56 +34,6 @@ static int read_query(struct call *c, const char *query)
 		query += len + (query[len] == '&');
 	}
 	return 0;
-}
-
-static bool same_secret(const char *a, const char *b)
-{
-	return strlen(a) == strlen(b) && sodium_memcmp(a, b, strlen(a)) == 0;
-}
-
-/*
- * "TOKEN" may do everything, "TOKEN-read" may only read, "TOKEN-none" is valid without the permission for
- * containers. 0, or a failure in c.
- */
-static int check_token(struct call *c, const char *given, bool change)
-{
-	char text[300];
-
-	if (same_secret(given, c->em->options.token))
-		return 0;
-	snprintf(text, sizeof(text), "%s-read", c->em->options.token);
-	if (same_secret(given, text))
-		return change ? call_fail(c, 403, NULL, "Authentication error: the token may not write") : 0;
-	snprintf(text, sizeof(text), "%s-none", c->em->options.token);
-	if (same_secret(given, text))
-		return call_fail(c, 403, NULL, "Authentication error: the token has no permission for containers");
-	return call_fail(c, 401, NULL, "Authentication error");
-}
-
-static int malformed_header(struct call *c, const char *name)
-{
-	int r = call_fail(c, 400, NULL, "Invalid request headers: %s", name);
-
-	c->fail.code = 6003;
-	return r;
-}
-
-static int check_credentials(struct call *c, const struct exchange *ex, bool change)
-{
-	const char *a = ex->authorization;
-
-	if (a) {
-		if (strncasecmp(a, "Bearer ", 7) != 0 || !a[7] || strpbrk(a + 7, " \t"))
-			return malformed_header(c, "Authorization");
-		return check_token(c, a + 7, change);
-	}
-	if (!ex->auth_email && !ex->auth_key)
-		return call_fail(c, 401, NULL, "Authentication error");
-	if (!ex->auth_email || !strchr(ex->auth_email, '@'))
-		return malformed_header(c, "X-Auth-Email");
-	if (!ex->auth_key || !*ex->auth_key)
-		return malformed_header(c, "X-Auth-Key");
-	return check_token(c, ex->auth_key, change);
 }
 
 static int read_body(struct call *c, const struct exchange *ex)
@@ -121,7 +72,7 @@ static int treat_nulls(struct call *c)
 {
 	cleanup_problems_ struct problems p = PROBLEMS_INIT;
 
-	if (!c->body || c->em->options.null == NULL_CLEAR)
+	if (!c->body || c->above || c->em->options.null == NULL_CLEAR)
 		return 0;
 	if (c->em->options.null == NULL_IGNORE) {
 		schema_strip_null(c->body);
@@ -182,12 +133,26 @@ static int run(struct call *c)
 	return r;
 }
 
+/* What the token has to be good for. */
+static unsigned needed(const struct call *c, int found)
+{
+	unsigned flags = found == 0 ? c->route->flags : 0;
+
+	if (flags & ROUTE_ANALYTICS)
+		return 0; /* it tells in its own words what it may not */
+	if (flags & ROUTE_LOGS)
+		return PERMIT_LOGS;
+	if (c->bare)
+		return PERMIT_CHAMBER | (flags & ROUTE_CHANGE ? PERMIT_WRITE : 0);
+	return flags & ROUTE_CHANGE ? PERMIT_WRITE : PERMIT_READ;
+}
+
 /* Everything after the faults. */
 static int serve(struct call *c, const struct exchange *ex, int found)
 {
 	int r;
 
-	r = check_credentials(c, ex, found == 0 && (c->route->flags & ROUTE_CHANGE));
+	r = auth_check(c, ex, needed(c, found));
 	if (r < 0)
 		return r;
 	if (found == -ENOENT) {
@@ -209,15 +174,23 @@ static int serve(struct call *c, const struct exchange *ex, int found)
 	return run(c);
 }
 
-/* Takes account and prefix from a path; NULL where it is not of the API, else the rest of it. */
+/*
+ * Takes account and prefix from a path; NULL where it is not of the API, else the rest of it. What stands beside the two
+ * prefixes keeps its name.
+ */
 static const char *split_path(struct call *c, const char *path)
 {
-	static const char accounts[] = BASE_PATH "/accounts/";
+	static const char accounts[] = BASE_PATH "/accounts/", graphql[] = BASE_PATH "/graphql", workers[] = "/workers/";
 	static const struct {
 		const char *text;
 		bool bare;
 	} prefixes[] = { { "/containers", false }, { "/cloudchamber", true } };
 
+	if (strcmp(path, graphql) == 0) {
+		/* It has no envelope either. */
+		c->above = c->bare = true;
+		return path + strlen(BASE_PATH);
+	}
 	if (strncmp(path, accounts, strlen(accounts)) != 0)
 		return NULL;
 	path += strlen(accounts);
@@ -235,7 +208,8 @@ static const char *split_path(struct call *c, const char *path)
 			return path + len;
 		}
 	}
-	return NULL;
+	c->above = strncmp(path, workers, strlen(workers)) == 0;
+	return c->above ? path : NULL;
 }
 
 static void fault_answer(const struct fault *f, struct exchange *ex, struct call *c)
@@ -284,6 +258,7 @@ static void api_handle(struct emulator *em, struct exchange *ex)
 	int found = rest ? route_find(ex->method, rest, &c) : -ENOENT;
 	cleanup_free_ char *body = NULL;
 	struct fault *fault;
+	struct rate *limit;
 	uint64_t number;
 	bool serving = true;
 	int r = 0;
@@ -291,7 +266,8 @@ static void api_handle(struct emulator *em, struct exchange *ex)
 	if (found == 0 && read_query(&c, ex->query) < 0)
 		found = -EINVAL;
 	number = reqlog_begin(em->log, ex, c.account, rest ? rest : ex->path);
-	if (rest && rate_take(em->rate, c.account, ex)) {
+	limit = found == 0 && (c.route->flags & ROUTE_ANALYTICS) ? em->queries : em->rate;
+	if (rest && rate_take(limit, c.account, ex)) {
 		r = call_fail(&c, 429, NULL, "Too many requests");
 		serving = false;
 	}

@@ -91,8 +91,11 @@ static int check(struct call *c, bool *ret_reference)
 	bool is_public = json_true(c->body, "is_public");
 
 	if (emulator_live(c->em) && (is_public || !auth || !kind))
-		return call_invalid_field(c, is_public ? "is_public" : !auth ? "auth" : "kind", "%s",
-					  is_public ? "can only be false" : "is required");
+		return call_invalid_field(c,
+					  is_public ? "is_public" :
+					  !auth     ? "auth" :
+						      "kind",
+					  "%s", is_public ? "can only be false" : "is required");
 	if (strlen(domain) > DOMAIN_MAX || strspn(domain, "abcdefghijklmnopqrstuvwxyz0123456789.-:_") != strlen(domain) ||
 	    !strpbrk(domain, ".:"))
 		return call_invalid_field(c, "domain", "must be the domain of a registry, in lower case");

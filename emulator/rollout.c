@@ -21,9 +21,8 @@ static int set_status(struct call *c, const struct rollout *r, const char *statu
 /* Gives want deployments the target version, the others the earlier one. */
 static int distribute(struct call *c, const struct rollout *r, int64_t want)
 {
-	int64_t have = store_int(c->store, 0,
-				 "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0 AND app_version = ?2", "ii", r->app,
-				 r->to_version);
+	int64_t have = store_int(c->store, 0, "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0 AND app_version = ?2",
+				 "ii", r->app, r->to_version);
 	struct conf from, to;
 	int e = 0;
 

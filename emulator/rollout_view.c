@@ -6,8 +6,7 @@
 #include "emulator/rollout.h"
 #include "emulator/route.h"
 
-#define COLUMNS                                                                                                                  \
-	"seq, app, from_version, to_version, from_conf, to_conf, step, percentage, id, kind, status, strategy"
+#define COLUMNS "seq, app, from_version, to_version, from_conf, to_conf, step, percentage, id, kind, status, strategy"
 
 static struct rollout rollout_of(sqlite3_stmt *q)
 {
@@ -66,8 +65,7 @@ int64_t rollout_steps(struct store *s, const struct rollout *r)
 
 int64_t rollout_step_percentage(struct store *s, const struct rollout *r, int64_t step)
 {
-	return step == 0 ? 0 :
-			   store_int(s, 100, "SELECT percentage FROM step WHERE rollout = ?1 AND n = ?2", "ii", r->seq, step);
+	return step == 0 ? 0 : store_int(s, 100, "SELECT percentage FROM step WHERE rollout = ?1 AND n = ?2", "ii", r->seq, step);
 }
 
 /* Live: most instances are warm and have no row of their own, so the share follows from the steps. */
@@ -90,9 +88,8 @@ struct share rollout_share(struct call *c, const struct app *a, const struct rol
 	if (emulator_live(c->em))
 		return live_share(c, a, r);
 	s.all = app_deployments(c->store, a);
-	s.updated = store_int(c->store, 0,
-			      "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0 AND app_version = ?2", "ii", a->seq,
-			      r->to_version);
+	s.updated = store_int(c->store, 0, "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0 AND app_version = ?2",
+			      "ii", a->seq, r->to_version);
 	s.percentage = s.all ? s.updated * 100 / s.all : strcmp(r->status, "completed") == 0 ? 100 : 0;
 	return s;
 }
@@ -187,8 +184,8 @@ static void write_rollout(struct call *c, const struct app *a, const struct roll
 	out_kstr(o, "strategy", r->strategy);
 	out_kint(o, "current_version", r->from_version);
 	out_kint(o, "target_version", r->to_version);
-	conf_write(c, "current_configuration", r->from_conf);
-	conf_write(c, "target_configuration", r->to_conf);
+	conf_write_target(c, "current_configuration", r->from_conf);
+	conf_write_target(c, "target_configuration", r->to_conf);
 	out_kstr(o, "status", r->status);
 	write_health(c, a, r);
 	if (rollout_rolling(r)) {

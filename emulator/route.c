@@ -76,6 +76,12 @@ static const struct route routes[] = {
 
 	{ "GET", "/ips", 200, UN, ip_list },
 	{ "POST", "/image-preparations", 200, WB, image_prepare },
+
+	/* Other APIs of the account. */
+	{ "POST", "/graphql", 200, ROUTE_BODY | ROUTE_ANALYTICS, graphql_post },
+	{ "POST", "/workers/observability/telemetry/query", 200, ROUTE_BODY | ROUTE_LOGS, telemetry_query },
+	{ "POST", "/workers/observability/telemetry/keys", 200, ROUTE_BODY | ROUTE_LOGS, telemetry_keys },
+	{ "POST", "/workers/observability/telemetry/values", 200, ROUTE_BODY | ROUTE_LOGS, telemetry_values },
 };
 
 static int hex(char ch)
@@ -142,6 +148,8 @@ static bool fits(const char *template, const char *path, const char *args[CALL_A
 /* Whether the surface has the operation under the call's prefix. */
 static bool offered(const struct route *r, const struct call *c)
 {
+	if (r->flags & (ROUTE_ANALYTICS | ROUTE_LOGS))
+		return true;
 	switch (c->em ? c->em->options.surface : SURFACE_FULL) {
 	case SURFACE_OFFICIAL:
 		return !(r->flags & (ROUTE_WRANGLER | ROUTE_UNCONFIRMED)) && !c->bare;
@@ -160,7 +168,7 @@ int route_find(const char *method, const char *path, struct call *c)
 		const struct route *r = &routes[i];
 
 		memset(args, 0, sizeof(args));
-		if (!fits(r->path, path, args))
+		if (!fits(r->path, path, args) || c->above != ((r->flags & (ROUTE_ANALYTICS | ROUTE_LOGS)) != 0))
 			continue;
 		if (strcmp(r->method, method) != 0) {
 			seen = seen || offered(r, c);

@@ -9,6 +9,8 @@ enum {
 	ROUTE_EMPTY = 1 << 5,        /* an absent body means {} */
 	ROUTE_WRANGLER = 1 << 6,     /* known from wrangler's commands, not from the reference */
 	ROUTE_UNCONFIRMED = 1 << 7,  /* nobody is known to call it */
+	ROUTE_LOGS = 1 << 9,         /* of the telemetry, under neither prefix */
+	ROUTE_ANALYTICS = 1 << 10,   /* of GraphQL, under neither prefix */
 	ROUTE_CHAMBER = 1 << 8,      /* wrangler calls it under /cloudchamber alone */
 	ROUTE_MASK_VALUE = 1 << 2,   /* body member "value" is a secret */
 	ROUTE_MASK_SECRETS = 1 << 3, /* values in the body's "secrets" are secrets */
@@ -95,6 +97,12 @@ int proto_list(struct call *c);
 int proto_create(struct call *c);
 int proto_modify(struct call *c);
 int proto_delete(struct call *c);
+/* analytics.c */
+int graphql_post(struct call *c);
+/* telemetry.c */
+int telemetry_query(struct call *c);
+int telemetry_keys(struct call *c);
+int telemetry_values(struct call *c);
 /* image.c */
 int image_prepare(struct call *c);
 /* placement.c */

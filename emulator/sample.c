@@ -27,10 +27,10 @@ static const struct {
 	  "\"checks\":[{\"type\":\"http\",\"port\":\"8080\",\"interval\":\"10s\",\"timeout\":\"2s\",\"kind\":\"health\","
 	  "\"http\":{\"method\":\"GET\",\"path\":\"/healthz\"}}]},\"constraints\":{\"regions\":[\"WEUR\",\"ENAM\"]},"
 	  "\"observability\":{\"logs\":{\"enabled\":true}}}" },
-	{ "/applications",
-	  "{\"name\":\"reports\",\"scheduling_policy\":\"default\",\"instances\":0,\"max_instances\":1,\"jobs\":true,\"configuration\":{"
-	  "\"image\":\"reports:v12\",\"instance_type\":\"standard-1\",\"environment_variables\":["
-	  "{\"name\":\"BUCKET\",\"value\":\"reports-2026\"}]}}" },
+	{ "/applications", "{\"name\":\"reports\",\"scheduling_policy\":\"default\",\"instances\":0,\"max_instances\":1,\"jobs\":"
+			   "true,\"configuration\":{"
+			   "\"image\":\"reports:v12\",\"instance_type\":\"standard-1\",\"environment_variables\":["
+			   "{\"name\":\"BUCKET\",\"value\":\"reports-2026\"}]}}" },
 	{ "/applications/{app}/jobs", "{\"entrypoint\":[\"/bin/report\"],\"command\":[\"--month\",\"2026-10\"]}" },
 	{ "/applications/{app}/jobs", "{\"entrypoint\":[\"/bin/sh\",\"-c\"],\"command\":[\"sleep\",\"86400\"],\"secrets\":["
 				      "{\"type\":\"env\",\"name\":\"API_KEY\",\"value\":\"sk_test_9876543210\"}]}" },

@@ -127,10 +127,10 @@ static void write_key(struct call *c, sqlite3_stmt *q)
 
 int key_list(struct call *c)
 {
-	return call_rows(c,
-			 store_query(c->store, "SELECT id, name, public_key FROM sshkey WHERE account = ?1 ORDER BY seq", "s",
-				     c->account),
-			 write_key);
+	return call_rows(
+		c,
+		store_query(c->store, "SELECT id, name, public_key FROM sshkey WHERE account = ?1 ORDER BY seq", "s", c->account),
+		write_key);
 }
 
 /* "type base64 [comment]" with a type that OpenSSH knows. */

@@ -226,7 +226,8 @@ static int seed_images(struct seed *s)
 		for (int64_t t = 1; r == 0 && t <= s->tags_per_image; t++) {
 			next_time(s);
 			snprintf(tag, sizeof(tag), "v%" PRId64, t);
-			snprintf(content, sizeof(content), "{\"schemaVersion\":2,\"annotations\":{\"name\":\"%s:%s\"}}", name, tag);
+			snprintf(content, sizeof(content), "{\"schemaVersion\":2,\"annotations\":{\"name\":\"%s:%s\"}}", name,
+				 tag);
 			r = oci_put(s->call.em, s->call.account, name, tag, content, s->call.now);
 			if (r == 0 && t == s->tags_per_image)
 				r = oci_put(s->call.em, s->call.account, name, "latest", content, s->call.now);
@@ -247,9 +248,8 @@ static int make_room(struct seed *s)
 
 static int seed_all(struct seed *s)
 {
-	static int (*const parts[])(struct seed * s) = { seed_keys, seed_secrets,     seed_registries,
-							 seed_apps, seed_deployments, seed_images,
-							 make_room };
+	static int (*const parts[])(struct seed * s) = { seed_keys,        seed_secrets, seed_registries, seed_apps,
+							 seed_deployments, seed_images,  make_room };
 	struct store *store = s->call.store;
 	int64_t serial, next;
 	int r = account_ensure(store, s->call.account, SEED_START_MS);

@@ -33,8 +33,8 @@ static int settle_one(struct emulator *em, int64_t due)
 {
 	struct store *s = em->store;
 	struct call c = { .em = em, .store = s, .now = due, .fail.details = OUT_INIT };
-	int64_t app = store_int(s, 0, "SELECT seq FROM application WHERE gone > 0 AND gone <= ?1 LIMIT 1", "i",
-				due - lingers(em));
+	int64_t app =
+		store_int(s, 0, "SELECT seq FROM application WHERE gone > 0 AND gone <= ?1 LIMIT 1", "i", due - lingers(em));
 	int64_t rollout;
 	struct app a;
 	int r;

@@ -84,6 +84,8 @@ int conf_load(struct store *s, int64_t seq, struct conf *ret);
 struct json_object *conf_intent(struct store *s, int64_t seq);
 /* Writes a member as the service answers a configuration; "{}" where there is none. */
 void conf_write(struct call *c, const char *key, int64_t seq);
+/* The same in a version or a rollout, where nothing is told of the runtime. */
+void conf_write_target(struct call *c, const char *key, int64_t seq);
 /* What the service answers of a configuration (user), and the runs of it that stand in a deployment (dep, cut). */
 int conf_render(struct call *c, struct json_object *conf, const struct size *size, struct out *user);
 void conf_render_runs(struct out *dep, struct json_object *conf, int64_t cut[3]);

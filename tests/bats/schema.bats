@@ -130,8 +130,9 @@ look() {
   no_violations
 }
 
-@test "schema: the operations that cfcfs does not need, and the sample account" {
-  start_emulator --seed sample
+# Every operation that cfcfs does not need, and a look at the sample account through it.
+rest() {
+  start_emulator --seed sample --profile "$1"
   start_contract
   local app dep dapp room job place rollout id image
   app=$(app_id web)
@@ -159,6 +160,13 @@ look() {
   rollout=$(api POST "/applications/$app/rollouts" '{"description":"d","strategy":"rolling","step_percentage":25,"target_configuration":{"image":"web:v4"}}' | jq -r .id)
   api GET "/applications/$app/rollouts/$rollout" >/dev/null
   api GET "/applications/$app/rollouts?limit=1" >/dev/null
+  api POST "/applications/$app/rollouts" '{"description":"d","strategy":"new_instances","percentage":50,"kind":"full_manual","target_configuration":{}}' >/dev/null
+  api GET "/applications/$app/versions" >/dev/null
+  api GET "/applications/$app/status" >/dev/null
+  id=$(api POST /applications '{"name": "box", "scheduling_policy": "durable_object", "durable_objects": {"namespace_id": "00000000000000000000000000000001"}}' | jq -r .id)
+  api GET "/applications/$id" >/dev/null
+  api PATCH "/applications/$id" '{"observability": {"logs": {"enabled": true}}}' >/dev/null
+  api POST /applications '{"name": "broken", "scheduling_policy": "default", "instances": 1, "max_instances": 2, "configuration": {"image": "bad-image:v1"}}' >/dev/null
   image=registry.cloudflare.com/$ACCOUNT/web@sha256:$(printf '%064d' 4)
   api POST /image-preparations "{\"image\":\"$image\"}" >/dev/null
   advance 5
@@ -173,3 +181,6 @@ look() {
     listDashApplications listDashApplicationInstances getApplicationJob getDeploymentV2 getPlacement getSecret \
     getApplicationRollout prepareImage
 }
+
+@test "schema: the operations that cfcfs does not need, and the sample account" { rest ideal; }
+@test "schema: the same under the profile live" { rest live; }
