@@ -34,6 +34,19 @@ setup_base() {
   TOKEN=token-$BATS_TEST_NUMBER-$RANDOM$RANDOM
   (umask 077 && printf '%s\n' "$TOKEN" >"$T/token")
   MOUNT_PIDS=()
+  if [ -n "${CFCFS_SANITIZE-}" ]; then
+    export ASAN_OPTIONS=log_path=$T/report:exitcode=99:detect_leaks=1:halt_on_error=0:abort_on_error=0:verify_asan_link_order=0
+    export UBSAN_OPTIONS=log_path=$T/report:print_stacktrace=1
+    export TSAN_OPTIONS=log_path=$T/report:exitcode=99:halt_on_error=0:second_deadlock_stack=1:history_size=4
+  fi
+}
+
+# A sanitizer's report (tools/test --sanitize) is a failure of the test that it came in.
+sanitizer_is_silent() {
+  compgen -G "$T/report.*" >/dev/null || return 0
+  echo "the sanitizer reports:"
+  head -n 60 "$T"/report.*
+  return 1
 }
 
 # The end of every test: no mount, no process, no folder stays. Shows the logs of a test that failed.
@@ -44,7 +57,10 @@ teardown_base() {
     [ -e "$MNT/.cfcfs/errors.jsonl" ] && timeout 5 tail -n 5 "$MNT/.cfcfs/errors.jsonl"
   fi
   sweep "$T"
+  local status=0
+  sanitizer_is_silent || status=1
   rm -rf --one-file-system "$T"
+  return "$status"
 }
 
 setup() { setup_base; }

@@ -33,6 +33,8 @@ PACKAGES_BENCH=(
   jq curl rsync nginx-light time gnuplot-nox sshfs openssh-sftp-server rclone python3-minimal
 )
 PROGRAMS_BENCH=(jq curl rsync gnuplot sshfs rclone python3)
+PACKAGES_COVERAGE=(gcovr python3-minimal)
+PROGRAMS_COVERAGE=(gcovr gcov python3)
 PACKAGES_FRESH=(debootstrap git util-linux mount)
 PROGRAMS_FRESH=(debootstrap git unshare mount chroot)
 
