@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <sodium.h>
 
+#include "emulator/ascii.h"
 #include "emulator/auth.h"
 #include "emulator/fault.h"
 #include "emulator/oci.h"
@@ -38,8 +39,10 @@ static int read_query(struct call *c, const char *query)
 
 static int read_body(struct call *c, const struct exchange *ex)
 {
+	cleanup_buf_ struct buf text = BUF_INIT;
 	struct json_tokener *t;
 	enum json_tokener_error e;
+	int r;
 
 	if (ex->body_too_large)
 		return call_fail(c, 413, NULL, "The body is larger than %zu bytes", EMULATOR_BODY_MAX);
@@ -49,11 +52,16 @@ static int read_body(struct call *c, const struct exchange *ex)
 		c->body = json_object_new_object();
 		return c->body ? 0 : -ENOMEM;
 	}
+	r = ascii_json(ex->body ? ex->body : "", ex->body_len, &text);
+	if (r == -EILSEQ)
+		return call_invalid_field(c, "body", "is not valid JSON: it is not UTF-8");
+	if (r < 0)
+		return r;
 	t = json_tokener_new_ex(JSON_DEPTH_MAX);
 	if (!t)
 		return -ENOMEM;
-	json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	c->body = json_tokener_parse_ex(t, ex->body ? ex->body : "", (int)ex->body_len);
+	json_tokener_set_flags(t, JSON_TOKENER_STRICT);
+	c->body = json_tokener_parse_ex(t, text.data ? text.data : "", (int)text.len);
 	/* A document that ends where it could go on (a number, or nothing) is finished by a NUL. */
 	if (json_tokener_get_error(t) == json_tokener_continue && !c->body)
 		c->body = json_tokener_parse_ex(t, "", 1);

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "api/base/buf.h"
+#include "emulator/ascii.h"
 #include "emulator/fault.h"
 #include "emulator/route.h"
 
@@ -148,12 +150,25 @@ static void test_order(void **state)
 	assert_string_equal(out_text(&o), "{\"image\":\"a\",\"vcpu\":1,\"labels\":[],\"zz\":1}");
 }
 
+static void test_ascii(void **state)
+{
+	static const char *const bad[] = { "\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\x80", "\xe2\x82" };
+	static const char text[] = "{\"a\":\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\\n\"}";
+	cleanup_buf_ struct buf b = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(ascii_json(text, strlen(text), &b), 0);
+	assert_string_equal(b.data, "{\"a\":\"\\u00e9\\u20ac\\ud83d\\ude00\\n\"}");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(ascii_json(bad[i], strlen(bad[i]), &b), -EILSEQ);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_routes),  cmocka_unit_test(test_globs), cmocka_unit_test(test_checks),
-		cmocka_unit_test(test_patches), cmocka_unit_test(test_order), cmocka_unit_test(test_nulls),
-		cmocka_unit_test(test_surfaces),
+		cmocka_unit_test(test_routes),   cmocka_unit_test(test_globs), cmocka_unit_test(test_checks),
+		cmocka_unit_test(test_patches),  cmocka_unit_test(test_order), cmocka_unit_test(test_nulls),
+		cmocka_unit_test(test_surfaces), cmocka_unit_test(test_ascii),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,12 +83,15 @@ static void test_local_line(void **state)
 		struct buf b = BUF_INIT;
 		const char *last;
 
-		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+		/* Not strict: json-c 0.18 then takes what is beyond ASCII for control characters. */
+		json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
 		failures_add(f, names[i], "unlink", &err, NULL, 0);
 		assert_int_equal(failures_lines(f, &b), 0);
 		b.data[--b.len] = '\0';
 		last = strrchr(b.data, '\n');
 		last = last ? last + 1 : b.data;
+		for (const char *at = last; *at; at++)
+			assert_true((unsigned char)*at >= ' ');
 		line = json_tokener_parse_ex(tokener, last, (int)strlen(last) + 1);
 		assert_non_null(line);
 		assert_null(json_object_object_get(line, "http_status"));
