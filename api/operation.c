@@ -11,6 +11,7 @@
 #define ITEMS(must_)  .answers = ANSWER_ITEMS, .must = (must_)
 #define OBJECT(must_) .answers = ANSWER_OBJECT, .must = (must_)
 #define NOTHING       .answers = ANSWER_NONE
+#define BY_APPLICATION .by_application = true
 #define PAGED(size_)  .paging = PAGING_TOKEN, .page_size = (size_)
 
 const struct operation operations[] = {
@@ -25,9 +26,9 @@ const struct operation operations[] = {
 	{ "deleteApplication", "DELETE", "/applications/{}", OFFICIAL, NOTHING },
 	{ "getApplicationStatus", "GET", "/applications/{}/status", UNCONFIRMED, OBJECT(NULL) },
 	{ "listApplicationVersions", "GET", "/applications/{}/versions", OFFICIAL, ITEMS(NULL) },
-	{ "listInstances", "GET", "/applications/{}/instances-v2", OFFICIAL, ITEMS("id"), PAGED(1000) },
-	{ "listInstancesV1", "GET", "/applications/{}/instances", OFFICIAL, ITEMS("id"), .list_key = "instances", PAGED(1000) },
-	{ "getInstance", "GET", "/applications/{}/instances/{}", OFFICIAL, OBJECT("id") },
+	{ "listInstances", "GET", "/applications/{}/instances-v2", OFFICIAL, ITEMS("id"), PAGED(1000), BY_APPLICATION },
+	{ "listInstancesV1", "GET", "/applications/{}/instances", OFFICIAL, ITEMS("id"), .list_key = "instances", PAGED(1000), BY_APPLICATION },
+	{ "getInstance", "GET", "/applications/{}/instances/{}", OFFICIAL, OBJECT("id"), BY_APPLICATION },
 
 	{ "listDeploymentsByApplication", "GET", "/applications/{}/deployments", UNCONFIRMED, ITEMS("id") },
 	{ "getApplicationDeployment", "GET", "/applications/{}/deployments/{}", UNCONFIRMED, OBJECT("id") },
@@ -48,7 +49,7 @@ const struct operation operations[] = {
 
 	{ "listDashApplications", "GET", "/dash/applications", WRANGLER, ITEMS("id"), PAGED(500) },
 	{ "listDashApplicationInstances", "GET", "/dash/applications/{}/instances", WRANGLER, ITEMS("id"),
-	  .list_key = "instances", PAGED(1000) },
+	  .list_key = "instances", PAGED(1000), BY_APPLICATION },
 
 	{ "createDeploymentV2", "POST", "/deployments/v2", OLD_COMMAND, OBJECT("id") },
 	{ "listDeploymentsV2", "GET", "/deployments/v2", OLD_COMMAND, ITEMS("id") },

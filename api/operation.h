@@ -36,7 +36,8 @@ struct operation {
 		*list_key; /* ANSWER_ITEMS: the result is an object and holds the array under this key; NULL: it is the array */
 	const char *must;  /* the text that the object, or each item, must have: its identity; NULL: none */
 	enum paging paging;
-	unsigned page_size; /* the most items of a page that the service takes; 0: not paged */
+	unsigned page_size;  /* the most items of a page that the service takes; 0: not paged */
+	bool by_application; /* not for every application: 400 says that this one has none */
 };
 
 /* All rows; ends with a NULL id. */
