@@ -75,6 +75,9 @@ struct doc_context {
 	void *warn_arg;
 };
 
+/* The account's defaults are not to be had: those of the service, an instance of type lite. */
+void doc_default_to_lite(struct doc_context *ctx);
+
 /* ---- rendering ---- */
 
 enum doc_view {

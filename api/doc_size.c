@@ -186,6 +186,17 @@ struct doc_size doc_size_explicit(struct json_object *object)
 	return s;
 }
 
+void doc_default_to_lite(struct doc_context *ctx)
+{
+	struct doc_size size;
+
+	if (doc_size_of_type("lite", &size) < 0)
+		return;
+	ctx->default_vcpu = size.value[SIZE_VCPU];
+	ctx->default_memory_mib = (int64_t)size.value[SIZE_MEMORY];
+	ctx->default_disk_mb = (int64_t)size.value[SIZE_DISK];
+}
+
 struct doc_size doc_size_defaults(const struct doc_context *ctx)
 {
 	return (struct doc_size){ { ctx->default_vcpu > 0, ctx->default_memory_mib > 0, ctx->default_disk_mb > 0 },

@@ -59,7 +59,7 @@ enum kind_flag {
 	KIND_STATUS_TTL = 1 << 9,        /* cached for status_ttl instead of cache_ttl */
 	KIND_SINGLETON = 1 << 10,        /* fixed files that are parts of one document (account); see parts */
 	KIND_UPDATE_PUT = 1 << 11,       /* an update is a PUT of the whole document to the collection */
-	KIND_LIST_UNCONFIRMED = 1 << 12, /* 404 and 405 on the list mean: what the mount remembers is all there is */
+	KIND_LIST_UNCONFIRMED = 1 << 12, /* where the service offers no list: what the mount remembers is all there is */
 	KIND_WHOLE = 1 << 13,            /* the file shows the whole object (placements, instances, IPs) */
 	KIND_ROLLOUT_FOLLOWS = 1 << 14,  /* a changed configuration reaches what runs by a rollout */
 };
@@ -142,6 +142,8 @@ struct kind {
 	unsigned mode;                  /* permission bits of the file */
 	unsigned verbs, flags;          /* enum kind_verb, enum kind_flag */
 	unsigned list_needs;            /* traits of the parent without which the list is empty, with no call */
+	const char *list_active;        /* the query that leaves history out of the list ("state=active"); NULL: none */
+	const char *active_key;         /* the parent's field that names the one that is active; NULL: none */
 	const struct field *fields;     /* ends with a NULL name; canonical order, read-only fields too */
 	const struct leaf *leaves;      /* files of the resource's directory; ends with a NULL name; NULL: none */
 	const struct part *parts;       /* KIND_SINGLETON; ends with a NULL name */
@@ -157,6 +159,10 @@ const struct kind *kind_find(const char *name);
 const struct kind *kind_by_dir(const struct kind *parent, const char *dir);
 /* Whether resources of the kind have a directory: leaves, or kinds below. */
 bool kind_has_dir(const struct kind *kind);
+/* The row's place in the table. */
+unsigned kind_number(const struct kind *kind);
+/* There are fewer: a set of kinds fits into a word. */
+#define KINDS_MAX 64
 
 /*
  * Fills {parent}, {id}, {placement} of a template, percent-encoding each value for a URL path. *ret_path is

@@ -50,6 +50,7 @@ static const struct kind instance = {
 	READ_ONLY,
 	.verbs = KIND_LIST | KIND_GET,
 	.flags = KIND_WHOLE | KIND_STATUS_TTL,
+	.list_active = "state=active",
 	.fields = fields_instance,
 };
 
@@ -153,7 +154,8 @@ static const struct kind rollout = {
 	.id_key = "id",
 	JSON_MODES,
 	.verbs = KIND_LIST | KIND_GET | KIND_CREATE | KIND_DELETE,
-	.flags = KIND_NEW_ONLY | KIND_LOCAL_NAME,
+	.flags = KIND_NEW_ONLY | KIND_LOCAL_NAME | KIND_LIST_UNCONFIRMED,
+	.active_key = "active_rollout_id",
 	.fields = fields_rollout,
 	.leaves = rollout_leaves,
 	.hooks = &hooks_rollout,
@@ -309,3 +311,5 @@ const struct kind *const kinds[] = {
 	&account,
 	NULL,
 };
+
+_Static_assert(array_len(kinds) <= KINDS_MAX, "a set of kinds fits into a word");

@@ -26,6 +26,15 @@ const struct kind *kind_by_dir(const struct kind *parent, const char *dir)
 	return NULL;
 }
 
+unsigned kind_number(const struct kind *kind)
+{
+	unsigned n = 0;
+
+	while (kinds[n] && kinds[n] != kind)
+		n++;
+	return n;
+}
+
 bool kind_has_dir(const struct kind *kind)
 {
 	if (kind->leaves)
