@@ -23,6 +23,9 @@ struct events_table;
 struct crawl;
 struct deleted;
 struct intents;
+struct offers;
+struct pace;
+struct walkers;
 
 struct mount {
 	const struct options *options;
@@ -44,12 +47,17 @@ struct mount {
 	struct crawl *crawl;
 	struct deleted *deleted;
 	struct intents *intents; /* what was accepted and may not be shown yet */
+	struct offers *offers;
+	struct pace *pace; /* of deletes, in a full view */
+	struct walkers *walkers;
 	char *base_url;   /* owned */
 	int64_t start_ns; /* when it was mounted: the time of what has no other */
 };
 
 /* How long a created or removed resource is held against lists that lag behind. */
 #define MOUNT_HOLD_MS 30000
+/* Of how long max_delete speaks, beside delete_grace. */
+#define MOUNT_PACE_MS 10000
 /* Threads at most; a request past them waits its turn. */
 #define MOUNT_READERS_MAX 512
 #define MOUNT_WRITERS_MAX 128

@@ -66,6 +66,42 @@ static int set_loglevel(struct options *o, const char *value)
 	return log_level_parse(value, &o->loglevel);
 }
 
+/* Hides the kinds of this directory name; false: there are none. */
+static bool hide_dir(struct options *o, const char *dir, size_t len)
+{
+	bool found = false;
+
+	for (const struct kind *const *k = kinds; *k; k++) {
+		if (strlen((*k)->dir) != len || strncmp((*k)->dir, dir, len))
+			continue;
+		o->hidden |= UINT64_C(1) << kind_number(*k);
+		found = true;
+	}
+	return found;
+}
+
+/* "deployments:ips". */
+static int set_hide(struct options *o, const char *value)
+{
+	for (;;) {
+		size_t len = strcspn(value, ":");
+
+		if (!hide_dir(o, value, len))
+			return -EINVAL;
+		if (!value[len])
+			return 0;
+		value += len + 1;
+	}
+}
+
+static int set_instances(struct options *o, const char *value)
+{
+	if (strcmp(value, "active") && strcmp(value, "all"))
+		return -EINVAL;
+	o->instances_all = !strcmp(value, "all");
+	return 0;
+}
+
 /* "10:100", "manual:25:50:100", "100", "none". */
 static int set_rollout(struct options *o, const char *value)
 {
@@ -110,9 +146,15 @@ static const struct option_row rows[] = {
 	{ "cacert", OPTION_TEXT, AT(cacert), .help = "file with a certificate authority to trust as well" },
 	{ "state_dir", OPTION_TEXT, AT(state_dir), .help = "directory of the state file" },
 	{ "view", OPTION_WORD, .set = set_view, .words = "full or spec", .help = "full, or spec: only what a person declares" },
+	{ "hide", OPTION_WORD, .set = set_hide, .words = "names of collections with ':' between them, such as deployments:ips",
+	  .help = "collections that are left out, with ':' between them" },
+	{ "instances", OPTION_WORD, .set = set_instances, .words = "active or all",
+	  .help = "all: instances/ has those of three months too (active)" },
 	{ "ro", OPTION_FLAG, AT(ro), .help = "read-only" },
 	{ "nodelete", OPTION_FLAG, AT(nodelete), .help = "refuse every delete" },
 	{ "delete_grace", OPTION_SECONDS, AT(delete_grace_ms), 0, 3600, .help = "seconds between rm and the DELETE (1)" },
+	{ "max_delete", OPTION_UNSIGNED, AT(max_delete), 0, 10000,
+	  .help = "deletes within 10 s that a full view takes (10)" },
 	{ "rollout", OPTION_WORD, .set = set_rollout,
 	  .words = "rising steps in percent that end with 100 (10:100), manual:STEPS, or none",
 	  .help = "rollout after a changed configuration: STEPS, manual:STEPS or none (10:100)" },
@@ -163,6 +205,7 @@ void options_init(struct options *o)
 {
 	*o = (struct options){
 		.delete_grace_ms = 1000,
+		.max_delete = 10,
 		.cache_ttl_ms = 5000,
 		.status_ttl_ms = 2000,
 		.negative_ttl_ms = 1000,

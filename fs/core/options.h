@@ -16,7 +16,9 @@ struct options {
 	char *account_id, *mountpoint;                         /* owned */
 	char *url, *token_file, *cacert, *state_dir, *logfile; /* owned; NULL: not given */
 	enum view_mode view;
+	uint64_t hidden; /* kinds that are left out: a set of their numbers */
 	bool ro, nodelete, allow_other, secret_newline_keep;
+	bool instances_all; /* history too */
 	enum rollout_mode rollout;
 	unsigned rollout_steps[ROLLOUT_STEPS_MAX]; /* percent, rising to 100 */
 	unsigned rollout_steps_count;              /* 0: the default, 10:100 */
@@ -27,6 +29,7 @@ struct options {
 	size_t max_cache_bytes;
 	double rps;
 	unsigned burst, max_conns, retries;
+	unsigned max_delete; /* root resources within a few seconds, in a full view */
 	uid_t uid;
 	gid_t gid;
 	unsigned umask, file_mode, dir_mode; /* modes: 0 is "as the table says" */

@@ -168,7 +168,8 @@ static void notice_crawl(struct request *r, const struct identity *what)
 		return;
 	if (what->place == PLACE_ROOT)
 		crawl_at_root(crawl, r->ctx.pid);
-	else if (what->place == PLACE_COLLECTION && !what->parent_id && crawl_at_collection(crawl, r->ctx.pid, what->kind))
+	else if ((what->place == PLACE_PARTS || (what->place == PLACE_COLLECTION && !what->parent_id)) &&
+		 crawl_at_collection(crawl, r->ctx.pid, what->kind))
 		crawl_fetch_rest(r->mount);
 }
 

@@ -9,7 +9,9 @@
 #include "fs/core/draft.h"
 #include "fs/core/failures.h"
 #include "fs/core/notify.h"
+#include "fs/core/pace.h"
 #include "fs/ops/reply.h"
+#include "fs/show/offers.h"
 #include "fs/show/source.h"
 #include "fs/send/trash.h"
 #include "fs/show/walk.h"
@@ -64,6 +66,7 @@ static enum outcome unlink_local(struct request *r, struct subject *dir)
 static int may_delete(struct request *r, const struct identity *what, struct snapshot **ret)
 {
 	const struct kind *kind = what->kind;
+	const struct operation *operation;
 	struct store_info info;
 	int result;
 
@@ -73,10 +76,26 @@ static int may_delete(struct request *r, const struct identity *what, struct sna
 		return err_set(&r->err, EPERM, "a %s comes from the platform and cannot be removed", kind->name);
 	if (r->mount->options->nodelete)
 		return err_set(&r->err, EPERM, "the mount was made with nodelete");
+	operation = operation_of(kind, KIND_DELETE);
+	if (offers_of(r->mount->offers, operation) == OFFER_ABSENT)
+		return offers_refuse(r->mount->offers, operation, NULL, &r->err);
 	result = source_snapshot(r, kind, what->parent_id, what->id, false, ret, &info);
 	if (result == 0 && ((*ret)->traits & TRAIT_MANAGED))
 		result = err_set(&r->err, EPERM, "the managed registry cannot be removed");
 	return result;
+}
+
+/* In a full view, which no sync is made for, a command that went wrong does not empty the account. */
+static int check_pace(struct request *r, const struct kind *kind)
+{
+	const struct options *o = r->mount->options;
+
+	if (o->view != VIEW_FULL || kind->parent || pace_take(r->mount->pace))
+		return 0;
+	return err_set(&r->err, EPERM,
+		       "more than %u deletes within %lld s are refused in a full view (max_delete): a sync wants view=spec, and who means it "
+		       "max_delete=N",
+		       o->max_delete, (long long)(MOUNT_PACE_MS + o->delete_grace_ms) / MSEC_PER_SEC);
 }
 
 static int unlink_resource(struct request *r, struct subject *dir, struct identity *what)
@@ -87,6 +106,9 @@ static int unlink_resource(struct request *r, struct subject *dir, struct identi
 
 	if (grace == 0 && !r->worker)
 		return -EAGAIN;
+	result = check_pace(r, what->kind);
+	if (result < 0)
+		return result;
 	pthread_mutex_lock(&dir->tree->lock);
 	entry = tree_obtain(dir->tree, dir->entry, r->name, what);
 	if (entry) {

@@ -5,8 +5,6 @@
 
 /* Opens the state file, makes the store, the pools, the tree. After the last fork. 0 or -errno with text. client is taken over. */
 int mount_new(const struct options *options, struct client *client, const char *base_url, struct mount **ret, struct err *err);
-/* Asks the API for the account (GET /me, through the store, so that the answer is cached): the credential check. */
-int mount_check(struct mount *mount, struct err *err);
 /* The session is mounted: starts the notifier and the timers. */
 int mount_start(struct mount *mount, struct fuse_session *session);
 /* Sends what is pending (deletes in their grace), waits for what is being sent. The session still exists. */

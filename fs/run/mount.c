@@ -7,6 +7,7 @@
 #include "api/base/clock.h"
 #include "api/base/name.h"
 #include "fs/show/crawl.h"
+#include "fs/show/offers.h"
 #include "fs/show/refresh.h"
 #include "fs/core/credentials_table.h"
 #include "fs/core/defaults.h"
@@ -16,7 +17,9 @@
 #include "fs/core/intents.h"
 #include "fs/core/kept.h"
 #include "fs/core/notify.h"
+#include "fs/core/pace.h"
 #include "fs/show/source.h"
+#include "fs/show/walkers.h"
 #include "fs/send/trash.h"
 #include "fs/core/tree.h"
 
@@ -105,12 +108,16 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->events = events_new();
 	m->crawl = crawl_new();
 	m->deleted = deleted_new();
+	m->walkers = walkers_new();
+	m->pace = pace_new(options->max_delete, MOUNT_PACE_MS + options->delete_grace_ms);
 	m->readers = pool_new("cfcfs-read", MOUNT_READERS_MAX, MOUNT_STACK_BYTES);
 	m->writers = pool_new("cfcfs-write", MOUNT_WRITERS_MAX, MOUNT_STACK_BYTES);
 	m->fetchers = pool_new("cfcfs-fetch", MOUNT_FETCHERS_MAX, MOUNT_STACK_BYTES);
 	if (m->base_url && m->tree && m->timers && m->kept && m->failures && m->notifier && m->credentials && m->defaults &&
-	    m->events && m->crawl && m->deleted && m->readers && m->writers && m->fetchers)
+	    m->events && m->crawl && m->deleted && m->walkers && m->pace && m->readers && m->writers && m->fetchers)
 		r = make_state(m);
+	if (r == 0 && !(m->offers = offers_new(m->state)))
+		r = -ENOMEM;
 	if (r == 0)
 		r = make_store(m);
 	if (r < 0) {
@@ -119,32 +126,6 @@ int mount_new(const struct options *options, struct client *client, const char *
 	}
 	*ret = m;
 	return 0;
-}
-
-static const struct part *first_part(void)
-{
-	for (const struct kind *const *k = kinds; *k; k++) {
-		if ((*k)->parts)
-			return (*k)->parts;
-	}
-	return NULL;
-}
-
-int mount_check(struct mount *mount, struct err *err)
-{
-	struct request r = { .mount = mount, .op = "mount", .worker = true };
-	cleanup_(snapshot_unrefp) struct snapshot *account = NULL;
-	struct store_info info;
-	int result = waiter_init(&r.waiter);
-
-	if (result < 0)
-		return result;
-	r.deadline_ms = clock_after_ms(mount->options->timeout_ms);
-	result = source_part(&r, first_part(), -1, &account, &info);
-	waiter_destroy(&r.waiter);
-	if (err)
-		*err = r.err;
-	return result;
 }
 
 int mount_start(struct mount *mount, struct fuse_session *session)
@@ -172,6 +153,7 @@ void mount_reload(struct mount *mount)
 		log_error("the token could not be read again: %s", err.text);
 	client_forget_limits(mount->client);
 	credentials_table_clear(mount->credentials);
+	offers_forget(mount->offers);
 	refresh_all(mount);
 }
 
@@ -188,6 +170,9 @@ struct mount *mount_free(struct mount *m)
 	store_free(m->store);
 	client_free(m->client);
 	intents_free(m->intents);
+	offers_free(m->offers);
+	walkers_free(m->walkers);
+	pace_free(m->pace);
 	state_close(m->state);
 	tree_free(m->tree);
 	kept_free(m->kept);

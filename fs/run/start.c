@@ -14,6 +14,7 @@
 #include "fs/run/lifecycle.h"
 #include "fs/run/loop.h"
 #include "fs/run/mountpoint.h"
+#include "fs/run/probe.h"
 #include "fs/run/session.h"
 #include "fs/run/signals.h"
 
@@ -92,38 +93,18 @@ static int start_client(struct start *s, struct client **ret, struct err *err)
 
 	if (credentials_load(o->token_file, &credentials, err) < 0)
 		return EXIT_CREDENTIALS;
-	log_debug("credentials: %s", credentials_source(credentials));
+	s->source = strdup(credentials_source(credentials));
+	if (!s->source) {
+		credentials_free(credentials);
+		err_set(err, ENOMEM, "out of memory");
+		return EXIT_MOUNT;
+	}
+	log_debug("credentials: %s", s->source);
 	r = client_new(&client, credentials, ret, err);
 	/* Nothing was sent yet: what cannot be used is an option's value. */
 	if (r < 0)
 		return r == -ENOMEM ? EXIT_MOUNT : EXIT_USAGE;
 	return EXIT_MOUNTED;
-}
-
-static bool names_host(const struct start *s, const char *text)
-{
-	const char *host = strstr(s->base_url, "://");
-	char name[256];
-
-	host = host ? host + 3 : s->base_url;
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(host, ":/"), host);
-	return strstr(text, name);
-}
-
-/* The account that is not there, or that the token does not reach, is as good as a refusal. */
-static int check_account(struct start *s, struct err *err)
-{
-	int r = mount_check(s->mount, err);
-
-	if (r == 0)
-		return EXIT_MOUNTED;
-	if (!names_host(s, err->text))
-		err_prefix(err, "%s: ", s->base_url);
-	if (r == -ENOMEM)
-		return EXIT_MOUNT;
-	if (r == -EACCES || r == -EPERM || (r == -ENOENT && err->http_status))
-		return EXIT_CREDENTIALS;
-	return EXIT_API;
 }
 
 static int make_mount(struct start *s, struct err *err)
@@ -135,7 +116,7 @@ static int make_mount(struct start *s, struct err *err)
 		return status;
 	if (mount_new(&s->options, client, s->base_url, &s->mount, err) < 0)
 		return EXIT_MOUNT;
-	return check_account(s, err);
+	return probe_account(s->mount, s->source, err);
 }
 
 static int make_session(struct start *s, struct err *err)
@@ -236,6 +217,7 @@ void start_end(struct start *s)
 		log_info("ended");
 	s->signals = signals_free(s->signals);
 	free(s->base_url);
+	free(s->source);
 	options_free(&s->options);
 }
 

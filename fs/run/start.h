@@ -21,6 +21,7 @@ enum exit_status {
 struct start {
 	struct options options;
 	char *base_url; /* owned, as all below */
+	char *source;   /* of the credentials, for messages */
 	struct signals *signals;
 	struct mount *mount;
 	struct fuse_session *session;

@@ -6,6 +6,7 @@
 #include "api/base/clock.h"
 #include "api/base/name.h"
 #include "api/base/parse.h"
+#include "fs/show/offers.h"
 #include "fs/show/source.h"
 
 void gathered_clear(struct gathered *g)
@@ -181,7 +182,7 @@ static int get_part(struct request *r, const struct part *part, struct json_obje
 	int result;
 
 	request_call(r, &call);
-	result = client_call(r->mount->client, &call, &answer, &r->err);
+	result = offers_call(r->mount, &call, &answer, &r->err);
 	*ret = json_object_get(answer.result);
 	answer_clear(&answer);
 	return result;
@@ -266,7 +267,7 @@ static int look(struct request *r, const struct gathered *g, struct snapshot **r
 	call.operation = operation;
 	call.path = path;
 	request_call(r, &call);
-	result = client_call(r->mount->client, &call, &answer, &r->err);
+	result = offers_call(r->mount, &call, &answer, &r->err);
 	if (result == 0)
 		result = source_changed(r->mount, what->kind, what->parent_id, answer.result, answer.sent_ms, ret);
 	answer_clear(&answer);

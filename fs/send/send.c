@@ -7,6 +7,7 @@
 #include "api/errors.h"
 #include "fs/core/tree.h"
 #include "fs/send/deleted.h"
+#include "fs/show/offers.h"
 #include "fs/show/source.h"
 
 void outcome_clear(struct outcome *outcome)
@@ -39,7 +40,7 @@ static int call(const struct line *line, const struct step *step, struct answer 
 	int result;
 
 	err_clear(line->err);
-	result = client_call(line->mount->client, &call, ret, line->err);
+	result = offers_call(line->mount, &call, ret, line->err);
 	if (result == -ENOENT && step->gone_is_done) {
 		err_clear(line->err);
 		result = 0;

@@ -7,6 +7,7 @@
 #include "api/base/clock.h"
 #include "api/doc_json.h"
 #include "fs/core/tree.h"
+#include "fs/show/offers.h"
 #include "fs/show/source.h"
 
 /* How long a create that may have been made is looked for in the list. */
@@ -125,7 +126,7 @@ static int look(const struct line *line, const struct change *change, struct out
 	call.operation = operation;
 	call.path = path;
 	err_clear(line->err);
-	result = client_call(line->mount->client, &call, &answer, line->err);
+	result = offers_call(line->mount, &call, &answer, line->err);
 	if (result < 0) {
 		*line->err = lost;
 		return unknown(line, "the answer to the change was lost, and the account cannot be asked");

@@ -8,6 +8,7 @@
 #include "fs/send/commit.h"
 #include "fs/core/failures.h"
 #include "fs/core/notify.h"
+#include "fs/core/pace.h"
 #include "fs/core/tell.h"
 #include "fs/core/tree.h"
 
@@ -93,6 +94,9 @@ void trash_show_locked(struct mount *mount, struct entry *entry)
 	struct hidden *h = find(t, entry);
 	struct entry *other;
 
+	/* What is written again was no delete. */
+	if (entry->hide == HIDE_DELETE && entry->what.kind && !entry->what.kind->parent)
+		pace_give_back(mount->pace);
 	entry->hide = HIDE_NONE;
 	mount->tree->changes++;
 	/* Its backup is a file like any other now. */

@@ -56,6 +56,11 @@ static int load_keys(struct request *r, struct context *c)
 	struct store_info info;
 	int result = kind ? source_list(r, kind, NULL, &c->keys, &info) : 0;
 
+	/* Where the service does not tell of keys, their ids are shown. */
+	if (result == -EOPNOTSUPP || result == -EACCES) {
+		err_clear(&r->err);
+		return 0;
+	}
 	if (result < 0 || !c->keys)
 		return result;
 	c->doc.key_name = key_name;
@@ -71,6 +76,11 @@ static int load_defaults(struct request *r, struct context *c)
 	struct store_info info;
 	int result = part ? source_part(r, part, DEFAULTS_TTL_MS, &snapshot, &info) : -ENOENT;
 
+	if (result == -EOPNOTSUPP || result == -EACCES) {
+		err_clear(&r->err);
+		doc_default_to_lite(&c->doc);
+		return 0;
+	}
 	/* An account without defaults compares without them. */
 	if (result < 0)
 		return result == -ENOENT ? 0 : result;

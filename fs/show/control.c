@@ -4,6 +4,7 @@
 
 #include "api/base/parse.h"
 #include "fs/core/failures.h"
+#include "fs/show/offers.h"
 #include "fs/show/refresh.h"
 #include "fs/show/report.h"
 
@@ -123,6 +124,7 @@ const struct control control_rows[] = {
 	{ "version", 0444, read_version, NULL },
 	{ "errors.jsonl", 0444, read_errors, NULL },
 	{ "metrics", 0444, report_metrics, NULL },
+	{ "offers.json", 0444, offers_print, NULL },
 	{ "refresh", 0200, NULL, write_refresh },
 	{ NULL, 0, NULL, NULL },
 };

@@ -13,7 +13,7 @@ struct control {
 	int (*write)(struct mount *mount, const char *text, size_t len, struct err *err);
 };
 
-/* version, errors.jsonl, metrics, refresh; ends with a NULL name. rejected/ is a directory and no row. */
+/* version, errors.jsonl, metrics, offers.json, refresh; ends with a NULL name. rejected/ is a directory and no row. */
 extern const struct control control_rows[];
 const struct control *control_find(const char *name);
 #define CONTROL_DIR      ".cfcfs"

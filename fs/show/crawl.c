@@ -1,8 +1,9 @@
 #include "fs/show/crawl.h"
 
 #include "api/base/clock.h"
+#include "fs/show/offers.h"
+#include "fs/show/shown.h"
 #include "fs/show/source.h"
-#include "fs/show/walk.h"
 
 struct crawler {
 	pid_t thread; /* 0: free */
@@ -79,10 +80,28 @@ bool crawl_at_collection(struct crawl *crawl, pid_t thread, const struct kind *k
 	return !idle;
 }
 
+/* Of those parts of which it is not known whether they are offered: even a listing asks for them. */
+static void fetch_parts(struct mount *mount, const struct kind *kind)
+{
+	for (const struct part *p = kind->parts; p && p->name; p++) {
+		const struct operation *get = operation_find("GET", p->path);
+
+		if (shown_part(mount, p) && get && get->source != SOURCE_OFFICIAL &&
+		    offers_of(mount->offers, get) == OFFER_UNKNOWN)
+			source_prefetch_part(mount, p);
+	}
+}
+
 void crawl_fetch_rest(struct mount *mount)
 {
 	for (const struct kind *const *k = kinds; *k; k++) {
-		if (!(*k)->parent && ((*k)->verbs & KIND_LIST) && walk_shows_kind(mount, *k))
+		const struct operation *list = operation_of(*k, KIND_LIST);
+
+		/* Two that look for their prefix side by side would both learn what one learns for the other. */
+		if (!(*k)->parent && list && shown_kind(mount, *k) && !offers_is_probe(mount->offers, list) &&
+		    offers_of(mount->offers, list) != OFFER_ABSENT)
 			source_prefetch(mount, *k);
+		if (shown_kind(mount, *k))
+			fetch_parts(mount, *k);
 	}
 }

@@ -6,6 +6,7 @@
 
 #include "api/base/clock.h"
 #include "fs/show/listing.h"
+#include "fs/show/offers.h"
 
 /* What every row that is passed to the store begins with would be a header of its own; the key's letter tells instead. */
 enum { KEY_LIST = 'L', KEY_ITEM = 'I', KEY_LEAF = 'D', KEY_PART = 'P' };
@@ -98,7 +99,23 @@ struct by_id {
 	struct err *err;
 };
 
-/* A job that the mount made, where the API offers no list of them. */
+/* What is known of it without asking: the last answer, or at least that it is there. */
+static int add_unasked(struct listing *l, const char *id)
+{
+	const struct list_item *old = l->old ? list_by_id(l->old, id) : NULL;
+	struct json_object *object;
+	struct snapshot *s;
+
+	if (old)
+		return listing_add(l, snapshot_ref(old->snapshot));
+	object = json_object_new_object();
+	json_object_object_add(object, l->kind->id_key, json_object_new_string(id));
+	s = source_make(l->mount, l->kind, l->parent, object, l->sent_ms);
+	json_object_put(object);
+	return s ? listing_add(l, s) : -ENOMEM;
+}
+
+/* One of a kind of which the service offers no list. */
 static int get_remembered(void *arg, const char *id, const void *name, size_t len)
 {
 	struct by_id *by = arg;
@@ -113,7 +130,12 @@ static int get_remembered(void *arg, const char *id, const void *name, size_t le
 	if (r < 0)
 		return r;
 	call.path = path;
-	r = client_call(l->mount->client, &call, &answer, by->err);
+	r = offers_call(l->mount, &call, &answer, by->err);
+	/* Where nothing of the kind was ever answered, "not found" is no word on this one. */
+	if (r == -EOPNOTSUPP || (r == -ENOENT && !offers_is_proven(l->mount->offers, operation_of(l->kind, KIND_GET)))) {
+		err_clear(by->err);
+		return add_unasked(l, id);
+	}
 	if (r == -ENOENT) {
 		state_delete(l->mount->state, "names", l->parent, id);
 		return 0;
@@ -123,6 +145,46 @@ static int get_remembered(void *arg, const char *id, const void *name, size_t le
 	s = source_make(l->mount, l->kind, l->parent, answer.result, answer.sent_ms);
 	answer_clear(&answer);
 	return s ? listing_add(l, s) : 0;
+}
+
+static bool is_listed(const struct listing *l, const char *id)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		if (!strcmp(l->snapshots[i]->id, id))
+			return true;
+	}
+	return false;
+}
+
+/* The one that the parent names as active, whoever made it. */
+static int add_active(struct by_id *by)
+{
+	struct listing *l = by->listing;
+	cleanup_(snapshot_unrefp) struct snapshot *parent = NULL;
+	cleanup_(body_unrefp) struct body *body = NULL;
+	struct json_object *object;
+	const char *id;
+	int r = 0;
+
+	if (!l->kind->active_key || !l->parent)
+		return 0;
+	parent = source_known(l->mount, l->kind->parent, NULL, l->parent);
+	body = parent ? snapshot_body(parent) : NULL;
+	object = body ? json_tokener_parse(body->data) : NULL;
+	id = object ? json_get_string(object, l->kind->active_key) : NULL;
+	if (id && *id && !is_listed(l, id))
+		r = get_remembered(by, id, NULL, 0);
+	json_object_put(object);
+	return r;
+}
+
+/* Where the service offers no list: what this mount made, and what is active. */
+static int list_remembered(struct by_id *by)
+{
+	struct listing *l = by->listing;
+	int r = state_each(l->mount->state, "names", l->parent ? l->parent : l->kind->dir, get_remembered, by);
+
+	return r < 0 ? r : add_active(by);
 }
 
 /* The parent's id of "/applications/ID/rollouts" under the template "/applications/{parent}/rollouts"; freed by the caller. */
@@ -138,7 +200,7 @@ static char *parent_of_path(const char *template, const char *path)
 
 static int fetch_list(struct mount *mount, const struct kind *kind, const char *key, struct store_value *ret, struct err *err)
 {
-	cleanup_free_ char *parent = parent_of_path(kind->collection, key + 2);
+	cleanup_free_ char *parent = parent_of_path(kind->collection, key + 2), *query = NULL;
 	struct listing l = { .mount = mount, .kind = kind, .parent = parent, .sent_ms = clock_now_ms() };
 	struct by_id by = { &l, err };
 	char operation[48];
@@ -153,10 +215,19 @@ static int fetch_list(struct mount *mount, const struct kind *kind, const char *
 
 	l.old = known_list(mount, kind, key);
 	snprintf(operation, sizeof(operation), "list %s", kind->dir);
-	r = client_list(mount->client, &call, err);
-	if (r == -ENOENT && (kind->flags & KIND_LIST_UNCONFIRMED)) {
+	if (kind->list_active && !mount->options->instances_all) {
+		if (asprintf(&query, "%s?%s", call.path, kind->list_active) < 0)
+			query = NULL;
+		if (!query) {
+			listing_clear(&l);
+			return err_set(err, ENOMEM, "out of memory");
+		}
+		call.path = query;
+	}
+	r = offers_list(mount, &call, err);
+	if (r == -EOPNOTSUPP && (kind->flags & KIND_LIST_UNCONFIRMED)) {
 		err_clear(err);
-		r = state_each(mount->state, "names", parent ? parent : kind->dir, get_remembered, &by);
+		r = list_remembered(&by);
 	}
 	if (r == 0) {
 		ret->list = list_new(l.snapshots, l.count, kind->suffix);
@@ -176,7 +247,7 @@ static int get_document(struct mount *mount, const char *operation, const char *
 {
 	struct call call = { .operation = operation, .method = "GET", .path = path };
 
-	return client_call(mount->client, &call, ret, err);
+	return offers_call(mount, &call, ret, err);
 }
 
 static int fetch_document(struct mount *mount, const char *key, struct store_value *ret, struct err *err)
@@ -255,6 +326,14 @@ void source_prefetch(struct mount *mount, const struct kind *kind)
 
 	if (source_list_key(row, NULL, &key) == 0)
 		store_prefetch(mount->store, row, key, source_ttl(mount, row));
+}
+
+void source_prefetch_part(struct mount *mount, const struct part *part)
+{
+	cleanup_free_ char *key = NULL;
+
+	if (make_key(KEY_PART, part->path, NULL, NULL, &key) == 0)
+		store_prefetch(mount->store, part, key, mount->options->cache_ttl_ms);
 }
 
 int source_list(struct request *r, const struct kind *kind, const char *parent, struct list **ret, struct store_info *ret_info)

@@ -23,6 +23,7 @@ int64_t source_ttl(const struct mount *mount, const struct kind *kind);
 
 /* Begins to fetch a list of the root where it is not known, without waiting. */
 void source_prefetch(struct mount *mount, const struct kind *kind);
+void source_prefetch_part(struct mount *mount, const struct part *part);
 /* The list of a kind below a parent (the whole account's where the kind's list is). */
 int source_list(struct request *r, const struct kind *kind, const char *parent, struct list **ret, struct store_info *ret_info);
 /* One resource by id, from its list. -ENOENT. For its status, a short list is asked for anew past status_ttl; a long one

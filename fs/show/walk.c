@@ -6,26 +6,12 @@
 #include "api/base/name.h"
 #include "fs/show/control.h"
 #include "fs/core/failures.h"
+#include "fs/show/offers.h"
+#include "fs/show/shown.h"
 #include "fs/show/source.h"
 
 /* Names that never change while the mount lives. */
 #define FIXED_MS (3600 * 1000)
-
-static bool shows_part(const struct mount *mount, const struct part *part)
-{
-	return mount->options->view == VIEW_FULL || (part->flags & KIND_DECLARED);
-}
-
-bool walk_shows_kind(const struct mount *mount, const struct kind *kind)
-{
-	if (mount->options->view == VIEW_FULL || (kind->flags & KIND_DECLARED))
-		return true;
-	for (const struct part *p = kind->parts; p && p->name; p++) {
-		if (shows_part(mount, p))
-			return true;
-	}
-	return false;
-}
 
 bool walk_shows_resource(const struct mount *mount, const struct kind *kind, const char *parent, const struct snapshot *snapshot)
 {
@@ -46,14 +32,18 @@ static int set(struct identity *ret, enum place place, const struct kind *kind, 
 	return identity_copy(&what, ret);
 }
 
-static int identify_root(struct request *r, const char *name, struct identity *ret)
+static int identify_root(struct request *r, const char *name, struct identity *ret, int64_t *ret_expires_ms)
 {
 	const struct kind *kind = kind_by_dir(NULL, name);
+	int result;
 
 	if (!strcmp(name, CONTROL_DIR))
 		return set(ret, PLACE_CONTROL_DIR, NULL, NULL, NULL);
-	if (!kind || !walk_shows_kind(r->mount, kind))
+	if (!kind || !shown_kind(r->mount, kind))
 		return -ENOENT;
+	result = shown_find_dir(r, kind, NULL, ret_expires_ms);
+	if (result < 0)
+		return result;
 	return set(ret, kind->flags & KIND_SINGLETON ? PLACE_PARTS : PLACE_COLLECTION, kind, NULL, NULL);
 }
 
@@ -104,6 +94,20 @@ static bool has_leaf(const struct leaf *leaf, unsigned traits)
 	return (traits & leaf->needs) == leaf->needs;
 }
 
+static int identify_child(struct request *r, const struct identity *dir, const struct kind *child, struct identity *ret,
+			  int64_t *ret_expires_ms)
+{
+	int result = shown_is_left_out(r->mount, child) ? -ENOENT : shown_find_dir(r, child, dir->id, ret_expires_ms);
+
+	if (result == 0)
+		result = set(ret, PLACE_COLLECTION, child, dir->id, NULL);
+	if (result == 0 && dir->parent_id && !(ret->grandparent_id = strdup(dir->parent_id))) {
+		identity_clear(ret);
+		result = -ENOMEM;
+	}
+	return result;
+}
+
 static int identify_leaf(struct request *r, const struct identity *dir, const char *name, struct identity *ret,
 			 int64_t *ret_expires_ms)
 {
@@ -112,14 +116,8 @@ static int identify_leaf(struct request *r, const struct identity *dir, const ch
 	struct store_info info = { 0 };
 	int result;
 
-	if (child) {
-		result = set(ret, PLACE_COLLECTION, child, dir->id, NULL);
-		if (result == 0 && dir->parent_id && !(ret->grandparent_id = strdup(dir->parent_id))) {
-			identity_clear(ret);
-			result = -ENOMEM;
-		}
-		return result;
-	}
+	if (child)
+		return identify_child(r, dir, child, ret, ret_expires_ms);
 	for (const struct leaf *leaf = dir->kind->leaves; leaf && leaf->name; leaf++) {
 		if (strcmp(leaf->name, name))
 			continue;
@@ -141,7 +139,7 @@ static int identify_leaf(struct request *r, const struct identity *dir, const ch
 static int identify_part(struct request *r, const struct identity *dir, const char *name, struct identity *ret)
 {
 	for (const struct part *part = dir->kind->parts; part->name; part++) {
-		if (strcmp(part->name, name) || !shows_part(r->mount, part))
+		if (strcmp(part->name, name) || !shown_part(r->mount, part))
 			continue;
 		*ret = (struct identity){ .place = PLACE_PART, .kind = dir->kind, .part = part };
 		return 0;
@@ -184,7 +182,7 @@ int walk_identify(struct request *r, const struct identity *dir, const char *nam
 	*ret_expires_ms = clock_after_ms(FIXED_MS);
 	switch (dir->place) {
 	case PLACE_ROOT:
-		return identify_root(r, name, ret);
+		return identify_root(r, name, ret, ret_expires_ms);
 	case PLACE_COLLECTION:
 		return identify_item(r, dir, name, ret, ret_expires_ms);
 	case PLACE_RESOURCE_DIR:
@@ -203,10 +201,12 @@ int walk_identify(struct request *r, const struct identity *dir, const char *nam
 
 static int each_root(struct request *r, walk_fn each, void *arg)
 {
-	int result = 0;
+	int result = shown_look_at_root(r);
 
+	if (result == 0)
+		shown_note_listing(r, NULL, NULL);
 	for (const struct kind *const *k = kinds; *k && result == 0; k++) {
-		if (!(*k)->parent && walk_shows_kind(r->mount, *k))
+		if (!(*k)->parent && shown_kind(r->mount, *k) && shown_offer(r->mount, *k, NULL) != OFFER_ABSENT)
 			result = each(arg, (*k)->dir, true, NULL);
 	}
 	return result;
@@ -242,11 +242,16 @@ static int each_leaf(struct request *r, const struct identity *dir, walk_fn each
 	int result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, false, &snapshot, ret_info);
 
 	for (const struct leaf *leaf = dir->kind->leaves; leaf && leaf->name && result == 0; leaf++) {
+		bool offered = false;
+
 		if (has_leaf(leaf, snapshot->traits))
+			result = shown_leaf(r, dir, leaf, &offered);
+		if (result == 0 && offered)
 			result = each(arg, leaf->name, false, NULL);
 	}
 	for (const struct kind *const *k = kinds; *k && result == 0; k++) {
-		if ((*k)->parent == dir->kind)
+		if ((*k)->parent == dir->kind && !shown_is_left_out(r->mount, *k) &&
+		    shown_offer(r->mount, *k, dir->id) != OFFER_ABSENT)
 			result = each(arg, (*k)->dir, true, NULL);
 	}
 	return result;
@@ -281,8 +286,25 @@ static int each_part(struct request *r, const struct identity *dir, walk_fn each
 	int result = 0;
 
 	for (const struct part *part = dir->kind->parts; part->name && result == 0; part++) {
-		if (shows_part(r->mount, part))
+		bool offered = false;
+
+		if (!shown_part(r->mount, part))
+			continue;
+		result = shown_part_is_offered(r, part, &offered);
+		if (result == 0 && offered)
 			result = each(arg, part->name, false, NULL);
+	}
+	return result;
+}
+
+/* The list of a collection's directory; none, and a success, for who goes through the tree and came to what is not offered. */
+static int list_of(struct request *r, const struct identity *dir, struct list **ret, struct store_info *ret_info)
+{
+	int result = list_below(r, dir, ret, ret_info);
+
+	if (result == -EOPNOTSUPP && shown_is_walking(r, dir->kind, dir->parent_id)) {
+		err_clear(&r->err);
+		return 0;
 	}
 	return result;
 }
@@ -297,7 +319,7 @@ int walk_each(struct request *r, const struct identity *dir, walk_fn each, void 
 	case PLACE_ROOT:
 		return each_root(r, each, arg);
 	case PLACE_COLLECTION:
-		result = list_below(r, dir, &list, ret_info);
+		result = list_of(r, dir, &list, ret_info);
 		return result < 0 || !list ? result : each_item(r, dir, list, each, arg);
 	case PLACE_RESOURCE_DIR:
 		return each_leaf(r, dir, each, arg, ret_info);
@@ -318,15 +340,21 @@ int walk_serial(struct request *r, const struct identity *dir, uint64_t *ret_ser
 
 	*ret_serial = 1;
 	ret_info->expires_ms = clock_after_ms(FIXED_MS);
-	if (dir->place == PLACE_COLLECTION) {
-		result = list_below(r, dir, &list, ret_info);
+	if (dir->place == PLACE_ROOT || dir->place == PLACE_PARTS) {
+		*ret_serial = offers_serial(r->mount->offers);
+	} else if (dir->place == PLACE_COLLECTION) {
+		result = list_of(r, dir, &list, ret_info);
 		*ret_serial = list ? ret_info->generation + 2 : 1;
 	} else if (dir->place == PLACE_RESOURCE_DIR) {
 		result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, false, &snapshot, ret_info);
-		*ret_serial = result == 0 ? snapshot->traits + 2 : 1;
+		*ret_serial = result == 0 ? (offers_serial(r->mount->offers) << 16) + snapshot->traits : 1;
 	} else if (dir->place == PLACE_CONTROL_DIR) {
 		*ret_serial = 0;
 	}
+	if (result == 0 && dir->place == PLACE_ROOT)
+		shown_note_listing(r, NULL, NULL);
+	else if (result == 0 && dir->place == PLACE_RESOURCE_DIR)
+		shown_note_listing(r, dir->kind, dir->id);
 	return result;
 }
 

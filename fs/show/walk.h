@@ -19,6 +19,4 @@ int walk_serial(struct request *r, const struct identity *dir, uint64_t *ret_ser
 int walk_classify(struct request *r, const struct identity *dir, const char *name, struct identity *ret, struct err *err);
 /* Whether a scratch name of this directory is one that only tools use (dot-file, backup, swap): leaving it is no mistake. */
 bool walk_is_tool_name(const char *name);
-/* Whether the kind is shown at the root in this view. */
-bool walk_shows_kind(const struct mount *mount, const struct kind *kind);
 bool walk_shows_resource(const struct mount *mount, const struct kind *kind, const char *parent, const struct snapshot *snapshot);
