@@ -7,7 +7,7 @@ load lib
 agrees() {
   local options=$1
   shift
-  start -o "rollout=none,cache_ttl=3600,negative_ttl=3600,status_ttl=3600,rps=10000,burst=10000,$options"
+  start -o "max_delete=10000,rollout=none,cache_ttl=3600,negative_ttl=3600,status_ttl=3600,rps=10000,burst=10000,$options"
   python3 "$SOURCE_DIR/tests/model/run.py" "$MNT" "$URL" "$CONTROL" "$TOKEN" "$ACCOUNT" \
     "${CFCFS_MODEL_SEED:-$RANDOM$RANDOM}" "${CFCFS_MODEL_SEQUENCES:-250}" "$@"
 }

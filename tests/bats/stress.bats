@@ -17,7 +17,7 @@ stress() {
   export TSAN_OPTIONS=log_path=$T/report:exitcode=99:halt_on_error=0:second_deadlock_stack=1:history_size=4
   # shellcheck disable=SC2155
   export CFCFS_WRAP=$(no_aslr)
-  start -o burst=100000,rps=10000,delete_grace=0.2,cache_ttl=0.5,status_ttl=0.3,negative_ttl=0.1,rollout=none,timeout=30
+  start -o max_delete=10000,burst=100000,rps=10000,delete_grace=0.2,cache_ttl=0.5,status_ttl=0.3,negative_ttl=0.1,rollout=none,timeout=30
   local seed=${CFCFS_STRESS_SEED:-$(($(date +%s) % 100000))} status=0
   echo "seed $seed"
   timeout 100 "$HAMMER" "$APPS" "${CFCFS_STRESS_PROCESSES:-32}" "${CFCFS_STRESS_SECONDS:-20}" "$seed" >"$T/hammer.out" 3>&- || status=$?
