@@ -65,6 +65,8 @@ struct doc_context {
 	/* Fields of this resource that were removed, or never said, and that the answer still shows: the service's own defaults,
 	   as a partial object ({"configuration":{"command":["x"]}}), an array's items at their places; or NULL. */
 	struct json_object *service_defaults;
+	/* The document that this state last wrote for the resource, or NULL: it is not known. */
+	struct json_object *written;
 	/* Nothing is forgiven for lack of memory (FIELD_ANSWERED): for finding out what the service filled in. */
 	bool exact;
 	/* The account's object that the document is for, or that it was copied from, or NULL: fields that the contract does
@@ -82,6 +84,7 @@ void doc_default_to_lite(struct doc_context *ctx);
 
 enum doc_view {
 	DOC_SETTABLE, /* the resource's file: what a user can set, without the identity */
+	DOC_DECLARED, /* the same in view=spec: without what the service answers unasked, unless written has it */
 	DOC_STATUS,   /* status.json: the rest, and top-level fields that the contract does not know */
 	DOC_WHOLE,    /* everything, in the contract's order, events left out where the kind has them in a file of their own */
 };
@@ -115,9 +118,10 @@ int doc_create_body(const struct kind *kind, struct json_object *doc, const char
 		    struct json_object **ret, struct err *err);
 
 /*
- * What a PATCH must say so that object becomes doc: each changed top-level field whole, null for what was removed, at
- * the top and inside. *ret is NULL where the two mean the same. -EINVAL where a create-only field differs, with its
- * path; unknown reference as in doc_create_body.
+ * What a PATCH must say so that object becomes doc: each changed top-level field whole, but of configuration its changed members
+ * alone; what was removed as its neutral value ([], false, the default, the like of {"logs":{"enabled":false}}), else as null.
+ * *ret is NULL where the two mean the same. -EINVAL where a create-only field differs, with its path; unknown reference as in
+ * doc_create_body.
  */
 int doc_diff(const struct kind *kind, struct json_object *object, struct json_object *doc, const char *identity,
 	     const struct doc_context *ctx, struct json_object **ret, struct err *err);

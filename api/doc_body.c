@@ -29,6 +29,27 @@ static int add_members(struct json_object *from, struct json_object *body)
 	return r;
 }
 
+/* In place, here and inside: without what no create takes. strict: without what the contract does not know, too; it passed the
+   check because the service itself had put it there. */
+static void drop_uncreated(const struct field *fields, struct json_object *v, bool strict, bool top)
+{
+	if (json_object_is_type(v, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(v); i++)
+			drop_uncreated(fields, json_object_array_get_idx(v, i), strict, false);
+		return;
+	}
+	if (!fields || !json_object_is_type(v, json_type_object))
+		return;
+	json_object_object_foreach(v, key, value) {
+		const struct field *f = field_find_settable(fields, key);
+
+		if (f ? f->flags & FIELD_NOT_CREATED : strict && !top && !field_find(fields, key))
+			json_object_object_del(v, key);
+		else if (f)
+			drop_uncreated(f->fields, value, strict, false);
+	}
+}
+
 int doc_create_body(const struct kind *kind, struct json_object *doc, const char *identity, const struct doc_context *ctx,
 		    struct json_object **ret, struct err *err)
 {
@@ -36,7 +57,9 @@ int doc_create_body(const struct kind *kind, struct json_object *doc, const char
 	int r = body ? doc_copy(doc, &plain) : -ENOMEM;
 
 	if (r == 0)
-		r = doc_sendable_members(kind->fields, plain);
+		r = doc_sendable_members(ctx, kind->fields, plain);
+	if (r == 0)
+		drop_uncreated(kind->fields, plain, ctx->validate == VALIDATE_STRICT, true);
 	if (r == 0) {
 		r = doc_resolved(kind->fields, plain, ctx, &raw, err);
 		if (r == -EINVAL)
@@ -66,64 +89,22 @@ static bool is_soft(const char *key)
 	return strcmp(key, "authorized_keys") == 0 || strcmp(key, "wrangler_ssh") == 0;
 }
 
-static bool sizes_changed(const struct comparing *c, const struct field *fields, struct json_object *a, struct json_object *patch,
-			  struct json_object *normal)
-{
-	if (!doc_member(patch, "instance_type")) {
-		for (enum size_dimension i = 0; i < SIZE_DIMENSIONS; i++) {
-			if (doc_has(patch, doc_size_key(i)) && !doc_member(patch, doc_size_key(i)))
-				return true;
-		}
-		/* The type goes, and a number with it that nothing was written for. */
-		if (doc_has(patch, "instance_type")) {
-			struct doc_size s = doc_size_explicit(normal);
-
-			if (!s.known[SIZE_VCPU] || !s.known[SIZE_MEMORY] || !s.known[SIZE_DISK])
-				return true;
-		}
-	}
-	return !doc_sizes_same(c, fields, a, normal, NULL);
-}
-
-static bool configuration_changed(const struct field *f, struct json_object *a, struct json_object *patch,
-				  const struct doc_context *ctx)
-{
-	struct comparing c = { .ctx = ctx };
-	cleanup_json_ struct json_object *normal = NULL, *have = NULL, *filled = NULL;
-	bool changed = false;
-
-	if (doc_normal(f->fields, patch, ctx, false, &normal) < 0 || doc_normal(f->fields, a, ctx, false, &have) < 0 ||
-	    doc_normal(f->fields, doc_member(ctx->service_defaults, f->name), ctx, true, &filled) < 0)
-		return true;
-	/* A whole configuration that goes is all null. */
-	if (!patch) {
-		json_object_object_foreach(have, name, lost) {
-			(void)lost;
-			changed = changed || !is_soft(name);
-		}
-		return changed;
-	}
-	/* Without validation it may be anything. */
-	if (!json_object_is_type(patch, json_type_object))
-		return true;
-	json_object_object_foreach(patch, key, value) {
-		const struct field *g = field_find_settable(f->fields, key);
-
-		(void)value;
-		if (changed || is_soft(key) || doc_size_field(key))
-			continue;
-		changed = !doc_member_same(&c, g, doc_member(have, key), doc_member(normal, key), doc_member(filled, key));
-	}
-	return changed || sizes_changed(&c, f->fields, have, patch, normal);
-}
-
 bool doc_needs_rollout(const struct kind *kind, struct json_object *object, struct json_object *patch,
 		       struct json_object *service_defaults)
 {
-	struct doc_context ctx = { .account_id = json_get_string(object, "account_id"), .service_defaults = service_defaults };
-	const struct field *f = field_find_settable(kind->fields, CONFIGURATION);
+	struct json_object *members = doc_member(patch, CONFIGURATION);
+	bool hard = false;
 
-	if (!(kind->flags & KIND_ROLLOUT_FOLLOWS) || !f || !doc_has(patch, CONFIGURATION))
+	(void)object, (void)service_defaults;
+	if (!(kind->flags & KIND_ROLLOUT_FOLLOWS) || !doc_has(patch, CONFIGURATION))
 		return false;
-	return configuration_changed(f, doc_member(object, CONFIGURATION), doc_member(patch, CONFIGURATION), &ctx);
+	/* Without validation it may be anything. */
+	if (!json_object_is_type(members, json_type_object))
+		return true;
+	/* Whatever stands in a patch is a change. */
+	json_object_object_foreach(members, key, value) {
+		(void)value;
+		hard = hard || !is_soft(key);
+	}
+	return hard;
 }

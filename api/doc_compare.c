@@ -166,6 +166,9 @@ static bool one_lacks_it(const struct comparing *c, const struct field *f, struc
 {
 	if (f && (f->flags & FIELD_FILLED))
 		return true;
+	/* What the service answers unasked, and what the contract does not know: nobody wrote it. */
+	if (!d && (!f || f->flags & FIELD_UNSAID))
+		return true;
 	if (a && (c->lenient || (s && doc_same_text(a, s))))
 		return true;
 	/* An object that the service fills alone is as good as none. */
@@ -174,11 +177,26 @@ static bool one_lacks_it(const struct comparing *c, const struct field *f, struc
 	return false;
 }
 
+static double number_or_0(struct json_object *v)
+{
+	return doc_is_number(v) ? json_object_get_double(v) : 0;
+}
+
+/* Compared with what this state last wrote. Where that is not known, the account's number is the document's own, shown. */
+static bool computed_same(const struct comparing *c, const struct field *f, struct json_object *a, struct json_object *d)
+{
+	struct json_object *before = c->ctx->written ? doc_member(c->ctx->written, f->name) : a;
+
+	return !d || number_or_0(before) == number_or_0(d);
+}
+
 bool doc_member_same(const struct comparing *c, const struct field *f, struct json_object *a, struct json_object *d,
 		     struct json_object *s)
 {
 	if (!a && !d)
 		return true;
+	if (f && (f->flags & FIELD_COMPUTED))
+		return computed_same(c, f, a, d);
 	/* A secret string went in once; what the service answers says nothing of it. */
 	if (f && (f->flags & FIELD_SECRET) && json_object_is_type(d, json_type_string))
 		return true;

@@ -186,7 +186,7 @@ bool doc_arrived(const struct kind *kind, struct json_object *object, struct jso
 	struct doc_context then = *ctx;
 
 	/* Without its nulls: what a removal left is no sign that it arrived. */
-	if (doc_copy(patch, &sent) < 0 || doc_sendable_members(kind->fields, sent) < 0)
+	if (doc_copy(patch, &sent) < 0 || doc_sendable_members(ctx, kind->fields, sent) < 0)
 		return false;
 	filled = doc_service_defaults(kind, sent, object, ctx);
 	then.service_defaults = filled;

@@ -138,6 +138,9 @@ static bool shows_members(const struct looking *l, const struct field *fields, s
 		struct json_object *have = doc_member(a, name), *want = doc_member(m, name);
 
 		(void)value;
+		/* What the service answers of it is no echo. */
+		if (f && (f->flags & FIELD_COMPUTED))
+			continue;
 		if (sizes && doc_size_field(key)) {
 			/* A type that goes leaves no trace: the numbers tell. */
 			if (!doc_sizes_same(&l->comparing, fields, a, m, NULL))

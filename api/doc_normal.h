@@ -41,8 +41,8 @@ bool doc_alike(struct json_object *a, struct json_object *b);
 /* Whether two values have one text. */
 bool doc_same_text(struct json_object *a, struct json_object *b);
 
-/* In place, of a copy that is to be sent: without null, [] and {}, but where a field is required, and whole numbers of integer
-   fields as integers; here and inside. 0 or -ENOMEM. */
-int doc_sendable_members(const struct field *fields, struct json_object *object);
+/* In place, of a copy that is to be sent: without null, [] and {}, but where a field is required; whole numbers of integer
+   fields as integers, images in their long form; here and inside. 0 or -ENOMEM. */
+int doc_sendable_members(const struct doc_context *ctx, const struct field *fields, struct json_object *object);
 /* The same for the value of a field (NULL: one that the contract does not know, left as it is); *v may be replaced. */
-int doc_sendable(const struct field *f, struct json_object **v);
+int doc_sendable(const struct doc_context *ctx, const struct field *f, struct json_object **v);

@@ -71,6 +71,7 @@ static int ordered(const struct field *fields, struct json_object *v, struct jso
 
 struct shower {
 	const struct doc_context *ctx;
+	bool declared; /* DOC_DECLARED */
 };
 
 static int show_object(const struct shower *s, const struct field *fields, struct json_object *v, struct json_object *written,
@@ -127,6 +128,8 @@ static int show_member(const struct shower *s, const struct field *f, struct jso
 	struct json_object *shown = NULL;
 	int r = 0;
 
+	if (s->declared && !written && (f->flags & FIELD_UNSAID || doc_is_empty(v)))
+		return 0;
 	if (f->flags & FIELD_WRITE_ONLY) {
 		/* The service never answers it, but a hook may know; a secret is not shown even where it is known. */
 		if ((!written && !v) || (f->flags & FIELD_SECRET))
@@ -147,15 +150,27 @@ static int show_member(const struct shower *s, const struct field *f, struct jso
 	return doc_set(out, f->name, shown);
 }
 
-/* The type stands for the numbers. */
-static void drop_derived(const struct field *fields, struct json_object *v)
+/* The type stands for the numbers. named: also where the numbers are those of one, and nobody wrote them. */
+static int drop_derived(const struct field *fields, struct json_object *v, bool named)
 {
+	struct doc_size size = doc_size_explicit(v);
+	const char *name = doc_size_table(fields) && named ? doc_size_type_name(&size) : NULL;
+
+	if (name && !doc_member(v, "instance_type") && doc_set(v, "instance_type", json_object_new_string(name)) < 0)
+		return -ENOMEM;
 	if (!doc_size_table(fields) || !doc_member(v, "instance_type"))
-		return;
+		return 0;
 	for (const struct field *f = fields; f->name; f++) {
 		if (doc_size_field(f->name) && strcmp(f->name, "instance_type") != 0)
 			json_object_object_del(v, f->name);
 	}
+	return 0;
+}
+
+static bool wrote_numbers(struct json_object *written)
+{
+	return doc_member(written, "vcpu") || doc_member(written, "vcpus") || doc_member(written, "memory") ||
+	       doc_member(written, "memory_mib") || doc_member(written, "disk");
 }
 
 static int show_unknown(const struct field *fields, struct json_object *v, struct json_object *out)
@@ -185,13 +200,13 @@ static int show_object(const struct shower *s, const struct field *fields, struc
 		if (r == 0)
 			r = doc_modernise(fields, modern);
 		if (r == 0)
-			drop_derived(fields, modern);
+			r = drop_derived(fields, modern, s->declared && !wrote_numbers(written));
 	}
 	for (const struct field *f = fields; r == 0 && f->name; f++) {
 		if (field_settable(f))
 			r = show_member(s, f, doc_member(modern, f->name), doc_member(written, f->name), out);
 	}
-	if (r == 0 && modern && !top)
+	if (r == 0 && modern && !top && !s->declared)
 		r = show_unknown(fields, modern, out);
 	if (r == 0)
 		*ret = steal_ptr(out);
@@ -249,18 +264,19 @@ int doc_render(const struct kind *kind, enum doc_view view, struct json_object *
 	       const struct doc_context *ctx, struct buf *out)
 {
 	cleanup_json_ struct json_object *shaped = NULL, *shown = NULL;
-	struct shower s = { ctx };
+	bool settable = view == DOC_SETTABLE || view == DOC_DECLARED;
+	struct shower s = { ctx, view == DOC_DECLARED };
 	int r;
 
-	if (view == DOC_SETTABLE && (kind->flags & KIND_SECRET))
+	if (settable && (kind->flags & KIND_SECRET))
 		return 0;
-	if (view == DOC_SETTABLE && (kind->flags & KIND_KEY_LINE))
+	if (settable && (kind->flags & KIND_KEY_LINE))
 		return key_line(object, out);
 	if (!kind->fields)
 		return doc_render_fields(NULL, object, out);
 	if (!json_object_is_type(object, json_type_object))
 		return -EINVAL;
-	if (view == DOC_SETTABLE) {
+	if (settable) {
 		r = doc_shape(kind, object, &shaped);
 		if (r == 0)
 			r = show_object(&s, kind->fields, shaped, written, true, &shown);

@@ -36,16 +36,16 @@ int doc_size_of_type(const char *type, struct doc_size *ret)
 	return -ENOENT;
 }
 
-bool doc_size_is_a_type(const struct doc_size *size)
+const char *doc_size_type_name(const struct doc_size *size)
 {
 	if (!size->known[SIZE_VCPU] || !size->known[SIZE_MEMORY] || !size->known[SIZE_DISK])
-		return false;
+		return NULL;
 	for (size_t i = 0; i < array_len(types); i++) {
 		if (size->value[SIZE_VCPU] == types[i].vcpu && size->value[SIZE_MEMORY] == types[i].memory_mib &&
 		    size->value[SIZE_DISK] == types[i].disk_mb)
-			return true;
+			return types[i].name;
 	}
-	return false;
+	return NULL;
 }
 
 /* ---- units ---- */

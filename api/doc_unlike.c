@@ -6,7 +6,7 @@
 /* A deprecated spelling and its modern one make one value together, and so do the numbers of a size. */
 static bool stands_alone(const struct field *fields, const struct field *f, bool sizes)
 {
-	if (f->modern || (sizes && doc_size_field(f->name)))
+	if (f->modern || (f->flags & FIELD_COMPUTED) || (sizes && doc_size_field(f->name)))
 		return false;
 	for (const struct field *g = fields; g->name; g++) {
 		if (g->modern && strcmp(g->modern, f->name) == 0)

@@ -53,8 +53,10 @@ bool doc_size_field(const char *name);
 const char *doc_size_key(enum size_dimension d);
 /* 0, or -ENOENT for a type that is not known. */
 int doc_size_of_type(const char *type, struct doc_size *ret);
-/* Whether the numbers are those of a type. */
-bool doc_size_is_a_type(const struct doc_size *size);
+/* What the service takes where nothing is said and the account has no defaults of its own. */
+#define SIZE_TYPE_DEFAULT "lite"
+/* The type whose numbers these are; NULL: none. Static. */
+const char *doc_size_type_name(const struct doc_size *size);
 /* Whether two names mean one type ("dev" and "lite"). */
 bool doc_size_same_type(const char *a, const char *b);
 /* The numbers that stand in a (modernised) object itself. */

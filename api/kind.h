@@ -14,19 +14,23 @@ enum field_type { FIELD_STRING, FIELD_INT, FIELD_NUMBER, FIELD_BOOL, FIELD_OBJEC
 
 enum field_flag {
 	FIELD_REQUIRED = 1 << 0,
-	FIELD_CREATE_ONLY = 1 << 1, /* set at creation, shown, cannot change */
-	FIELD_WRITE_ONLY = 1 << 2,  /* never returned by the API, never counted as a difference */
-	FIELD_STATUS = 1 << 3,      /* read-only: in status.json, not in the file */
-	FIELD_IDENTITY = 1 << 4,    /* the file's name: accepted in a document when equal to it, not shown */
-	FIELD_HIDDEN = 1 << 5,      /* neither in the file nor in status.json (a deprecated twin, the events) */
-	FIELD_SET = 1 << 6,         /* an array whose order does not count */
-	FIELD_SECRET = 1 << 7,      /* a document that holds it is never kept, logged or quoted */
-	FIELD_IMAGE = 1 << 8,       /* an image reference */
-	FIELD_KEY_IDS = 1 << 9,     /* an array of SSH public key ids, shown as ssh-keys/NAME.pub */
-	FIELD_DEPRECATED = 1 << 10, /* accepted and understood, shown in its modern spelling */
-	FIELD_FILLED = 1 << 11,     /* where one side lacks it, the service chose it or answers it in another form: equal */
-	FIELD_NONEMPTY = 1 << 12,   /* a string or an array that may not be empty */
-	FIELD_ANSWERED = 1 << 13,   /* the service answers it whatever it was given: as long as nobody remembers what was, a
+	FIELD_CREATE_ONLY = 1 << 1,  /* set at creation, shown, cannot change */
+	FIELD_WRITE_ONLY = 1 << 2,   /* never returned by the API, never counted as a difference */
+	FIELD_STATUS = 1 << 3,       /* read-only: in status.json, not in the file */
+	FIELD_IDENTITY = 1 << 4,     /* the file's name: accepted in a document when equal to it, not shown */
+	FIELD_HIDDEN = 1 << 5,       /* neither in the file nor in status.json (a deprecated twin, the events) */
+	FIELD_SET = 1 << 6,          /* an array whose order does not count */
+	FIELD_SECRET = 1 << 7,       /* a document that holds it is never kept, logged or quoted */
+	FIELD_IMAGE = 1 << 8,        /* an image reference */
+	FIELD_KEY_IDS = 1 << 9,      /* an array of SSH public key ids, shown as ssh-keys/NAME.pub */
+	FIELD_DEPRECATED = 1 << 10,  /* accepted and understood, shown in its modern spelling */
+	FIELD_FILLED = 1 << 11,      /* where one side lacks it, the service chose it or answers it in another form: equal */
+	FIELD_UNSAID = 1 << 14,      /* the service answers it unasked: where the document does not say it, no difference */
+	FIELD_COMPUTED = 1 << 15,    /* what the service answers is no echo: compared with what was written last alone */
+	FIELD_MERGED = 1 << 16,      /* a change sends its changed members alone, which the service merges */
+	FIELD_NOT_CREATED = 1 << 17, /* no create takes it: it is left out of one */
+	FIELD_NONEMPTY = 1 << 12,    /* a string or an array that may not be empty */
+	FIELD_ANSWERED = 1 << 13,    /* the service answers it whatever it was given: as long as nobody remembers what was, a
 	                               document that does not say it means what the account has */
 };
 

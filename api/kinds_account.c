@@ -30,8 +30,8 @@ static const struct field fields_store_ref[] = {
 };
 
 static const struct field fields_auth[] = {
-	F_STRING("public_credential", FIELD_REQUIRED | FIELD_NONEMPTY),
-	{ .name = "private_credential", .type = FIELD_ANY, .flags = FIELD_REQUIRED | FIELD_SECRET,
+	F_STRING("public_credential", FIELD_REQUIRED | FIELD_NONEMPTY | FIELD_FILLED),
+	{ .name = "private_credential", .type = FIELD_ANY, .flags = FIELD_REQUIRED | FIELD_SECRET | FIELD_FILLED,
 	  .fields = fields_store_ref },
 	F_END,
 };
@@ -41,7 +41,7 @@ const struct field fields_registry[] = {
 	F_OBJECT("private_credential", FIELD_HIDDEN, fields_store_ref),
 	F_STRING("domain", FIELD_IDENTITY),
 	F_FALSE("is_public", FIELD_WRITE_ONLY),
-	F_OBJECT("auth", 0, fields_auth),
+	F_OBJECT("auth", FIELD_FILLED, fields_auth),
 	F_WORD("kind", FIELD_FILLED, words_registry_kind),
 	F_STRING("created_at", FIELD_STATUS),
 	F_END,
@@ -113,6 +113,8 @@ const struct field fields_limits[] = {
 	F_STRING("node_group", 0),
 	F_STRINGS("network_modes", 0),
 	F_INT("ipv4s", 0),
+	F_INT("durable_object_offset_instances", 0),
+	F_STRING("network_bandwidth_limit_mbps", 0),
 	F_END,
 };
 

@@ -6,6 +6,7 @@
 
 static const char *const words_policy[] = { "default", "durable_object", "moon",
 					    "gpu",     "regional",       "fill_metals", NULL };
+static const char *const words_region[] = { "ENAM", "WNAM", "EEUR", "WEUR", "APAC", "SAM", "ME", "OC", "AFR", NULL };
 static const char *const words_jurisdiction[] = { "eu", "fedramp", "us", NULL };
 static const char *const words_colocation[] = { "datacenter", NULL };
 static const char *const words_generation[] = { "highest-overall-performance", NULL };
@@ -13,13 +14,16 @@ static const char *const words_strategy[] = { "rolling", "new_instances", NULL }
 static const char *const words_rollout_kind[] = { "full_auto", "full_manual", NULL };
 static const char *const words_step_percentage[] = { "5", "10", "20", "25", "50", "100", NULL };
 
+/* Seconds: a week. */
+#define GRACE_MAX 604800
+
 /* ---- application ---- */
 
 static const struct field fields_constraints[] = {
 	F_STRING("region", 0),
 	F_COUNT("tier", 0),
 	{ .name = "tiers", .type = FIELD_ARRAY, .item = FIELD_NUMBER, .flags = FIELD_SET },
-	F_STRINGS("regions", FIELD_SET),
+	{ .name = "regions", .type = FIELD_ARRAY, .item = FIELD_STRING, .flags = FIELD_SET, .words = words_region },
 	F_STRINGS("cities", FIELD_SET),
 	F_STRINGS("pops", FIELD_SET),
 	F_WORD("jurisdiction", 0, words_jurisdiction),
@@ -58,16 +62,23 @@ static const struct field fields_hint[] = {
 	F_END,
 };
 
+/* What the service chose; beside the configuration's own network. */
+static const struct field fields_application_network[] = {
+	F_INT("bandwidth_limit_mbps", 0),
+	F_END,
+};
+
 const struct field fields_application[] = {
 	F_STRING("id", FIELD_STATUS),
 	F_STRING("created_at", FIELD_STATUS),
 	F_STRING("account_id", FIELD_STATUS),
 	F_STRING("name", FIELD_IDENTITY),
 	F_INT("version", FIELD_STATUS),
-	{ .name = "scheduling_policy", .type = FIELD_STRING, .words = words_policy, .default_json = "\"default\"" },
-	{ .name = "instances", .type = FIELD_INT, .max = FIELD_UNBOUNDED, .default_json = "0" },
+	{ .name = "scheduling_policy", .type = FIELD_STRING, .flags = FIELD_CREATE_ONLY, .words = words_policy,
+	  .default_json = "\"default\"" },
+	F_COUNT("instances", FIELD_UNSAID | FIELD_COMPUTED),
 	F_COUNT("max_instances", 0),
-	F_OBJECT("configuration", 0, fields_configuration),
+	F_OBJECT("configuration", FIELD_MERGED, fields_configuration),
 	F_OBJECT("constraints", 0, fields_constraints),
 	F_FALSE("jobs", FIELD_CREATE_ONLY),
 	F_OBJECT("affinities", 0, fields_affinities),
@@ -75,10 +86,11 @@ const struct field fields_application[] = {
 	F_OBJECT("durable_objects", FIELD_CREATE_ONLY, fields_durable_objects),
 	F_OBJECT("scheduling_hint", FIELD_STATUS, fields_hint),
 	F_STRING("active_rollout_id", FIELD_STATUS),
-	{ .name = "rollout_active_grace_period", .type = FIELD_INT, .max = FIELD_UNBOUNDED, .default_json = "0" },
+	{ .name = "rollout_active_grace_period", .type = FIELD_INT, .max = GRACE_MAX, .default_json = "0" },
 	F_OBJECT("health", FIELD_STATUS, fields_health),
 	F_STRING("updated_at", FIELD_STATUS),
-	F_OBJECT("observability", 0, fields_observability),
+	F_OBJECT("observability", 0, fields_observability_target),
+	F_OBJECT("network", FIELD_STATUS, fields_application_network),
 	F_END,
 };
 
@@ -142,7 +154,7 @@ const struct field fields_job[] = {
 /* ---- rollout ---- */
 
 static const struct field fields_step_size[] = {
-	{ .name = "percentage", .type = FIELD_INT, .flags = FIELD_REQUIRED, .min = 1, .max = 100 },
+	{ .name = "percentage", .type = FIELD_INT, .flags = FIELD_REQUIRED, .min = 10, .max = 100 },
 	F_END,
 };
 
@@ -157,11 +169,20 @@ static const struct field fields_step[] = {
 	F_END,
 };
 
+static const struct field fields_progress_distribution[] = {
+	F_INT("current_version_instances", 0),
+	F_INT("current_version_percentage", 0),
+	F_INT("target_version_instances", 0),
+	F_INT("target_version_percentage", 0),
+	F_END,
+};
+
 static const struct field fields_progress[] = {
 	F_INT("total_steps", 0),
 	F_INT("current_step", 0),
 	F_INT("updated_instances", 0),
 	F_INT("total_instances", 0),
+	F_OBJECT("version_distribution", 0, fields_progress_distribution),
 	F_END,
 };
 

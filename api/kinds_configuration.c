@@ -16,8 +16,8 @@ static const char *const words_method[] = { "GET", "POST", "PATCH", "PUT", "OPTI
 static const char *const words_provisioner[] = { "none", "cloudinit", NULL };
 
 const struct field fields_wrangler_ssh[] = {
-	F_BOOL("enabled", FIELD_REQUIRED),
-	{ .name = "port", .type = FIELD_INT, .min = 1, .max = PORT_MAX },
+	F_BOOL("enabled", 0),
+	{ .name = "port", .type = FIELD_INT, .min = 1, .max = PORT_MAX, .default_json = "22" },
 	F_END,
 };
 
@@ -54,12 +54,21 @@ const struct field fields_dns[] = {
 };
 
 static const struct field fields_logs[] = {
-	F_BOOL("enabled", 0),
+	F_FALSE("enabled", 0),
 	F_END,
 };
 
 const struct field fields_observability[] = {
 	F_OBJECT("logs", 0, fields_logs),
+	F_END,
+};
+
+/* At the top of an application: what part of its instances is observed, too. */
+const struct field fields_observability_target[] = {
+	F_OBJECT("logs", 0, fields_logs),
+	{ .name = "target_instance_percentage", .type = FIELD_INT, .min = 1, .max = 99,
+	  .exclusive_with = "target_instance_count" },
+	{ .name = "target_instance_count", .type = FIELD_INT, .min = 1, .max = FIELD_UNBOUNDED },
 	F_END,
 };
 
@@ -104,9 +113,10 @@ const struct field fields_provisioner[] = {
 };
 
 static const struct field fields_network[] = {
-	{ .name = "assign_ipv4", .type = FIELD_STRING, .words = words_assign, .default_json = "\"none\"" },
-	F_WORD("assign_ipv6", 0, words_assign),
-	F_WORD("mode", 0, words_network_mode),
+	{ .name = "assign_ipv4", .type = FIELD_STRING, .flags = FIELD_UNSAID, .words = words_assign,
+	  .default_json = "\"none\"" },
+	F_WORD("assign_ipv6", FIELD_UNSAID, words_assign),
+	F_WORD("mode", FIELD_UNSAID, words_network_mode),
 	F_END,
 };
 
@@ -125,7 +135,7 @@ const struct field fields_configuration[] = {
 	F_OBJECT("disk", 0, fields_disk),
 	F_OBJECTS("environment_variables", FIELD_SET, fields_pair),
 	F_OBJECTS("labels", FIELD_SET, fields_pair),
-	F_OBJECT("network", 0, fields_network),
+	F_OBJECT("network", FIELD_UNSAID, fields_network),
 	F_STRINGS("command", 0),
 	F_STRINGS("entrypoint", 0),
 	F_OBJECT("dns", 0, fields_dns),
@@ -134,6 +144,7 @@ const struct field fields_configuration[] = {
 	F_OBJECT("provisioner", 0, fields_provisioner),
 	F_OBJECT("observability", 0, fields_observability),
 	F_STRINGS("experimental_flags", 0),
+	F_STRING("runtime", FIELD_UNSAID | FIELD_NOT_CREATED),
 	F_END,
 };
 
@@ -148,16 +159,27 @@ const struct field fields_event[] = {
 	F_END,
 };
 
+/* Those that the service answered; of policy durable_object active and starting alone. */
 static const struct field fields_health_instances[] = {
 	F_INT("active", 0),
+	F_INT("assigned", 0),
 	F_INT("healthy", 0),
+	F_INT("stopped", 0),
 	F_INT("failed", 0),
-	F_INT("starting", 0),
 	F_INT("scheduling", 0),
+	F_INT("starting", 0),
+	F_END,
+};
+
+static const struct field fields_health_error[] = {
+	F_STRING("instance_id", 0),
+	F_OBJECT("event", 0, fields_event),
 	F_END,
 };
 
 const struct field fields_health[] = {
 	F_OBJECT("instances", 0, fields_health_instances),
+	F_OBJECTS("errors", 0, fields_health_error),
+	F_STRING("summary", 0),
 	F_END,
 };

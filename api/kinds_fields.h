@@ -33,7 +33,8 @@
 
 extern const char *const words_instance_type[];
 
-extern const struct field fields_configuration[], fields_observability[], fields_wrangler_ssh[], fields_user_key[];
+extern const struct field fields_configuration[], fields_observability[], fields_observability_target[];
+extern const struct field fields_wrangler_ssh[], fields_user_key[];
 extern const struct field fields_pair[], fields_secret_map[], fields_disk[], fields_dns[], fields_check[];
 extern const struct field fields_port[], fields_provisioner[], fields_event[], fields_health[];
 extern const char *const words_network_mode[], *const words_assign[], *const words_secret_type[];

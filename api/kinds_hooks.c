@@ -74,51 +74,144 @@ static int check_durable_objects(struct json_object *doc, struct err *err)
 	return 0;
 }
 
+static bool is_empty(struct json_object *v)
+{
+	return !v || (json_object_is_type(v, json_type_array) && json_object_array_length(v) == 0) ||
+	       (json_object_is_type(v, json_type_object) && json_object_object_length(v) == 0);
+}
+
+static bool is_one_of(const char *word, const char *const *words)
+{
+	while (*words && strcmp(*words, word) != 0)
+		words++;
+	return *words;
+}
+
+/* What does not go with policy durable_object: whatever is not named, unless it is empty. */
+static int check_only(struct json_object *object, const char *inside, const char *const *allowed, struct err *err)
+{
+	if (!json_object_is_type(object, json_type_object))
+		return 0;
+	json_object_object_foreach(object, key, value) {
+		if (!is_empty(value) && !is_one_of(key, allowed))
+			return err_set(err, EINVAL, "%s%s: does not go with scheduling_policy \"durable_object\": leave it out",
+				       inside, key);
+	}
+	return 0;
+}
+
 static int check_durable_policy(struct json_object *doc, bool creating, struct err *err)
 {
-	if (member(doc, "instances"))
-		return err_set(err, EINVAL, "instances: does not go with scheduling_policy \"durable_object\": leave it out");
-	if (member(member(doc, "configuration"), "image"))
+	static const char *const top[] = {
+		"name", "scheduling_policy", "durable_objects", "configuration", "observability", NULL
+	};
+	static const char *const configuration[] = { "authorized_keys", "wrangler_ssh", "experimental_flags", NULL };
+	static const char *const observability[] = { "logs", NULL };
+	int r = check_only(doc, "", top, err);
+
+	if (r == 0)
+		r = check_only(member(doc, "configuration"), "configuration.", configuration, err);
+	if (r == 0)
+		r = check_only(member(doc, "observability"), "observability.", observability, err);
+	if (r == 0 && creating && !member(doc, "durable_objects"))
+		r = err_set(err, EINVAL, "durable_objects: is required by scheduling_policy \"durable_object\"");
+	return r;
+}
+
+/* ---- where it may run ---- */
+
+static bool holds(struct json_object *array, const char *word)
+{
+	for (size_t i = 0; i < json_object_array_length(array); i++) {
+		if (strcmp(json_object_get_string(json_object_array_get_idx(array, i)), word) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int check_regions(struct json_object *doc, struct err *err)
+{
+	static const struct {
+		const char *jurisdiction, *regions[3];
+	} rows[] = {
+		{ "eu", { "EEUR", "WEUR" } },
+		{ "us", { "ENAM", "WNAM" } },
+		{ "fedramp", { "ENAM", "WNAM" } },
+	};
+	struct json_object *constraints = member(doc, "constraints"), *regions = member(constraints, "regions");
+	const char *jurisdiction = json_get_string(constraints, "jurisdiction");
+	size_t n = json_object_is_type(regions, json_type_array) ? json_object_array_length(regions) : 0, small = 0;
+
+	if (n == 0)
+		return 0;
+	small = (size_t)holds(regions, "ME") + (size_t)holds(regions, "OC") + (size_t)holds(regions, "AFR");
+	if (small == n)
 		return err_set(err, EINVAL,
-			       "configuration.image: does not go with scheduling_policy \"durable_object\": leave it out");
-	if (is_true(doc, "jobs"))
-		return err_set(err, EINVAL, "jobs: does not go with scheduling_policy \"durable_object\": leave it out");
-	if (creating && !member(doc, "durable_objects"))
-		return err_set(err, EINVAL, "durable_objects: is required by scheduling_policy \"durable_object\"");
+			       "constraints.regions: ME, OC and AFR do not stand alone: add another region, such as \"WEUR\"");
+	for (size_t i = 0; jurisdiction && i < array_len(rows); i++) {
+		if (strcmp(rows[i].jurisdiction, jurisdiction) != 0)
+			continue;
+		for (size_t k = 0; k < n; k++) {
+			const char *region = json_object_get_string(json_object_array_get_idx(regions, k));
+
+			if (!is_one_of(region, rows[i].regions))
+				return err_set(
+					err, EINVAL,
+					"constraints.regions: \"%.20s\" does not go with jurisdiction \"%s\": %s and %s do",
+					region, jurisdiction, rows[i].regions[0], rows[i].regions[1]);
+		}
+	}
+	return 0;
+}
+
+static int check_observability(struct json_object *doc, struct err *err)
+{
+	struct json_object *top = member(doc, "observability");
+	bool target = member(top, "target_instance_percentage") || member(top, "target_instance_count");
+
+	if (!is_empty(top) && !is_empty(member(member(doc, "configuration"), "observability")))
+		return err_set(err, EINVAL,
+			       "observability and configuration.observability exclude each other: leave one of them out");
+	if (target && !is_true(member(top, "logs"), "enabled"))
+		return err_set(err, EINVAL, "observability: a target needs \"logs\": {\"enabled\": true}, or must be left out");
 	return 0;
 }
 
 static int application_check(const struct kind *kind, struct json_object *doc, bool creating, struct err *err)
 {
-	struct json_object *configuration = member(doc, "configuration");
 	int r = check_durable_objects(doc, err);
 
 	(void)kind;
+	if (r == 0)
+		r = check_observability(doc, err);
+	if (r == 0)
+		r = check_regions(doc, err);
 	if (r < 0)
 		return r;
-	if (member(doc, "observability") && member(configuration, "observability"))
-		return err_set(err, EINVAL,
-			       "observability and configuration.observability exclude each other: leave one of them out");
 	if (policy_is(doc, "durable_object"))
 		return check_durable_policy(doc, creating, err);
 	if (!policy_is(doc, "default"))
 		return 0;
-	if (creating && !member(doc, "instances"))
-		return err_set(err, EINVAL, "instances: is required by scheduling_policy \"default\": an integer, such as 1");
-	if (!member(configuration, "image"))
+	if (!member(member(doc, "configuration"), "image"))
 		return err_set(err, EINVAL,
 			       "configuration.image: is required by scheduling_policy \"default\": an image, such as \"app:v1\"");
+	if (creating && !member(doc, "max_instances"))
+		return err_set(err, EINVAL, "max_instances: is required by scheduling_policy \"default\": an integer, such as 1");
 	return 0;
 }
 
-/* The contract requires the policy where the tree knows a default: it is written out, and never null. */
+/* What a create must say where the tree knows a default. The service counts the instances by itself. */
 static int application_to_api(struct json_object *doc, bool creating)
 {
-	if (member(doc, "scheduling_policy"))
+	int r = 0;
+
+	if (!creating)
 		return 0;
-	if (!creating && !json_object_object_get_ex(doc, "scheduling_policy", NULL))
-		return 0;
-	return put(doc, "scheduling_policy", json_object_new_string("default"));
+	if (!member(doc, "scheduling_policy"))
+		r = put(doc, "scheduling_policy", json_object_new_string("default"));
+	if (r == 0 && policy_is(doc, "default") && !member(doc, "instances"))
+		r = put(doc, "instances", json_object_new_int(0));
+	return r;
 }
 
 const struct kind_hooks hooks_application = {
@@ -199,6 +292,9 @@ static int rollout_check(const struct kind *kind, struct json_object *doc, bool 
 				(long long)percentage, (long long)before);
 		before = percentage;
 	}
+	if (n && before != 100)
+		return err_set(err, EINVAL, "steps[%zu].step_size.percentage: is %lld, and the last step must be 100", n - 1,
+			       (long long)before);
 	return 0;
 }
 

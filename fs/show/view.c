@@ -95,7 +95,7 @@ static int render_object(struct request *r, const struct identity *what, struct 
 		result = source_object(r, what->kind, what->parent_id, view->snapshot, &object);
 	if (result == 0)
 		result = doc_render(what->kind, doc_view, object, NULL, &c.doc, &out);
-	if (result == 0 && doc_view == DOC_SETTABLE)
+	if (result == 0 && (doc_view == DOC_SETTABLE || doc_view == DOC_DECLARED))
 		result = add_whole_name(what->kind, view->snapshot->name, &out);
 	json_object_put(object);
 	view->stamp.keys_serial = context_serial(&c);
@@ -198,6 +198,7 @@ static int make_leaf(struct request *r, const struct identity *what, struct view
 
 static int make_resource(struct request *r, const struct identity *what, struct view *view, struct body **ret)
 {
+	enum doc_view settable = r->mount->options->view == VIEW_SPEC ? DOC_DECLARED : DOC_SETTABLE;
 	struct buf empty = BUF_INIT;
 
 	if (view->kept.bytes) {
@@ -206,7 +207,7 @@ static int make_resource(struct request *r, const struct identity *what, struct 
 	}
 	if (what->kind->flags & KIND_SECRET)
 		return take(&empty, ret);
-	return render_object(r, what, view, what->kind->flags & KIND_WHOLE ? DOC_WHOLE : DOC_SETTABLE, ret);
+	return render_object(r, what, view, what->kind->flags & KIND_WHOLE ? DOC_WHOLE : settable, ret);
 }
 
 int view_bytes(struct request *r, const struct identity *what, struct view *view, struct body **ret)

@@ -86,7 +86,7 @@ owes() {
 
 @test "a job whose last newline comes in a write of its own is made once, and without an error" {
   start
-  echo '{"instances": 0, "jobs": true, "configuration": {"image": "reports:v1", "instance_type": "lite"}}' >"$APPS/batch.json"
+  echo '{"instances": 0, "max_instances": 5, "jobs": true, "configuration": {"image": "reports:v1", "instance_type": "lite"}}' >"$APPS/batch.json"
   echo '{"entrypoint": ["/bin/report"], "command": ["--month", "10"]}' >"$T/job.json"
   dd if="$T/job.json" of="$APPS/batch/jobs/one.json" bs=1 status=none
   assert_calls 1 POST '/applications/*/jobs'

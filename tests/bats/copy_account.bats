@@ -14,8 +14,8 @@ fill() {
   write "$MNT/registry-protocols/corp.json" '{"domains": [{"domain": "docker.io", "path": "acme"}]}'
   web_json "$T/web.json" '.configuration += {ssh_public_key_ids: ["ssh-keys/anna.pub"], secrets: [{type: "env", name: "DB", secret: "db"}]}'
   cp "$T/web.json" "$APPS/web.json"
-  write "$APPS/corp.json" '{"instances": 1, "configuration": {"image": "corp://app:v1", "instance_type": "lite"}}'
-  write "$APPS/100%25.json" '{"instances": 0, "jobs": true, "configuration": {"image": "ghcr.io/acme/app:v1", "instance_type": "lite"}}'
+  write "$APPS/corp.json" '{"instances": 1, "max_instances": 5, "configuration": {"image": "corp://app:v1", "instance_type": "lite"}}'
+  write "$APPS/100%25.json" '{"instances": 0, "max_instances": 5, "jobs": true, "configuration": {"image": "ghcr.io/acme/app:v1", "instance_type": "lite"}}'
   write "$APPS/room.json" '{"instances": 0, "max_instances": 5, "configuration": {"image": "chat:v1", "instance_type": "lite"},
     "durable_objects": {"namespace_id": "5f0c1d9a7b3e4826a1c4d8f2b6e09375"}}'
   write "$MNT/deployments/probe.json" '{"image": "probe:v1", "location": "lhr01", "instance_type": "lite", "ssh_public_key_ids": ["ssh-keys/anna.pub"], "labels": [{"name": "team", "value": "net"}]}'

@@ -91,7 +91,7 @@ recorded() {
     assert_fails cp "$T/bad.json" "$APPS/bad.json"
     assert_error EINVAL applications/bad.json
   done
-  printf '{"instances": 1, "configuration": {"image": "\xff\xfe"}}' >"$T/bad.json"
+  printf '{"instances": 1, "max_instances": 5, "configuration": {"image": "\xff\xfe"}}' >"$T/bad.json"
   assert_sys EINVAL write "$APPS/bad.json" "$T/bad.json"
   # Far too deep.
   python3 -c 'print("{\"a\":" * 3000 + "1" + "}" * 3000)' >"$T/bad.json"

@@ -82,7 +82,7 @@ not_mounted() { ! is_mounted "$MNT"; }
   spec
   guide spelling
   assert_equal "$(guide dry-run)" ''
-  sed -i 's/"instances": 1/"instances": 2/' "$REPO/applications/app-1.json"
+  sed -i 's/"max_instances": [0-9]*/"max_instances": 77/' "$REPO/applications/app-1.json"
   rm "$REPO/applications/app-2.json"
   run guide dry-run
   assert_match "$output" 'deleting +applications/app-2.json'
@@ -133,7 +133,7 @@ not_mounted() { ! is_mounted "$MNT"; }
   guide spelling
   run guide drift
   assert_status 0
-  api PATCH "/applications/$(app_id app-2)" '{"instances":4}' >/dev/null
+  api PATCH "/applications/$(app_id app-2)" '{"max_instances":77}' >/dev/null
   refresh
   clear_requests
   run guide drift

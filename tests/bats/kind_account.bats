@@ -51,7 +51,7 @@ A() { printf '%s' "$MNT/account"; }
 
 @test "account: the defaults count in comparing an application that names no size" {
   start_quick
-  write "$APPS/web.json" '{"instances": 0, "configuration": {"image": "a:1"}}'
+  write "$APPS/web.json" '{"instances": 0, "max_instances": 5, "configuration": {"image": "a:1"}}'
   clear_requests
   jq --slurpfile d "$(A)/defaults.json" '.configuration += {vcpu: $d[0].vcpus, memory_mib: $d[0].memory_mib, disk: {size_mb: $d[0].disk_mb}}' \
     "$APPS/web.json" >"$T/same.json"

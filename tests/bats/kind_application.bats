@@ -15,7 +15,7 @@ web() {
   write "$MNT/ssh-keys/anna.pub" 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8uXyVzG0bJ4vC9pW3hQk1sT5rY7eU2iO6aD0fG8jKl anna'
   printf 'x' | tee "$MNT/secrets/db" >/dev/null
   web '. + {
-      constraints: {tier: 1, tiers: [1, 2], regions: ["WEUR", "ENAM"], cities: ["AMS"], pops: ["ams01"], jurisdiction: "eu"},
+      constraints: {tier: 1, tiers: [1, 2], regions: ["WEUR", "EEUR"], cities: ["AMS"], pops: ["ams01"], jurisdiction: "eu"},
       affinities: {colocation: "datacenter", hardware_generation: "highest-overall-performance"},
       priorities: {default: 50}, rollout_active_grace_period: 30, observability: {logs: {enabled: true}}
     } | .configuration += {
@@ -61,38 +61,38 @@ web() {
 @test "application: each kind of bad document is refused with the field and what it should be" {
   start_quick
   local f=$APPS/bad.json
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1"}' 'line'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1"}' 'line'
   bad EINVAL "$f" '[1]' 'object'
-  bad EINVAL "$f" '{"instances": 1, "instances": 2, "configuration": {"image": "a:1"}}' 'duplicate' 'instances'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1"},}' 'line 1'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1", "enviroment_variables": []}}' \
+  bad EINVAL "$f" '{"instances": 1, "instances": 2, "max_instances": 5, "configuration": {"image": "a:1"}}' 'duplicate' 'instances'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1"},}' 'line 1'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "enviroment_variables": []}}' \
     'configuration.enviroment_variables' 'environment_variables'
   bad EINVAL "$f" '{"instances": "1", "configuration": {"image": "a:1"}}' 'instances' 'integer'
-  bad EINVAL "$f" '{"instances": -1, "configuration": {"image": "a:1"}}' 'instances' '-1'
-  bad EINVAL "$f" '{"instances": 1.5, "configuration": {"image": "a:1"}}' 'instances'
-  bad EINVAL "$f" '{"instances": 1, "scheduling_policy": "magic", "configuration": {"image": "a:1"}}' 'scheduling_policy' 'durable_object'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1", "instance_type": "huge"}}' 'configuration.instance_type' 'standard-1'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1", "instance_type": "lite", "vcpu": 1}}' 'instance_type' 'vcpu'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {}}' 'configuration.image'
-  bad EINVAL "$f" '{"configuration": {"image": "a:1"}}' 'instances'
+  bad EINVAL "$f" '{"instances": -1, "max_instances": 5, "configuration": {"image": "a:1"}}' 'instances' '-1'
+  bad EINVAL "$f" '{"instances": 1.5, "max_instances": 5, "configuration": {"image": "a:1"}}' 'instances'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "scheduling_policy": "magic", "configuration": {"image": "a:1"}}' 'scheduling_policy' 'durable_object'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "instance_type": "huge"}}' 'configuration.instance_type' 'standard-1'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "instance_type": "lite", "vcpu": 1}}' 'instance_type' 'vcpu'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {}}' 'configuration.image'
+  bad EINVAL "$f" '{"configuration": {"image": "a:1"}}' 'max_instances'
   bad EINVAL "$f" '{"instances": 1}' 'configuration'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1"}, "health": {}}' 'health' 'status.json'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1"}, "name": "other"}' 'name' 'bad'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1", "observability": {"logs": {}}}, "observability": {"logs": {}}}' 'observability'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1", "environment_variables": [{"name": "A"}]}}' 'environment_variables\[0\].value'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1", "wrangler_ssh": {"port": 22}}}' 'wrangler_ssh.enabled'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1", "secrets": [{"name": "A", "type": "file", "secret": "s"}]}}' 'secrets\[0\].type' 'env'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1"}, "health": {}}' 'health' 'status.json'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1"}, "name": "other"}' 'name' 'bad'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "observability": {"logs": {"enabled": true}}}, "observability": {"logs": {"enabled": true}}}' 'observability'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "environment_variables": [{"name": "A"}]}}' 'environment_variables\[0\].value'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "wrangler_ssh": {"port": 0}}}' 'wrangler_ssh.port'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "secrets": [{"name": "A", "type": "file", "secret": "s"}]}}' 'secrets\[0\].type' 'env'
   bad EINVAL "$f" '{"scheduling_policy": "durable_object", "instances": 1, "durable_objects": {"namespace_id": "n"}}' 'instances'
   bad EINVAL "$f" '{"scheduling_policy": "durable_object"}' 'durable_objects'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1"}, "durable_objects": {"script_name": "s"}}' 'durable_objects' 'namespace_id'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1"}, "priorities": {"default": "high"}}' 'priorities.default'
-  bad EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1"}, "constraints": {"jurisdiction": "mars"}}' 'constraints.jurisdiction' 'fedramp'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1"}, "durable_objects": {"script_name": "s"}}' 'durable_objects' 'namespace_id'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1"}, "priorities": {"default": "high"}}' 'priorities.default'
+  bad EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1"}, "constraints": {"jurisdiction": "mars"}}' 'constraints.jurisdiction' 'fedramp'
   assert_equal "$(ls -A "$APPS")" ''
   # And what only the service knows.
-  refused EINVAL "$f" '{"instances": 1, "configuration": {"image": "a:1", "secrets": [{"name": "A", "type": "env", "secret": "none"}]}}' 'VALIDATE_INPUT' 'none'
-  refused EINVAL "$f" '{"instances": 1, "configuration": {"image": "quay.io/a/b:1"}}' 'IMAGE_REGISTRY_NOT_CONFIGURED'
-  refused EDQUOT "$f" '{"instances": 1, "configuration": {"image": "a:1", "vcpu": 64}}' 'SURPASSED_BASE_LIMITS'
-  refused EDQUOT "$f" '{"instances": 100000, "configuration": {"image": "a:1", "instance_type": "standard-4"}}' 'SURPASSED_TOTAL_LIMITS'
+  refused EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "secrets": [{"name": "A", "type": "env", "secret": "none"}]}}' 'VALIDATE_INPUT' 'none'
+  refused EINVAL "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "quay.io/a/b:1"}}' 'IMAGE_REGISTRY_NOT_CONFIGURED'
+  refused EDQUOT "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "vcpu": 64}}' 'SURPASSED_BASE_LIMITS'
+  refused EDQUOT "$f" '{"instances": 100000, "max_instances": 5, "configuration": {"image": "a:1", "instance_type": "standard-4"}}' 'SURPASSED_TOTAL_LIMITS'
   assert_equal "$(ls -A "$APPS")" ''
 }
 

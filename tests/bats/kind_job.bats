@@ -6,7 +6,7 @@ load kinds
 JOB='{"entrypoint": ["/bin/report"], "command": ["--month", "10"]}'
 
 batch() {
-  write "$APPS/batch.json" '{"instances": 0, "jobs": true, "configuration": {"image": "reports:v1", "instance_type": "lite"}}'
+  write "$APPS/batch.json" '{"instances": 0, "max_instances": 5, "jobs": true, "configuration": {"image": "reports:v1", "instance_type": "lite"}}'
   JOBS=$APPS/batch/jobs
 }
 

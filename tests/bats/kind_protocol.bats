@@ -33,7 +33,7 @@ P() { printf '%s' "$MNT/registry-protocols"; }
 @test "protocol: one that an image uses is EBUSY" {
   start_quick
   write "$(P)/corp.json" '{"domains": [{"domain": "docker.io", "path": "acme"}]}'
-  write "$APPS/app.json" '{"instances": 0, "configuration": {"image": "corp://app:v1"}}'
+  write "$APPS/app.json" '{"instances": 0, "max_instances": 5, "configuration": {"image": "corp://app:v1"}}'
   assert_sys EBUSY unlink "$(P)/corp.json"
   assert_error EBUSY IMAGE_REGISTRY_PROTO_IS_REFERENCED
   assert_exists "$(P)/corp.json"

@@ -43,7 +43,7 @@ HUB='{"kind": "DockerHub", "auth": {"public_credential": "acme", "private_creden
   write "$(REG)/ghcr.io.json" '{"is_public": true}'
   assert_equal "$(ls "$(REG)" | grep -c 'json$')" 5
   # Now images may come from there.
-  write "$APPS/app.json" '{"instances": 0, "configuration": {"image": "ghcr.io/acme/app:v1"}}'
+  write "$APPS/app.json" '{"instances": 0, "max_instances": 5, "configuration": {"image": "ghcr.io/acme/app:v1"}}'
 }
 
 @test "registry: the managed one is there, cannot be removed or changed, and is not declared" {

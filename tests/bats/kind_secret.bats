@@ -56,7 +56,7 @@ load kinds
   printf 'one' | tee "$MNT/secrets/db" >/dev/null
   assert_sys EPERM rename "$MNT/secrets/db" "$MNT/secrets/other"
   assert_sys EPERM rename "$MNT/secrets/db" "$APPS/db.json"
-  bad EINVAL "$APPS/web.json" '{"instances": 1, "configuration": {"image": "a:1", "secrets": [{"name": "A", "type": "env", "value": "x"}]}}' 'secrets\[0\]'
-  refused EINVAL "$APPS/web.json" '{"instances": 1, "configuration": {"image": "a:1", "secrets": [{"name": "A", "type": "env", "secret": "none"}]}}' 'none'
-  write "$APPS/web.json" '{"instances": 1, "configuration": {"image": "a:1", "secrets": [{"name": "A", "type": "env", "secret": "db"}]}}'
+  bad EINVAL "$APPS/web.json" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "secrets": [{"name": "A", "type": "env", "value": "x"}]}}' 'secrets\[0\]'
+  refused EINVAL "$APPS/web.json" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "secrets": [{"name": "A", "type": "env", "secret": "none"}]}}' 'none'
+  write "$APPS/web.json" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "secrets": [{"name": "A", "type": "env", "secret": "db"}]}}'
 }

@@ -59,12 +59,12 @@ KEY='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8uXyVzG0bJ4vC9pW3hQk1sT5rY7eU2iO6aD0f
 
 @test "ssh key: an unknown name is refused before anything is sent" {
   start_quick
-  bad EINVAL "$APPS/web.json" '{"instances": 1, "configuration": {"image": "a:1", "ssh_public_key_ids": ["ssh-keys/nobody.pub"]}}' 'ssh_public_key_ids' 'nobody'
+  bad EINVAL "$APPS/web.json" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "ssh_public_key_ids": ["ssh-keys/nobody.pub"]}}' 'ssh_public_key_ids' 'nobody'
   bad EINVAL "$MNT/deployments/probe.json" '{"image": "a:1", "location": "lhr01", "ssh_public_key_ids": ["ssh-keys/nobody.pub"]}' 'ssh_public_key_ids' 'nobody'
-  write "$APPS/web.json" '{"instances": 1, "configuration": {"image": "a:1"}}'
-  bad EINVAL "$APPS/web.json" '{"instances": 1, "configuration": {"image": "a:1", "ssh_public_key_ids": ["ssh-keys/nobody.pub"]}}' 'nobody'
+  write "$APPS/web.json" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1"}}'
+  bad EINVAL "$APPS/web.json" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "ssh_public_key_ids": ["ssh-keys/nobody.pub"]}}' 'nobody'
   # An id that the account does not have is the service's to refuse.
-  refused EINVAL "$APPS/web.json" '{"instances": 1, "configuration": {"image": "a:1", "ssh_public_key_ids": ["00000000-0000-4000-8000-000000000000"]}}' VALIDATE_INPUT
+  refused EINVAL "$APPS/web.json" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "ssh_public_key_ids": ["00000000-0000-4000-8000-000000000000"]}}' VALIDATE_INPUT
 }
 
 @test "ssh key: one that was removed and written again has another id, and documents follow its name" {
@@ -75,6 +75,6 @@ KEY='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8uXyVzG0bJ4vC9pW3hQk1sT5rY7eU2iO6aD0f
   rm "$MNT/ssh-keys/anna.pub"
   echo "$KEY" >"$MNT/ssh-keys/anna.pub"
   [ "$(xattr "$MNT/ssh-keys/anna.pub" id)" != "$old" ] || fail "the id is the old one"
-  write "$APPS/web.json" '{"instances": 1, "configuration": {"image": "a:1", "ssh_public_key_ids": ["ssh-keys/anna.pub"]}}'
+  write "$APPS/web.json" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "ssh_public_key_ids": ["ssh-keys/anna.pub"]}}'
   app web | jq -e --arg id "$(xattr "$MNT/ssh-keys/anna.pub" id)" '.configuration.ssh_public_key_ids == [$id]'
 }

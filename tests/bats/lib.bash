@@ -77,8 +77,8 @@ start_emulator() {
   local base=(--rate 0/1) asked tries=200
   read -ra asked <<<"${CFCFS_EMULATOR_ARGS-}"
   [[ " ${asked[*]} $* " == *" --rate "* ]] && base=()
-  # PATCH replaces and null clears until everything that the tests write is what the contract has by now.
-  [[ " ${asked[*]} $* " == *" --profile live "* ]] || base+=(--profile ideal --patch replace --null clear)
+  # null clears until everything that the tests write is what the contract has by now.
+  [[ " ${asked[*]} $* " == *" --profile live "* ]] || base+=(--profile ideal --null clear)
   rm -f "$T/emulator.out"
   # stdbuf is not needed: the first line is printed when it is ready.
   "$EMULATOR" --listen "${EMULATOR_LISTEN:-127.0.0.1:0}" --token "$TOKEN" "${base[@]}" "${asked[@]}" "$@" \

@@ -50,7 +50,7 @@ pid=$(pid_of)
 test -n "$pid"
 never shows_token
 never grep -a -q -F -- "$token" "/proc/$pid/environ"
-printf '{"scheduling_policy":"default","instances":1,"configuration":{"image":"app:v1"}}\n' >"$T/web.json"
+printf '{"scheduling_policy":"default","instances":1,"max_instances": 5, "configuration":{"image":"app:v1"}}\n' >"$T/web.json"
 cp "$T/web.json" "$MNT/applications/web.json"
 cmp "$T/web.json" "$MNT/applications/web.json"
 /usr/bin/umount "$MNT"

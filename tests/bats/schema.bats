@@ -115,9 +115,9 @@ look() {
   start_contract
   mount_cfcfs -o cache_ttl=0.3,delete_grace=0
   local f=$APPS/bad.json
-  write "$f" '{"instances": 1, "configuration": {"image": "a:1", "secrets": [{"name": "A", "type": "env", "secret": "none"}]}}' 2>/dev/null || true
-  write "$f" '{"instances": 1, "configuration": {"image": "quay.io/a/b:1"}}' 2>/dev/null || true
-  write "$f" '{"instances": 1, "configuration": {"image": "a:1", "vcpu": 64}}' 2>/dev/null || true
+  write "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "secrets": [{"name": "A", "type": "env", "secret": "none"}]}}' 2>/dev/null || true
+  write "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "quay.io/a/b:1"}}' 2>/dev/null || true
+  write "$f" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "vcpu": 64}}' 2>/dev/null || true
   web_json "$T/web.json"
   cp "$T/web.json" "$APPS/web.json"
   write "$APPS/web/jobs/one.json" '{"entrypoint": ["x"], "command": []}' 2>/dev/null || true

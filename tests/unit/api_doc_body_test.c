@@ -8,22 +8,33 @@
 
 #include "doc_fixture.h"
 
+#define A "registry.cloudflare.com/" ACCOUNT "/a"
+
 static void creates(void **state)
 {
 	static const char *const cases[][4] = {
 		{ "application",
 		  "{'instances':1,'configuration':{'image':'app:v1','command':null,'ssh_public_key_ids':['ssh-keys/anna.pub']}}",
-		  "{'name':'web','instances':1,'configuration':{'image':'app:v1','ssh_public_key_ids':['k1']},'scheduling_policy'"
+		  "{'name':'web','instances':1,'configuration':{'image':'" LONG
+		  "','ssh_public_key_ids':['k1']},'scheduling_policy'"
 		  ":'default'}",
 		  NULL },
 		{ "deployment", "{'image':'a','location':'l','labels':[{'name':'x','value':'y'}]}",
-		  "{'image':'a','location':'l','labels':[{'name':'x','value':'y'},{'name':'cfcfs.name','value':'web'}]}", NULL },
+		  "{'image':'" A "','location':'l','labels':[{'name':'x','value':'y'},{'name':'cfcfs.name','value':'web'}]}",
+		  NULL },
 		{ "deployment",
 		  "{'image':'a','location':'l','wrangler_ssh':{},'provisioner':{},'dns':{'servers':[]},'checks':[],'network':{'"
 		  "mode':null}}",
-		  "{'image':'a','location':'l','labels':[{'name':'cfcfs.name','value':'web'}]}", NULL },
+		  "{'image':'" A "','location':'l','labels':[{'name':'cfcfs.name','value':'web'}]}", NULL },
 		{ "application", "{'instances':0,'priorities':{},'durable_objects':{},'configuration':{'image':'a','dns':{}}}",
-		  "{'name':'web','scheduling_policy':'default','instances':0,'configuration':{'image':'a'}}", NULL },
+		  "{'name':'web','scheduling_policy':'default','instances':0,'configuration':{'image':'" A "'}}", NULL },
+		/* What a create must say, and what none takes. */
+		{ "application", "{'max_instances':2,'configuration':{'image':'a','runtime':'firecracker','new':1}}",
+		  "{'name':'web','max_instances':2,'configuration':{'image':'" A
+		  "'},'scheduling_policy':'default','instances':0}",
+		  NULL },
+		{ "application", "{'scheduling_policy':'durable_object','durable_objects':{'namespace_id':'n'}}",
+		  "{'name':'web','scheduling_policy':'durable_object','durable_objects':{'namespace_id':'n'}}", NULL },
 		{ "rollout",
 		  "{'description':'d','strategy':'rolling','steps':[],'step_percentage':50,'target_configuration':{'dns':{}}}",
 		  "{'description':'d','strategy':'rolling','step_percentage':50,'target_configuration':{}}", NULL },
@@ -69,22 +80,13 @@ static void rollouts_follow(void **state)
 	} cases[] = {
 		{ APP("", ""), "{'instances':2}", false },
 		{ APP("", ""), "{'configuration':{'image':'app:v2'}}", true },
-		{ APP("", ""), "{'configuration':{'image':'app:v1','wrangler_ssh':{'enabled':true}}}", false },
-		{ APP("", ""), "{'configuration':{'image':'app:v1','authorized_keys':[{'public_key':'k'}]}}", false },
-		{ APP(",'authorized_keys':[{'public_key':'k'}]", ""),
-		  "{'configuration':{'image':'app:v1','authorized_keys':null}}", false },
-		{ APP(",'command':['a']", ""), "{'configuration':{'image':'app:v1','command':null}}", true },
-		{ APP(",'command':['a']", ""), "{'configuration':{'image':'app:v1','wrangler_ssh':{'enabled':true}}}", false },
-		{ APP(LITE, ""), "{'configuration':{'image':'app:v1','instance_type':'dev','wrangler_ssh':{'enabled':true}}}",
-		  false },
-		{ APP(LITE_NUMBERS, ""),
-		  "{'configuration':{'image':'app:v1','instance_type':'lite','vcpu':null,'memory_mib':null,'disk':null,"
-		  "'wrangler_ssh':{'enabled':true}}}",
-		  false },
-		{ APP(LITE, ""), "{'configuration':{'image':'app:v1','instance_type':'basic'}}", true },
-		{ APP(BASIC_NUMBERS, ""), "{'configuration':{'image':'app:v1','vcpu':null}}", true },
+		{ APP("", ""), "{'configuration':{'wrangler_ssh':{'enabled':true}}}", false },
+		{ APP("", ""), "{'configuration':{'authorized_keys':[{'public_key':'k'}]}}", false },
+		{ APP(",'authorized_keys':[{'public_key':'k'}]", ""), "{'configuration':{'authorized_keys':[]}}", false },
+		{ APP(",'command':['a']", ""), "{'configuration':{'command':[]}}", true },
+		{ APP(LITE, ""), "{'configuration':{'instance_type':'basic'}}", true },
+		{ APP("", ""), "{'configuration':{'authorized_keys':[],'command':[]}}", true },
 		{ APP("", ""), "{'configuration':null}", true },
-		{ "{'configuration':{'wrangler_ssh':{'enabled':true}}}", "{'configuration':null}", false },
 	};
 	(void)state;
 

@@ -37,19 +37,23 @@ static int64_t passes(const char *kind, const char *text, bool creating)
 static void good_documents_pass(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "application", "{\"instances\":1.0,\"configuration\":{\"image\":\"a\"}}" },
-		{ "application", "{\"name\":\"web\",\"instances\":1,\"configuration\":{\"image\":\"a\"}}" },
+		{ "application", "{\"instances\":1.0,\"max_instances\":2,\"configuration\":{\"image\":\"a\"}}" },
+		{ "application", "{\"name\":\"web\",\"instances\":1,\"max_instances\":2,\"configuration\":{\"image\":\"a\"}}" },
 		{ "application",
 		  "{\"scheduling_policy\":\"durable_object\",\"durable_objects\":{\"script_name\":\"s\",\"class_name\":\"c\"}}" },
 		{ "application",
 		  "{\"scheduling_policy\":\"durable_object\",\"instances\":null,\"durable_objects\":{\"namespace_id\":\"n\"}}" },
-		{ "application",
-		  "{\"instances\":1,\"configuration\":{\"image\":\"a\",\"instance_type\":\"lite\",\"vcpu\":null,\"disk\":{}}}" },
-		{ "application",
-		  "{\"instances\":1,\"configuration\":{\"image\":\"a\",\"memory\":\"1GiB\",\"memory_mib\":1024}}" },
-		{ "application",
-		  "{\"instances\":1,\"configuration\":{\"image\":\"a\",\"wrangler_ssh\":{},\"network\":null,\"command\":[]}}" },
+		{ "application", "{\"instances\":1,\"max_instances\":2,\"configuration\":{\"image\":\"a\",\"instance_type\":"
+				 "\"lite\",\"vcpu\":null,\"disk\":{}}}" },
+		{ "application", "{\"instances\":1,\"max_instances\":2,\"configuration\":{\"image\":\"a\",\"memory\":\"1GiB\","
+				 "\"memory_mib\":1024}}" },
+		{ "application", "{\"instances\":1,\"max_instances\":2,\"configuration\":{\"image\":\"a\",\"wrangler_ssh\":{},"
+				 "\"network\":null,\"command\":[]}}" },
 		{ "application", "{\"scheduling_policy\":\"moon\"}" },
+		{ "application", "{\"max_instances\":2,\"configuration\":{\"image\":\"a\"}}" },
+		{ "application", "{\"max_instances\":2,\"configuration\":{\"image\":\"a\",\"runtime\":\"firecracker\"},"
+				 "\"observability\":{\"logs\":{\"enabled\":true},\"target_instance_percentage\":50},"
+				 "\"constraints\":{\"regions\":[\"OC\",\"WEUR\"],\"tiers\":[1,2]}}" },
 		{ "deployment", "{\"image\":\"a\",\"location\":\"l\",\"labels\":[{\"name\":\"cfcfs.name\",\"value\":\"web\"}]}" },
 		{ "deployment",
 		  "{\"image\":\"a\",\"location\":\"l\",\"checks\":[{\"type\":\"http\",\"port\":\"80\",\"interval\":\"5s\","
@@ -86,7 +90,8 @@ static void warn(void *arg, const char *text)
 static void less_strict(void **state)
 {
 	struct doc_context ctx = { .validate = VALIDATE_WARN, .warn = warn };
-	struct json_object *doc = parse("{\"instances\":1,\"configuration\":{\"image\":\"a\",\"imgae\":\"b\"},\"version\":3}");
+	struct json_object *doc =
+		parse("{\"instances\":1,\"max_instances\":2,\"configuration\":{\"image\":\"a\",\"imgae\":\"b\"},\"version\":3}");
 	struct json_object *wrong = parse("{\"instances\":\"1\",\"id\":\"x\",\"name\":\"web\"}");
 	struct err err = ERR_INIT;
 	int64_t version;

@@ -168,16 +168,16 @@ static void the_numbers_of_a_type_are_not_remembered(void **state)
 	remembers("deployment", "{'vcpu':null,'memory_mib':null,'disk':null}", "{" BASIC_NUMBERS "}", NULL, row);
 	remembers("deployment", "{'instance_type':null}", typed, NULL, "{'instance_type':'basic'}");
 
-	sends("deployment", typed, "{}", NULL, "{'instance_type':null}");
-	sends("deployment", typed, "{}", row, "{'instance_type':null}");
-	sends("deployment", typed, "{'vcpu':0.25}", row, "{'vcpu':0.25,'instance_type':null}");
-	sends("deployment", typed, "{'memory_mib':1024}", row, "{'memory_mib':1024,'instance_type':null}");
-	sends("deployment", typed, "{'disk':{'size':'4GB'}}", row, "{'disk':{'size':'4GB'},'instance_type':null}");
+	sends("deployment", typed, "{}", NULL, "{'instance_type':'lite'}");
+	sends("deployment", typed, "{}", row, "{'instance_type':'lite'}");
+	sends("deployment", typed, "{'vcpu':0.25}", row, "{'vcpu':0.25}");
+	sends("deployment", typed, "{'memory_mib':1024}", row, "{'memory_mib':1024}");
+	sends("deployment", typed, "{'disk':{'size':'4GB'}}", row, "{'disk':{'size_mb':4000}}");
 	sends("application", "{'configuration':{'instance_type':'basic'," BASIC_NUMBERS "}}", "{}",
-	      "{'configuration':{" BASIC_ROW "}}", "{'configuration':null}");
+	      "{'configuration':{" BASIC_ROW "}}", "{'configuration':{'instance_type':'lite'}}");
 	sends("application", "{'configuration':{'image':'x','instance_type':'basic'," BASIC_NUMBERS "}}",
 	      "{'configuration':{'image':'x'}}", "{'configuration':{" BASIC_ROW "}}",
-	      "{'configuration':{'image':'x','instance_type':null}}");
+	      "{'configuration':{'instance_type':'lite'}}");
 	sends("deployment", "{'id':'d'," LABELS "," BASIC_NUMBERS "}", "{}", row, NULL);
 	sends("deployment", typed, "{}", "{'instance_type':'basic'}", NULL);
 }
@@ -188,7 +188,7 @@ static void a_type_is_no_default_where_none_is_known(void **state)
 	const struct kind *kind = kind_find("deployment");
 	(void)state;
 
-	must_be(patch_of(kind, typed, "{}", NULL, false), "{'instance_type':null}", "no defaults");
+	must_be(patch_of(kind, typed, "{}", NULL, false), "{'instance_type':'lite'}", "no defaults");
 	must_be(patch_of(kind, typed, "{}", "{'instance_type':'lite'}", false), NULL, "remembered");
 	must_be(patch_of(kind, "{'id':'d'," LABELS "," LITE_NUMBERS "}", "{}", NULL, false), NULL, "numbers alone");
 }
@@ -223,27 +223,6 @@ static void what_arrived_is_told(void **state)
 	}
 }
 
-static void what_was_filled_in_needs_no_rollout(void **state)
-{
-	struct json_object *o = parse("{'configuration':{'image':'x','checks':[{" CHECK "," FILLED "}]}}");
-	struct json_object *patch =
-		parse("{'configuration':{'image':'x','checks':[{" CHECK "}],'wrangler_ssh':{'enabled':true}}}");
-	struct json_object *other = parse("{'configuration':{'image':'x','checks':[{" CHECK ",'attempts_before_failure':9}]}}");
-	struct json_object *row = parse("{'configuration':{'checks':[{" FILLED "}]}}");
-	struct json_object *said = parse("{'configuration':{'checks':[{}]}}");
-	(void)state;
-
-	assert_false(doc_needs_rollout(kind_find("application"), o, patch, NULL));
-	assert_false(doc_needs_rollout(kind_find("application"), o, patch, row));
-	assert_true(doc_needs_rollout(kind_find("application"), o, patch, said));
-	assert_true(doc_needs_rollout(kind_find("application"), o, other, NULL));
-	json_object_put(other);
-	json_object_put(said);
-	json_object_put(o);
-	json_object_put(patch);
-	json_object_put(row);
-}
-
 static void of_the_account(void **state)
 {
 	const struct part *part = kind_find("account")->parts;
@@ -275,7 +254,6 @@ int main(void)
 		cmocka_unit_test(the_numbers_of_a_type_are_not_remembered),
 		cmocka_unit_test(a_type_is_no_default_where_none_is_known),
 		cmocka_unit_test(what_arrived_is_told),
-		cmocka_unit_test(what_was_filled_in_needs_no_rollout),
 		cmocka_unit_test(of_the_account),
 	};
 

@@ -106,6 +106,9 @@ static void spellings_are_no_difference(void **state)
 	same(APP("", ""), "{'configuration':{'image':'" LONG "'}}");
 	changes(APP("", ""), "{'configuration':{'image':'docker.io/library/app:v1'}}",
 		"{'configuration':{'image':'docker.io/library/app:v1'}}");
+	/* The short form of another image goes in its long form. */
+	changes(APP("", ""), "{'configuration':{'image':'app:v2'}}",
+		"{'configuration':{'image':'registry.cloudflare.com/" ACCOUNT "/app:v2'}}");
 	same(APP("", ",'max_instances':2"), DOC("", ",'max_instances':2.0"));
 	same(APP("", ",'max_instances':2"), DOC("", ",'max_instances':20e-1"));
 	same(APP(",'command':['a/b','\xc3\xa9']", ""), DOC(",'command':['\\u0061\\/b','\\u00e9']", ""));
@@ -122,11 +125,11 @@ static void sets_have_no_order(void **state)
 	     DOC(",'labels':[{'name':'A','value':'2'},{'name':'A','value':'1'}]", ""));
 	same(APP(",'secrets':[{'type':'env','name':'A','secret':'a'},{'type':'env','name':'B','secret':'b'}]", ""),
 	     DOC(",'secrets':[{'type':'env','name':'B','secret':'b'},{'type':'env','name':'A','secret':'a'}]", ""));
-	same(APP("", ",'constraints':{'tiers':[1,2],'regions':['A','B'],'cities':['c','d'],'pops':['e','f']}"),
-	     DOC("", ",'constraints':{'tiers':[2.0,1],'regions':['B','A'],'cities':['d','c'],'pops':['f','e']}"));
-	changes(APP(",'command':['a','b']", ""), DOC(",'command':['b','a']", ""), PATCH(",'command':['b','a']"));
+	same(APP("", ",'constraints':{'tiers':[1,2],'regions':['EEUR','WEUR'],'cities':['c','d'],'pops':['e','f']}"),
+	     DOC("", ",'constraints':{'tiers':[2.0,1],'regions':['WEUR','EEUR'],'cities':['d','c'],'pops':['f','e']}"));
+	changes(APP(",'command':['a','b']", ""), DOC(",'command':['b','a']", ""), PATCH("'command':['b','a']"));
 	changes(APP(",'labels':[{'name':'A','value':'1'},{'name':'A','value':'2'}]", ""),
-		DOC(",'labels':[{'name':'A','value':'1'}]", ""), PATCH(",'labels':[{'name':'A','value':'1'}]"));
+		DOC(",'labels':[{'name':'A','value':'1'}]", ""), PATCH("'labels':[{'name':'A','value':'1'}]"));
 }
 
 static void one_size_has_many_spellings(void **state)
@@ -156,78 +159,66 @@ static void one_size_has_many_spellings(void **state)
 	same(APP(",'instance_type':'standard'", ""), DOC(",'vcpu':0.5,'memory':'4gib','disk':{'size_mb':8000}", ""));
 }
 
+#define NAMED         "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}]"
+#define EFFORT(conf_) NAMED ",'vcpu':1,'memory':'1GiB','memory_mib':1024,'disk':{'size':'4GB','size_mb':4000}" conf_ "}"
+
 static void sizes_change(void **state)
 {
 	struct doc_context unknown = context();
 	(void)state;
 
-	/* The name was written: the numbers beside it are the service's. */
-	changes(APP(LITE, ""), DOC(",'instance_type':'basic'", ""), PATCH(",'instance_type':'basic'"));
-	/* Beside a type no number may stay; instead of a type, the type not. */
-	changes(APP(LITE_NUMBERS, ""), DOC(",'instance_type':'basic'", ""),
-		PATCH(",'instance_type':'basic','vcpu':null,'memory':null,'memory_mib':null,'disk':null"));
-	changes(APP(LITE, ""), DOC(",'vcpu':1", ""), PATCH(",'vcpu':1,'instance_type':null"));
-	changes(APP(BASIC_NUMBERS, ""), DOC(",'memory':'1GiB','disk':{'size':'4GB'}", ""),
-		PATCH(",'memory':'1GiB','disk':{'size':'4GB'},'vcpu':null,'instance_type':null"));
-	/* The numbers of a type may be all that the service shows of it. */
-	changes(APP(BASIC_NUMBERS, ""), DOC("", ""),
-		PATCH(",'vcpu':null,'memory':null,'memory_mib':null,'disk':null,'instance_type':null"));
-	changes(APP(LITE_NUMBERS, ""), DOC(",'vcpu':2", ""), PATCH(",'vcpu':2"));
-	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}]" BASIC_NUMBERS "}",
-		"{'vcpu':2,'memory_mib':1024,'disk':{'size_mb':4000}}",
-		"{'vcpu':2,'memory_mib':1024,'disk':{'size_mb':4000},'instance_type':null}");
+	/* The service ends the numbers that stand beside a new type, and the type beside new numbers. */
+	changes(APP(LITE, ""), DOC(",'instance_type':'basic'", ""), PATCH("'instance_type':'basic'"));
+	changes(APP(LITE_NUMBERS, ""), DOC(",'instance_type':'basic'", ""), PATCH("'instance_type':'basic'"));
+	changes(APP(LITE, ""), DOC(",'vcpu':1", ""), PATCH("'vcpu':1"));
+	changes(APP(LITE_NUMBERS, ""), DOC(",'vcpu':2", ""), PATCH("'vcpu':2"));
+	/* What is not said any more goes back to the account's default: by its name where nothing is said. */
+	changes(APP(BASIC_NUMBERS, ""), DOC("", ""), PATCH("'instance_type':'lite'"));
+	changes(APP(BASIC_NUMBERS, ""), DOC(",'memory':'1GiB','disk':{'size':'4GB'}", ""), PATCH("'vcpu':0.0625"));
+	/* Where a type is shown, all numbers that the document says. */
+	patches("deployment", NAMED ",'instance_type':'basic'" BASIC_NUMBERS "}",
+		"{'vcpu':0.25,'memory_mib':512,'disk':{'size_mb':4000}}",
+		"{'vcpu':0.25,'memory_mib':512,'disk':{'size_mb':4000}}");
+	patches("deployment", NAMED ",'instance_type':'lite'" LITE_NUMBERS "}", "{'instance_type':'basic'}",
+		"{'instance_type':'basic'}");
+	patches("deployment", NAMED BASIC_NUMBERS "}", "{'vcpu':2,'memory_mib':1024,'disk':{'size_mb':4000}}", "{'vcpu':2}");
 	/* Where the account's defaults are not known, what nobody wrote is the service's. */
 	unknown.default_vcpu = 0;
 	unknown.default_memory_mib = unknown.default_disk_mb = 0;
 	patches_in(&unknown, "application", APP(BASIC_NUMBERS, ""), DOC("", ""), NULL);
-	patches_in(&unknown, "application", APP("", ""), DOC(",'instance_type':'lite'", ""), PATCH(",'instance_type':'lite'"));
-	/* A deployment has its size at the top. */
-	patches("deployment",
-		"{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'vcpu':1,'memory_mib':1024,'memory':'1GiB'}",
-		"{'vcpu':2,'memory':'1GiB'}", "{'vcpu':2}");
-	patches("deployment",
-		"{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'vcpu':1,'memory_mib':1024,'memory':'1GiB'}",
-		"{'vcpu':1,'memory':'2GiB'}", "{'memory':'2GiB','memory_mib':null}");
-	patches("deployment", "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'instance_type':'lite'" LITE_NUMBERS "}",
-		"{'instance_type':'basic'}", "{'instance_type':'basic'}");
-	patches("deployment",
-		"{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],'instance_type':'basic'" BASIC_NUMBERS "}",
-		"{'vcpu':0.25,'memory_mib':512,'disk':{'size_mb':4000}}",
-		"{'vcpu':0.25,'memory_mib':512,'memory':null,'disk':{'size_mb':4000},'instance_type':null}");
+	patches_in(&unknown, "application", APP("", ""), DOC(",'instance_type':'lite'", ""), PATCH("'instance_type':'lite'"));
+	/* Defaults that are no type go as numbers. */
+	unknown.default_vcpu = 0.5;
+	unknown.default_memory_mib = 512;
+	unknown.default_disk_mb = 3000;
+	patches_in(&unknown, "application", APP(BASIC_NUMBERS, ""), DOC("", ""),
+		   PATCH("'vcpu':0.5,'memory_mib':512,'disk':{'size_mb':3000}"));
 }
 
-/* The other spelling would stay, and say something else. */
+/* Whatever spelling was written, the modern one is sent, and the service makes the other of it. */
 static void both_spellings_change(void **state)
 {
-#define NAMED "{'id':'d','labels':[{'name':'cfcfs.name','value':'web'}],"
-	static const char both[] = NAMED "'vcpu':1,'memory':'1GiB','memory_mib':1024,'disk':{'size':'4GB','size_mb':4000}}";
-	static const char old[] = NAMED "'vcpu':1,'memory':'1GiB','disk':{'size':'4GB'}}";
-	static const char modern[] = NAMED "'vcpu':1,'memory_mib':1024,'disk':{'size_mb':4000}}";
+	static const char old[] = NAMED ",'vcpu':1,'memory':'1GiB','disk':{'size':'4GB'}}";
+	static const char modern[] = NAMED ",'vcpu':1,'memory_mib':1024,'disk':{'size_mb':4000}}";
 	static const char *const cases[][3] = {
-		{ both, "{'vcpu':1,'memory_mib':2048,'disk':{'size_mb':4000}}", "{'memory_mib':2048,'memory':null}" },
-		{ both, "{'vcpu':1,'memory':'2GiB','disk':{'size_mb':4000}}", "{'memory':'2GiB','memory_mib':null}" },
-		{ both, "{'vcpu':1,'memory':'2GiB','memory_mib':2048,'disk':{'size_mb':4000}}",
-		  "{'memory':'2GiB','memory_mib':2048}" },
-		{ both, "{'vcpu':1,'disk':{'size':'4GB'}}", "{'memory_mib':null,'memory':null}" },
-		{ both, "{'vcpu':1,'memory':'1GiB','disk':{'size':'8GB'}}", "{'disk':{'size':'8GB','size_mb':null}}" },
-		{ both, "{'vcpu':1,'memory':'1GiB','disk':{'size_mb':8000}}", "{'disk':{'size_mb':8000,'size':null}}" },
-		{ both, "{'vcpu':1,'memory':'1GiB'}", "{'disk':null}" },
-		{ old, "{'vcpu':1,'memory_mib':2048,'disk':{'size':'4GB'}}", "{'memory_mib':2048,'memory':null}" },
-		{ old, "{'vcpu':1,'memory':'2GiB','disk':{'size_mb':8000}}",
-		  "{'memory':'2GiB','disk':{'size_mb':8000,'size':null}}" },
-		{ modern, "{'vcpu':1,'memory':'2GiB','disk':{'size':'8GB'}}",
-		  "{'memory':'2GiB','memory_mib':null,'disk':{'size':'8GB','size_mb':null}}" },
-		{ modern, "{'vcpu':1,'memory_mib':2048,'disk':{'size_mb':8000}}", "{'memory_mib':2048,'disk':{'size_mb':8000}}" },
+		{ EFFORT(""), "{'vcpu':1,'memory_mib':2048,'disk':{'size_mb':4000}}", "{'memory_mib':2048}" },
+		{ EFFORT(""), "{'vcpu':1,'memory':'2GiB','disk':{'size_mb':4000}}", "{'memory_mib':2048}" },
+		{ EFFORT(""), "{'vcpu':1,'memory':'2GiB','memory_mib':2048,'disk':{'size_mb':4000}}", "{'memory_mib':2048}" },
+		{ EFFORT(""), "{'vcpu':1,'disk':{'size':'4GB'}}", "{'memory_mib':256}" },
+		{ EFFORT(""), "{'vcpu':1,'memory':'1GiB','disk':{'size':'8GB'}}", "{'disk':{'size_mb':8000}}" },
+		{ EFFORT(""), "{'vcpu':1,'memory':'1GiB'}", "{'disk':{'size_mb':2000}}" },
+		{ EFFORT(""), "{'vcpu':2.5,'memory':'1GiB','disk':{'size':'4GB'}}", "{'vcpu':2.5}" },
+		{ old, "{'vcpu':1,'memory_mib':2048,'disk':{'size':'4GB'}}", "{'memory_mib':2048}" },
+		{ old, "{'vcpu':1,'memory':'2GiB','disk':{'size_mb':8000}}", "{'memory_mib':2048,'disk':{'size_mb':8000}}" },
+		{ modern, "{'vcpu':1,'memory':'2GiB','disk':{'size':'8GB'}}", "{'memory_mib':2048,'disk':{'size_mb':8000}}" },
 	};
 	(void)state;
 
 	for (size_t i = 0; i < array_len(cases); i++)
 		patches("deployment", cases[i][0], cases[i][1], cases[i][2]);
-	changes(APP(BASIC_NUMBERS, ""), DOC(",'vcpu':0.25,'memory_mib':2048,'disk':{'size':'8GB'}", ""),
-		PATCH(",'vcpu':0.25,'memory_mib':2048,'disk':{'size':'8GB','size_mb':null},'memory':null,'instance_type':null"));
 	/* Another change leaves both alone. */
 	changes(APP(",'vcpu':1,'memory':'1GiB','memory_mib':1024", ""), DOC(",'vcpu':1,'memory_mib':1024,'command':['a']", ""),
-		PATCH(",'vcpu':1,'memory_mib':1024,'command':['a']"));
+		PATCH("'command':['a']"));
 }
 
 /* What means nothing is not sent: the service takes an empty object for one that lacks its fields. */
@@ -235,20 +226,15 @@ static void empty_ones_stay_here(void **state)
 {
 	(void)state;
 	changes(APP("", ""), DOC(",'command':['a'],'wrangler_ssh':{},'checks':[],'dns':{'servers':[]},'provisioner':null", ""),
-		PATCH(",'command':['a']"));
-	changes(APP(",'dns':{'servers':['1'],'searches':['x']}", ""), DOC(",'dns':{'servers':[],'searches':['x']}", ""),
-		PATCH(",'dns':{'searches':['x'],'servers':null}"));
-	changes(APP(",'dns':{'servers':['1']}", ""), DOC(",'dns':{'servers':[]}", ""), PATCH(",'dns':null"));
-	changes(APP("", ",'constraints':{'tier':1}"), DOC("", ",'constraints':{'regions':[]},'priorities':{}"),
-		"{'constraints':null}");
+		PATCH("'command':['a']"));
 	changes(APP("", ",'constraints':{'tier':1}"), DOC("", ",'constraints':{'tier':2,'regions':[]}"),
 		"{'constraints':{'tier':2}}");
 	changes(APP("", ""),
 		DOC(",'checks':[{'type':'tcp','port':'80','interval':'5s','timeout':'1s','kind':'ready','http':{},'name':null}]",
 		    ""),
-		PATCH(",'checks':[{'type':'tcp','port':'80','interval':'5s','timeout':'1s','kind':'ready'}]"));
-	/* What the contract does not know goes back as it came. */
-	changes(APP(",'new':{'x':[]}", ""), DOC(",'new':{'x':[]},'command':['a']", ""), PATCH(",'new':{'x':[]},'command':['a']"));
+		PATCH("'checks':[{'type':'tcp','port':'80','interval':'5s','timeout':'1s','kind':'ready'}]"));
+	/* What the contract does not know stays where it is. */
+	changes(APP(",'new':{'x':[]}", ""), DOC(",'new':{'x':[]},'command':['a']", ""), PATCH("'command':['a']"));
 }
 
 static void is_integer(struct json_object *v, int64_t wanted)
@@ -263,7 +249,7 @@ static void whole_numbers_go_as_integers(void **state)
 	struct doc_context ctx = context();
 	struct outcome out =
 		diff("application", APP("", ""),
-		     "{'instances':1e1,'configuration':{'image':'app:v1','memory_mib':1e3,'vcpu':1.0,'disk':{'size_mb':4.0e3}}}",
+		     "{'instances':1e1,'configuration':{'image':'app:v1','memory_mib':1e3,'vcpu':1.5,'disk':{'size_mb':4.0e3}}}",
 		     &ctx);
 	struct json_object *v, *configuration, *body = NULL, *d = parse("{'location':'l','image':'a','memory_mib':1e3}");
 	(void)state;
@@ -290,34 +276,124 @@ static void a_changed_field_goes_whole(void **state)
 {
 	(void)state;
 	changes(APP("", ",'max_instances':5"), DOC("", ",'max_instances':6"), "{'max_instances':6}");
-	changes("{'instances':3}", "{'instances':0,'configuration':{'image':'a'}}",
-		"{'instances':0,'configuration':{'image':'a'}}");
-	changes(APP(",'command':['a']", ",'observability':{'logs':{'enabled':true}}"),
-		"{'configuration':{'image':'app:v2','command':['a']},'observability':{'logs':{'enabled':true}}}",
-		"{'configuration':{'image':'app:v2','command':['a']}}");
-	changes(APP("", ""), DOC(",'ssh_public_key_ids':['ssh-keys/bert.pub','k9']", ""),
-		PATCH(",'ssh_public_key_ids':['k2','k9']"));
-	/* Unknown fields inside go back as they came. */
-	changes(APP(",'new':{'x':1}", ""), DOC(",'new':{'x':1},'command':['a']", ""), PATCH(",'new':{'x':1},'command':['a']"));
+	changes(APP("", ",'constraints':{'regions':['EEUR'],'jurisdiction':'eu'}"),
+		DOC("", ",'constraints':{'regions':['WEUR'],'jurisdiction':'eu'}"),
+		"{'constraints':{'regions':['WEUR'],'jurisdiction':'eu'}}");
+	changes(APP("", ",'observability':{'logs':{'enabled':true}}"),
+		DOC("", ",'observability':{'logs':{'enabled':true},'target_instance_count':2}"),
+		"{'observability':{'logs':{'enabled':true},'target_instance_count':2}}");
 }
 
-static void what_is_removed_is_null(void **state)
+/* But the configuration, which the service merges: its changed members alone. */
+static void of_the_configuration_changed_members_go_alone(void **state)
 {
 	(void)state;
+	changes(APP(",'command':['a']", ",'max_instances':2"),
+		"{'configuration':{'image':'docker.io/x:2','command':['a']},'max_instances':2}",
+		"{'configuration':{'image':'docker.io/x:2'}}");
+	changes(APP(",'command':['a']", ",'max_instances':2"),
+		"{'configuration':{'image':'docker.io/x:2','command':['a']},'max_instances':3}",
+		"{'max_instances':3,'configuration':{'image':'docker.io/x:2'}}");
+	changes(APP("", ""), DOC(",'ssh_public_key_ids':['ssh-keys/bert.pub','k9']", ""),
+		PATCH("'ssh_public_key_ids':['k2','k9']"));
+	changes(APP(",'environment_variables':[{'name':'A','value':'1'},{'name':'B','value':'2'}]", ""),
+		DOC(",'environment_variables':[{'name':'A','value':'1'}]", ""),
+		PATCH("'environment_variables':[{'name':'A','value':'1'}]"));
+	/* An object in it goes whole. */
+	changes(APP(",'dns':{'servers':['1'],'searches':['x']}", ""), DOC(",'dns':{'servers':['2'],'searches':['x']}", ""),
+		PATCH("'dns':{'servers':['2'],'searches':['x']}"));
+}
+
+static void what_is_removed_is_neutral_or_null(void **state)
+{
+	(void)state;
+	/* Lists. */
+	changes(APP(",'command':['a']", ""), DOC("", ""), PATCH("'command':[]"));
+	changes(APP(",'command':['a']", ""), DOC(",'command':[]", ""), PATCH("'command':[]"));
+	changes(APP(",'environment_variables':[{'name':'A','value':'1'}],'labels':[{'name':'l','value':'1'}]", ""), DOC("", ""),
+		PATCH("'environment_variables':[],'labels':[]"));
+	/* Documented defaults. */
+	changes("{'rollout_active_grace_period':60,'configuration':{'image':'" LONG "'}}", DOC("", ""),
+		"{'rollout_active_grace_period':0}");
+	/* Objects whose members have one. */
+	changes(APP("", ",'observability':{'logs':{'enabled':true}}"), DOC("", ""),
+		"{'observability':{'logs':{'enabled':false}}}");
+	changes(APP(",'wrangler_ssh':{'enabled':true,'port':2222}", ""), DOC("", ""),
+		PATCH("'wrangler_ssh':{'enabled':false,'port':22}"));
+	changes(APP("", ",'constraints':{'regions':['EEUR'],'tiers':[1,2]}"), DOC("", ""),
+		"{'constraints':{'regions':[],'tiers':[]}}");
+	changes(APP(",'dns':{'servers':['1'],'searches':['x']}", ""), DOC(",'dns':{'servers':['1']}", ""),
+		PATCH("'dns':{'servers':['1'],'searches':[]}"));
+	changes(APP(",'dns':{'servers':['1']}", ""), DOC(",'dns':{'servers':[]}", ""), PATCH("'dns':{'servers':[]}"));
+	/* And what has none. */
 	changes(APP("", ",'max_instances':5"), DOC("", ""), "{'max_instances':null}");
 	changes(APP("", ",'max_instances':5"), DOC("", ",'max_instances':null"), "{'max_instances':null}");
-	changes("{'instances':3,'rollout_active_grace_period':60,'configuration':{'image':'" LONG "'}}",
-		DOC("", ",'instances':3"), "{'rollout_active_grace_period':null}");
-	changes(APP(",'command':['a'],'dns':{'servers':['1'],'searches':['x']}", ""), DOC(",'dns':{'servers':['1']}", ""),
-		PATCH(",'dns':{'servers':['1'],'searches':null},'command':null"));
-	changes(APP(",'command':['a']", ""), DOC(",'command':[]", ""), PATCH(",'command':null"));
-	changes(APP(",'new':1", ""), DOC("", ""), PATCH(",'new':null"));
-	changes(APP("", ",'constraints':{'regions':['A'],'tier':1}"), DOC("", ",'constraints':{'tier':1}"),
-		"{'constraints':{'tier':1,'regions':null}}");
-	changes(APP("", ",'constraints':{'tier':1}"), DOC("", ",'constraints':{}"), "{'constraints':null}");
-	/* The service must have a policy. */
-	changes("{'scheduling_policy':'gpu','configuration':{'image':'" LONG "'}}", DOC("", ""),
-		"{'scheduling_policy':'default'}");
+	changes(APP("", ",'constraints':{'regions':['EEUR'],'jurisdiction':'eu'}"), DOC("", ""), "{'constraints':null}");
+	changes(APP("", ",'affinities':{'colocation':'datacenter'}"), DOC("", ""), "{'affinities':null}");
+	/* Within an object that goes whole, what has none is left out. */
+	changes(APP("", ",'constraints':{'regions':['EEUR'],'jurisdiction':'eu'}"),
+		DOC("", ",'constraints':{'regions':['WEUR']}"), "{'constraints':{'regions':['WEUR']}}");
+}
+
+/* The closed list of what a document need not say, with a state or without one. */
+static void what_the_service_answers_unasked_is_no_difference(void **state)
+{
+	(void)state;
+	same("{'configuration':{'image':'" LONG "'},'instances':5}", DOC("", ""));
+	same(APP(",'network':{'assign_ipv6':'none','assign_ipv4':'none','mode':'private'},'runtime':'firecracker'", ""),
+	     DOC("", ""));
+	same(APP(",'network':{'assign_ipv6':'none','mode':'private'}", ""), DOC(",'network':{'mode':'private'}", ""));
+	same(APP(",'command':[],'entrypoint':[],'new':1,'newer':{'x':[1]}", ",'newest':true"), DOC("", ""));
+	/* Another change says nothing of them. */
+	changes(APP(",'network':{'mode':'private'},'runtime':'firecracker','new':1", ""),
+		DOC(",'entrypoint':['e']", ""), PATCH("'entrypoint':['e']"));
+	/* What it does say counts. */
+	changes(APP(",'network':{'mode':'private'}", ""), DOC(",'network':{'mode':'public'}", ""),
+		PATCH("'network':{'mode':'public'}"));
+	changes(APP(",'new':{'x':1}", ""), DOC(",'new':{'x':2}", ""), PATCH("'new':{'x':2}"));
+	/* In an array too. */
+	same(APP(",'environment_variables':[{'name':'A','value':'1','kind':'plain'}]", ""),
+	     DOC(",'environment_variables':[{'name':'A','value':'1'}]", ""));
+}
+
+/* The service counts by itself: what is compared is what was written last. */
+static void instances_are_compared_with_what_was_written(void **state)
+{
+	static const struct {
+		const char *written, *object, *doc, *wanted; /* written, doc: the number, or NULL */
+	} rows[] = {
+		{ "2", "5", "2", NULL },
+		{ "2", "5", "5", "5" },
+		{ "2", "2", "3", "3" },
+		{ "2", "2", NULL, NULL },
+		{ "0", "5", "0", NULL },
+		{ "", "5", "0", NULL },
+		{ "", "5", "5", "5" },
+		{ "2", "2", "0", "0" },
+		/* It is not known: the number that the account shows is no change. */
+		{ NULL, "5", "5", NULL },
+		{ NULL, "5", "6", "6" },
+		{ NULL, "5", NULL, NULL },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < array_len(rows); i++) {
+		char object[200], doc[200], wanted[60], written[60];
+		struct doc_context ctx = context();
+
+		snprintf(object, sizeof(object), "{'configuration':{'image':'" LONG "'},'instances':%s}", rows[i].object);
+		snprintf(doc, sizeof(doc),
+			 rows[i].doc ? "{'configuration':{'image':'app:v1'},'instances':%s}" :
+				       "{'configuration':{'image':'app:v1'}}",
+			 rows[i].doc);
+		snprintf(wanted, sizeof(wanted), "{'instances':%s}", rows[i].wanted ? rows[i].wanted : "");
+		snprintf(written, sizeof(written), rows[i].written && *rows[i].written ? "{'instances':%s}" : "{}",
+			 rows[i].written);
+		if (rows[i].written)
+			ctx.written = parse(written);
+		patches_in(&ctx, "application", object, doc, rows[i].wanted ? wanted : NULL);
+		json_object_put(ctx.written);
+	}
 }
 
 static void the_service_has_defaults_of_its_own(void **state)
@@ -335,8 +411,8 @@ static void the_service_has_defaults_of_its_own(void **state)
 	ctx.service_defaults = remembered;
 	patches_in(&ctx, "application", APP(",'command':['x']", ",'max_instances':20"), DOC("", ""), NULL);
 	patches_in(&ctx, "application", APP(",'command':['x']", ",'max_instances':20"), DOC(",'entrypoint':['e']", ""),
-		   PATCH(",'entrypoint':['e']"));
-	patches_in(&ctx, "application", APP(",'command':['y']", ",'max_instances':20"), DOC("", ""), PATCH(",'command':null"));
+		   PATCH("'entrypoint':['e']"));
+	patches_in(&ctx, "application", APP(",'command':['y']", ",'max_instances':20"), DOC("", ""), PATCH("'command':[]"));
 	patches_in(&ctx, "application", APP("", ",'max_instances':20"), DOC("", ",'max_instances':20"), NULL);
 	json_object_put(patch);
 	/* What a later patch leaves alone stays remembered. */
@@ -369,6 +445,8 @@ static void what_only_a_creation_sets_cannot_change(void **state)
 	refuses("application", APP("", ""), DOC("", ",'jobs':true"), "jobs: can be set at creation only, and must stay");
 	refuses("application", "{'jobs':true,'configuration':{'image':'" LONG "'}}", DOC("", ""),
 		"jobs: can be set at creation only, and must stay true");
+	refuses("application", "{'scheduling_policy':'gpu','configuration':{'image':'" LONG "'}}", DOC("", ""),
+		"scheduling_policy: can be set at creation only");
 	refuses("application", APP("", ",'durable_objects':{'namespace_id':'n'}"), DOC("", ""), "durable_objects: can be set");
 	refuses("application", APP("", ""), DOC("", ",'durable_objects':{'namespace_id':'n'}"), "durable_objects: can be set");
 	refuses("application", APP("", ",'durable_objects':{'namespace_id':'n'}"),
@@ -428,6 +506,11 @@ static void other_kinds(void **state)
 		"{'domain':'web','public_key':'u','private_credential':{'store_id':'s','secret_name':'n'},'kind':'ECR'}",
 		"{'kind':'ECR','auth':{'public_credential':'u','private_credential':{'store_id':'s','secret_name':'n'}}}", NULL);
 	patches("registry", "{'domain':'web','kind':'DockerHub'}", "{'is_public':true}", NULL);
+	/* The official answer says less than was written. */
+	patches("registry", "{'domain':'web','created_at':'2026-08-01T00:00:00Z'}",
+		"{'kind':'ECR','auth':{'public_credential':'u','private_credential':{'store_id':'s','secret_name':'n'}}}", NULL);
+	patches("registry", "{'domain':'web','public_key':'u','kind':'ECR'}",
+		"{'kind':'ECR','auth':{'public_credential':'u','private_credential':{'store_id':'s','secret_name':'n'}}}", NULL);
 	patches("registry protocol", "{'proto':'web','domains':[{'domain':'a','path':'/'}]}",
 		"{'proto':'web','domains':[{'path':'/','domain':'a'}]}", NULL);
 	patches("registry protocol", "{'proto':'web','domains':[{'domain':'a','path':'/'}]}",
@@ -487,7 +570,10 @@ int main(void)
 		cmocka_unit_test(empty_ones_stay_here),
 		cmocka_unit_test(whole_numbers_go_as_integers),
 		cmocka_unit_test(a_changed_field_goes_whole),
-		cmocka_unit_test(what_is_removed_is_null),
+		cmocka_unit_test(of_the_configuration_changed_members_go_alone),
+		cmocka_unit_test(what_is_removed_is_neutral_or_null),
+		cmocka_unit_test(what_the_service_answers_unasked_is_no_difference),
+		cmocka_unit_test(instances_are_compared_with_what_was_written),
 		cmocka_unit_test(the_service_has_defaults_of_its_own),
 		cmocka_unit_test(what_only_a_creation_sets_cannot_change),
 		cmocka_unit_test(deployments_keep_their_name),

@@ -51,7 +51,7 @@ static inline struct json_object *parse(const char *text)
 	"{" FACTS "'scheduling_policy':'default','instances':0,'jobs':false,'rollout_active_grace_period':0,"                    \
 	"'configuration':{'image':'" LONG "'" conf_ "}" more_ "}"
 #define DOC(conf_, more_) "{'configuration':{'image':'app:v1'" conf_ "}" more_ "}"
-#define PATCH(conf_)      "{'configuration':{'image':'app:v1'" conf_ "}}"
+#define PATCH(conf_)      "{'configuration':{" conf_ "}}"
 
 #define LITE          ",'instance_type':'lite','vcpu':0.0625,'memory':'256MiB','memory_mib':256,'disk':{'size':'2GB','size_mb':2000}"
 #define LITE_NUMBERS  ",'vcpu':0.0625,'memory':'256MiB','memory_mib':256,'disk':{'size':'2GB','size_mb':2000}"
