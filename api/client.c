@@ -368,7 +368,7 @@ static void scrub_error(struct trip *trip)
 	struct client *client = trip->client;
 
 	pthread_mutex_lock(&client->lock);
-	scrub(trip->err->text, credentials_secret(client->credentials));
+	scrub_token(trip->err->text, credentials_secret(client->credentials));
 	pthread_mutex_unlock(&client->lock);
 	scrub_body(trip->err->text, trip->call->body, trip->call->body_len);
 }

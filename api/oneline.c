@@ -4,9 +4,9 @@
 #include <json-c/json.h>
 
 #include "api/base/rand.h"
+#include "api/base/scrub.h"
 
-#define SCRUB_DEPTH  32
-#define SHORT_SECRET 4
+#define SCRUB_DEPTH 32
 
 void oneline_init(struct oneline *line, char *text, size_t size)
 {
@@ -67,29 +67,18 @@ void oneline_adds(struct oneline *line, const char *s)
 	oneline_add(line, s, strlen(s));
 }
 
-static bool word_byte(char c)
+/* A text of a failure is cut where it is long. */
+#define LONG_TEXT 300
+
+static unsigned cut_flag(const char *text)
 {
-	return isalnum((unsigned char)c) || c == '_';
+	return strlen(text) >= LONG_TEXT ? SCRUB_CUT : 0;
 }
 
-void scrub(char *text, const char *secret)
+void scrub_token(char *text, const char *token)
 {
-	size_t n = secret ? strlen(secret) : 0;
-	char *p = text;
-
-	if (!n)
-		return;
-	while ((p = strstr(p, secret))) {
-		size_t shown = n < 3 ? n : 3;
-
-		if (n < SHORT_SECRET && ((p > text && word_byte(p[-1])) || word_byte(p[n]))) {
-			p += n;
-			continue;
-		}
-		memset(p, '*', shown);
-		memmove(p + shown, p + n, strlen(p + n) + 1);
-		p += shown;
-	}
+	if (token)
+		scrub(text, token, strlen(token), SCRUB_FRAGMENTS | cut_flag(text));
 }
 
 static bool names_secret(const char *key)
@@ -104,36 +93,25 @@ static bool names_secret(const char *key)
 	return false;
 }
 
-static void scrub_string(char *text, struct json_object *string)
-{
-	const char *raw = json_object_get_string(string);
-	const char *quoted = json_object_to_json_string_ext(string, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	size_t n = quoted ? strlen(quoted) : 0;
-	char *inner;
-
-	scrub(text, raw);
-	/* The message may quote it the way it stands in a JSON document. */
-	inner = n > 2 ? strndup(quoted + 1, n - 2) : NULL;
-	scrub(text, inner);
-	wipe_str(inner);
-}
-
-static void scrub_object(char *text, struct json_object *object, bool secret, unsigned depth)
+/* What a container's environment holds is shown to all who may read the document: only the whole value is taken out. */
+static void scrub_object(char *text, struct json_object *object, bool secret, unsigned flags, unsigned depth)
 {
 	if (!object || depth > SCRUB_DEPTH)
 		return;
 	switch (json_object_get_type(object)) {
 	case json_type_string:
 		if (secret)
-			scrub_string(text, object);
+			scrub(text, json_object_get_string(object), (size_t)json_object_get_string_len(object),
+			      flags | cut_flag(text));
 		break;
 	case json_type_array:
 		for (size_t i = 0; i < json_object_array_length(object); i++)
-			scrub_object(text, json_object_array_get_idx(object, i), secret, depth + 1);
+			scrub_object(text, json_object_array_get_idx(object, i), secret, flags, depth + 1);
 		break;
 	case json_type_object: {
 		json_object_object_foreach(object, key, value)
-			scrub_object(text, value, secret || names_secret(key), depth + 1);
+			scrub_object(text, value, secret || names_secret(key), strcmp(key, "environment_variables") ? flags : 0,
+				     depth + 1);
 		break;
 	}
 	default:
@@ -154,7 +132,7 @@ void scrub_body(char *text, const char *body, size_t len)
 		return;
 	}
 	object = json_tokener_parse_ex(tokener, body, (int)len);
-	scrub_object(text, object, false, 0);
+	scrub_object(text, object, false, SCRUB_FRAGMENTS, 0);
 	json_object_put(object);
 	json_tokener_free(tokener);
 }

@@ -16,10 +16,8 @@ void oneline_init(struct oneline *line, char *text, size_t size);
 void oneline_add(struct oneline *line, const char *s, size_t len);
 void oneline_adds(struct oneline *line, const char *s);
 
-/*
- * Takes out of text what must not be shown: every place where secret stands becomes "***" (a secret of less than 4
- * bytes only where it stands as a word of its own).
- */
-void scrub(char *text, const char *secret);
-/* As scrub, for each string that the request's JSON body holds under a key that names a secret's value. */
+/* Takes out of a failure's text (api/base/scrub.h) each string that the request's JSON body holds under a key that names a
+   secret's value. */
 void scrub_body(char *text, const char *body, size_t len);
+/* The same for the token or key that the request carried. */
+void scrub_token(char *text, const char *token);

@@ -7,6 +7,7 @@
 #include <sodium.h>
 
 #include "api/base/lock.h"
+#include "api/base/scrub.h"
 
 /* What is shown of a line. */
 #define LINE_MAX_BYTES 1023
@@ -134,41 +135,29 @@ void log_redact(const char *secret)
 	log_state.next_secret = (log_state.next_secret + 1) % LOG_SECRETS_MAX;
 }
 
-/* The length of the longest secret that stands at p, or of its beginning that the end of a cut line left; 0: none. */
-static size_t secret_length_locked(const char *p, size_t left, bool cut) REQUIRES(log_locked)
+/* The longest first: one may begin another. */
+static void blank_secrets_locked(char *line, bool cut) REQUIRES(log_locked)
 {
-	size_t longest = 0;
+	size_t before = SIZE_MAX;
 
 	log_assert_locked(&log_state);
-	for (size_t i = 0; i < LOG_SECRETS_MAX; i++) {
-		size_t n = log_state.secrets[i] ? strlen(log_state.secrets[i]) : 0;
+	for (;;) {
+		size_t longest = 0;
 
-		if (n > left)
-			n = cut ? left : 0;
-		if (n > longest && !strncmp(p, log_state.secrets[i], n))
-			longest = n;
-	}
-	return longest;
-}
+		for (size_t i = 0; i < LOG_SECRETS_MAX; i++) {
+			size_t n = log_state.secrets[i] ? strlen(log_state.secrets[i]) : 0;
 
-/* Only a secret's beginning, at the very end, can be shorter than what stands in for it. */
-static void blank_secrets_locked(char *line, size_t len, bool cut) REQUIRES(log_locked)
-{
-	char *to = line;
-
-	log_assert_locked(&log_state);
-	for (size_t i = 0; i < len;) {
-		size_t n = secret_length_locked(line + i, len - i, cut);
-
-		if (n) {
-			memcpy(to, "***", 3);
-			to += 3;
-			i += n;
-		} else {
-			*to++ = line[i++];
+			if (n < before && n > longest)
+				longest = n;
 		}
+		if (!longest)
+			return;
+		for (size_t i = 0; i < LOG_SECRETS_MAX; i++) {
+			if (log_state.secrets[i] && strlen(log_state.secrets[i]) == longest)
+				scrub(line, log_state.secrets[i], longest, cut ? SCRUB_CUT : 0);
+		}
+		before = longest;
 	}
-	*to = '\0';
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -186,7 +175,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 		return;
 	clock_format_rfc3339(clock_wall_ns(), when, sizeof(when));
 	scope_lock(log, &log_state);
-	blank_secrets_locked(line, strlen(line), n > LINE_MAX_BYTES);
+	blank_secrets_locked(line, n > LINE_MAX_BYTES);
 	/* A log line is one line, whatever a server or a file name put into it. */
 	for (char *p = line; *p; p++) {
 		if ((unsigned char)*p < ' ' || *p == 0x7f)

@@ -361,21 +361,27 @@ static void an_answer_is_bounded_by_what_it_takes(void **state)
 	assert_int_equal(depth, 3);
 }
 
-static void scrub_takes_secrets_out(void **state)
+static void bodies_are_scrubbed(void **state)
 {
 	char text[128];
 	const char *body = "{\"name\":\"keep\",\"auth\":{\"private_credential\":{\"x\":\"q\\\"uote\"}},\"value\":\"\"}";
+	const char *two = "{\"name\":\"x\",\"value\":\"alpha-line-one\\nbravo-line-two\"}";
+	const char *open = "{\"environment_variables\":[{\"name\":\"URL\",\"value\":\"https://example.com\"}]}";
 	(void)state;
 
-	snprintf(text, sizeof(text), "abcdef abcdefabcdef x");
-	scrub(text, "abcdef");
-	assert_string_equal(text, "*** ****** x");
-	snprintf(text, sizeof(text), "in in inside");
-	scrub(text, "in");
-	assert_string_equal(text, "** ** inside");
 	snprintf(text, sizeof(text), "keep q\"uote and q\\\"uote");
 	scrub_body(text, body, strlen(body));
 	assert_string_equal(text, "keep *** and ***");
+	snprintf(text, sizeof(text), "value \"alpha-line-one bravo-line-two\" is not allowed");
+	scrub_body(text, two, strlen(two));
+	assert_string_equal(text, "value \"***\" is not allowed");
+	snprintf(text, sizeof(text), "value \"alpha-line-one\" is not allowed");
+	scrub_body(text, two, strlen(two));
+	assert_string_equal(text, "value \"***\" is not allowed");
+	/* Of what anybody may read, no pieces. */
+	snprintf(text, sizeof(text), "https://other.com, not https://example.com");
+	scrub_body(text, open, strlen(open));
+	assert_string_equal(text, "https://other.com, not ***");
 }
 
 int main(void)
@@ -384,7 +390,7 @@ int main(void)
 		cmocka_unit_test(failures_become_errno_and_text),     cmocka_unit_test(nothing_is_said_twice),
 		cmocka_unit_test(the_request_id_of_the_body_is_kept), cmocka_unit_test(successes_of_all_shapes),
 		cmocka_unit_test(odd_bytes_stay_out_of_texts),        cmocka_unit_test(deep_and_broken_documents_are_refused),
-		cmocka_unit_test(foreign_answers_are_told_apart),     cmocka_unit_test(scrub_takes_secrets_out),
+		cmocka_unit_test(foreign_answers_are_told_apart),     cmocka_unit_test(bodies_are_scrubbed),
 		cmocka_unit_test(an_answer_holds_what_it_must),       cmocka_unit_test(an_answer_is_bounded_by_what_it_takes),
 	};
 
