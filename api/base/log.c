@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <sodium.h>
 
@@ -67,11 +68,19 @@ void log_to_syslog(const char *ident)
 	log_state.syslog = true;
 }
 
+/* A regular file of our own: in a folder where others may write, a link, a pipe or another's file could stand in its place. */
 static int open_file(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	struct stat st;
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return errno == ENXIO ? -EACCES : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
+		return -EACCES;
+	return steal_fd(&fd);
 }
 
 int log_to_file(const char *path)

@@ -138,6 +138,10 @@ static int set_rollout(struct options *o, const char *value)
 	return 0;
 }
 
+/* Documents hold environment variables: others are let in, but not to everything. */
+#define UMASK_SHARED 027u
+#define UMASK_UNSET  (~0u)
+
 #define AT(field) offsetof(struct options, field)
 
 static const struct option_row rows[] = {
@@ -176,7 +180,7 @@ static const struct option_row rows[] = {
 	{ "timeout", OPTION_SECONDS, AT(timeout_ms), 0.05, 3600, .help = "seconds for a whole operation (60)" },
 	{ "uid", OPTION_UNSIGNED, AT(uid), 0, 4294967294.0, .help = "owner of the files" },
 	{ "gid", OPTION_UNSIGNED, AT(gid), 0, 4294967294.0, .help = "group of the files" },
-	{ "umask", OPTION_MODE, AT(umask), .help = "permission bits that no file has" },
+	{ "umask", OPTION_MODE, AT(umask), .help = "permission bits that no file has (0; 027 with allow_other)" },
 	{ "file_mode", OPTION_MODE, AT(file_mode), .help = "mode of writable files (0644)" },
 	{ "dir_mode", OPTION_MODE, AT(dir_mode), .help = "mode of directories (0755)" },
 	{ "allow_other", OPTION_FLAG, AT(allow_other), .help = "let other users in, by their permissions" },
@@ -219,6 +223,7 @@ void options_init(struct options *o)
 		.retries = 4,
 		.uid = geteuid(),
 		.gid = getegid(),
+		.umask = UMASK_UNSET,
 		.loglevel = LOG_LEVEL_WARNING,
 	};
 }
@@ -465,6 +470,8 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 	}
 	if (r < 0 || o->help || o->version)
 		return r;
+	if (o->umask == UMASK_UNSET)
+		o->umask = o->allow_other ? UMASK_SHARED : 0;
 	return add_positional(o, words, count, err);
 }
 

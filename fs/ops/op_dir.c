@@ -269,11 +269,41 @@ int op_readdirplus(struct request *r)
 	return readdir_reply(r, true);
 }
 
+/* More groups than this are not looked through. */
+#define GROUPS_MAX 256
+
+static bool in_group(struct request *r, gid_t gid)
+{
+	gid_t groups[GROUPS_MAX];
+	int count = fuse_req_getgroups(r->fuse, GROUPS_MAX, groups);
+
+	for (int i = 0; i < count && i < GROUPS_MAX; i++) {
+		if (groups[i] == gid)
+			return true;
+	}
+	return r->ctx.gid == gid;
+}
+
+/* What is pending in a directory is the business of who may remove something there. */
+static bool may_send(struct request *r, const struct subject *s)
+{
+	struct stat st;
+
+	pthread_mutex_lock(&s->tree->lock);
+	stat_dir(r->mount, s->entry, &st);
+	pthread_mutex_unlock(&s->tree->lock);
+	if (r->ctx.uid == 0 || r->ctx.uid == st.st_uid)
+		return true;
+	return st.st_mode & (in_group(r, st.st_gid) ? S_IWGRP : S_IWOTH);
+}
+
 int op_fsyncdir(struct request *r)
 {
 	cleanup_subject_ struct subject s = { 0 };
 	int result = subject_init(r, r->ino, &s);
 
+	if (result == 0 && !may_send(r, &s))
+		return reply_ok(r);
 	if (result == 0 && trash_pending(r->mount, s.entry))
 		result = request_need_worker(r);
 	if (result == 0)

@@ -155,6 +155,12 @@ int op_unlink(struct request *r)
 
 /* ---- symbolic links: Emacs' locks ---- */
 
+/* Emacs puts "USER@HOST.PID:BOOT" there. A target that is a path could lead who follows it out of the mount. */
+static bool is_lock(const char *name, const char *target)
+{
+	return !strncmp(name, ".#", 2) && name[2] && !strchr(target, '/');
+}
+
 int op_symlink(struct request *r)
 {
 	cleanup_subject_ struct subject dir = { 0 };
@@ -169,6 +175,8 @@ int op_symlink(struct request *r)
 		result = walk_classify(r, &dir.what, r->name, &would, &r->err);
 	if (result == 0 && would.place != PLACE_SCRATCH)
 		result = err_set(&r->err, EPERM, "a resource is no symbolic link");
+	if (result == 0 && !is_lock(r->name, r->new_name))
+		result = err_set(&r->err, EPERM, "the only symbolic links are editors' locks: .#NAME, to what is no path");
 	identity_clear(&would);
 	if (result < 0)
 		return result;

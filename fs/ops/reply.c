@@ -100,7 +100,8 @@ static void set_by_tools(const struct entry *entry, struct stat *st)
 void stat_dir(const struct mount *mount, const struct entry *entry, struct stat *ret)
 {
 	*ret = (struct stat){ .st_ino = entry->ino, .st_nlink = 1, .st_uid = mount->options->uid, .st_gid = mount->options->gid };
-	ret->st_mode = S_IFDIR | view_mode_dir(mount);
+	/* What failed and what was refused is the mounting user's business alone. */
+	ret->st_mode = S_IFDIR | (entry->what.place == PLACE_CONTROL_DIR ? 0700 : view_mode_dir(mount));
 	set_size(ret, 4096);
 	set_times(ret, entry->mtime_ns, entry->mtime_ns, entry->mtime_ns);
 	set_by_tools(entry, ret);

@@ -36,12 +36,12 @@ void session_log_start(bool debug)
 static int session_options(const struct options *o, struct buf *text)
 {
 	/* The source is the account alone, as fstab has it: "mount -a" then sees that it is mounted. */
-	int r = buf_addf(text, "fsname=%s,subtype=cfcfs,nosuid,nodev", o->account_id);
+	int r = buf_addf(text, "fsname=%s,subtype=cfcfs,nosuid,nodev,default_permissions", o->account_id);
 
 	if (r == 0 && o->ro)
 		r = buf_adds(text, ",ro");
 	if (r == 0 && o->allow_other)
-		r = buf_adds(text, ",allow_other,default_permissions");
+		r = buf_adds(text, ",allow_other");
 	if (r == 0 && o->fuse_options)
 		r = buf_addf(text, ",%s", o->fuse_options);
 	return r;

@@ -10,7 +10,7 @@ start_for_all() {
   needs_root
   command -v setpriv >/dev/null || skip "setpriv is not installed"
   start_emulator
-  mount_cfcfs -o "allow_other,file_mode=0666,dir_mode=0777,$1"
+  mount_cfcfs -o "allow_other,umask=0,file_mode=0666,dir_mode=0777,$1"
   # The folders of the test are the tester's alone until here.
   local dir=$T
   until as_nobody test -r "$APPS"; do
