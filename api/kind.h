@@ -75,6 +75,7 @@ enum kind_trait {
 	TRAIT_KEY_IDS = 1 << 2, /* refers to SSH public keys: rendering needs their names */
 	TRAIT_MANAGED = 1 << 3, /* the managed registry: not declared, cannot be deleted */
 	TRAIT_OWNED = 1 << 4,   /* a deployment that an application owns */
+	TRAIT_ROLLOUT = 1 << 5, /* an application that names an active rollout */
 };
 
 enum leaf_source {

@@ -58,6 +58,8 @@ static unsigned application_traits(struct json_object *object)
 		traits |= TRAIT_DURABLE;
 	if (has_items(member(object, "configuration"), "ssh_public_key_ids"))
 		traits |= TRAIT_KEY_IDS;
+	if (json_get_string(object, "active_rollout_id"))
+		traits |= TRAIT_ROLLOUT;
 	return traits;
 }
 

@@ -20,11 +20,9 @@ enum rollout_state rollout_state_of(const char *status)
 
 /* ---- the resource's own answers ---- */
 
-/* (f), and what was asked before the write. */
-static bool is_old(const struct intent *intent, const struct observation *seen)
+/* (f) */
+bool intent_list_lags(const struct intent *intent, const struct observation *seen)
 {
-	if (seen->asked_ns < intent->accepted_ns)
-		return true;
 	if (seen->source != OBSERVED_LIST || intent->seen_version < 0)
 		return false;
 	if (seen->version != intent->seen_version)
@@ -49,10 +47,15 @@ static enum verdict failed(struct judgement *j, const char *why)
 	return VERDICT_FAILED;
 }
 
+static bool is_unreadable(enum rollout_state state)
+{
+	return state == ROLLOUT_BLIND || state == ROLLOUT_GONE;
+}
+
 /* What a GET says of a rollout that cannot be read: that it is active, that another one is, or that it is over. */
 static enum verdict watch(const struct intent *intent, const struct observation *seen, struct judgement *j)
 {
-	if (seen->source != OBSERVED_GET || intent->state != ROLLOUT_BLIND || !intent->rollout)
+	if (seen->source != OBSERVED_GET || !is_unreadable(intent->state) || !intent->rollout)
 		return VERDICT_NO_NEWS;
 	if (seen->rollout && strcmp(seen->rollout, intent->rollout) == 0)
 		j->over_ns = 0;
@@ -99,7 +102,8 @@ static void judge_resource(const struct intent *intent, const struct observation
 {
 	bool versioned = intent->version >= 0 && seen->version >= 0;
 
-	j->answer = is_old(intent, seen) ? VERDICT_NO_NEWS : VERDICT_NEWS;
+	/* What was asked before the write says nothing of it. */
+	j->answer = seen->asked_ns < intent->accepted_ns || intent_list_lags(intent, seen) ? VERDICT_NO_NEWS : VERDICT_NEWS;
 	j->parts[INTENT_CONFIGURATION] = j->parts[INTENT_OTHERS] = j->answer;
 	if (j->answer == VERDICT_NO_NEWS)
 		return;
@@ -122,7 +126,6 @@ static enum verdict judge_own_rollout(const struct intent *intent, const struct 
 		j->over_ns = 0;
 		return VERDICT_NO_NEWS;
 	case ROLLOUT_COMPLETED:
-	case ROLLOUT_GONE:
 		if (!j->over_ns)
 			j->over_ns = seen->asked_ns;
 		return VERDICT_NO_NEWS;
@@ -167,5 +170,5 @@ struct judgement intent_judge(const struct intent *intent, const struct observat
 
 bool intent_wants_get(const struct intent *intent)
 {
-	return intent->holds[INTENT_CONFIGURATION] && (!intent->rollout || intent->over_ns || intent->state == ROLLOUT_BLIND);
+	return intent->holds[INTENT_CONFIGURATION] && (!intent->rollout || intent->over_ns || is_unreadable(intent->state));
 }

@@ -12,10 +12,10 @@
  * (b) An active rollout's target stands above both. So a foreign rollout that is unfinished is news, unless its target is
  *     what is meant.
  * (c) The intent's rollout read as reverted, failed or replaced ends the part at once: failed, or news where we asked for it.
- * (d) Once its rollout completed, is gone, or never was (rollout=none), an answer that shows the part settles it, also of
+ * (d) Once its rollout completed, is over, or never was (rollout=none), an answer that shows the part settles it, also of
  *     the version it was based on. A GET asked INTENT_SHOWN_NS later than that which still does not show it: failed. The
  *     version right above, made by a rollout that was seen to complete, is ours: where it does not show the part, the service
- *     kept another value: failed. Where no rollout can be read, a GET's active_rollout_id says when it is over.
+ *     kept another value: failed. Where a rollout is gone or cannot be read, a GET's active_rollout_id says when it is over.
  * (e) All other members, and the configuration of what has no version, settle with the first answer that shows them. One that
  *     does not is no news for INTENT_SETTLE_NS after the write, and news from then on, or with a version above the intent's.
  * (f) A list below the highest version that a GET has shown is never news. A list of that version is none where the GET was
@@ -43,8 +43,8 @@ enum rollout_state {
 	ROLLOUT_REVERTED,
 	ROLLOUT_FAILED,
 	ROLLOUT_REPLACED,
-	ROLLOUT_GONE,  /* the account has no such rollout */
-	ROLLOUT_BLIND, /* the service does not offer reading it: active_rollout_id of a GET tells */
+	ROLLOUT_GONE,  /* the account has no such rollout: active_rollout_id of a GET tells whether it is over */
+	ROLLOUT_BLIND, /* the service does not offer reading it: the same */
 };
 /* Of the API's word; NULL too. */
 enum rollout_state rollout_state_of(const char *status);
@@ -88,5 +88,7 @@ struct judgement {
 };
 
 struct judgement intent_judge(const struct intent *intent, const struct observation *seen);
+/* Whether it is a list that says less than a GET has shown: rule (f). */
+bool intent_list_lags(const struct intent *intent, const struct observation *seen);
 /* Whether a GET is needed before more can be said: the rollout is over, and no answer has shown what it carried. */
 bool intent_wants_get(const struct intent *intent);

@@ -22,6 +22,7 @@ struct facts {
 struct xattr {
 	const char *name;
 	int (*get)(const struct facts *f, struct buf *out);
+	bool moment; /* it speaks of the moment, not of the resource: not listed, so that copies with xattrs settle */
 };
 
 static const struct snapshot *snapshot_of(const struct facts *f)
@@ -95,21 +96,27 @@ static int get_stale(const struct facts *f, struct buf *out)
 	return f->view->info.fetched_ms ? buf_adds(out, f->view->info.stale ? "true" : "false") : -ENODATA;
 }
 
+static int get_pending(const struct facts *f, struct buf *out)
+{
+	return f->view->pending ? buf_adds(out, f->view->pending) : -ENODATA;
+}
+
 static int get_error(const struct facts *f, struct buf *out)
 {
 	return f->error ? buf_adds(out, f->error) : -ENODATA;
 }
 
 static const struct xattr xattrs[] = {
-	{ "id", get_id },
-	{ "kind", get_kind },
-	{ "version", get_version },
-	{ "created_at", get_created },
-	{ "updated_at", get_updated },
-	{ "url", get_url },
-	{ "age", get_age },
-	{ "stale", get_stale },
-	{ "error", get_error },
+	{ "id", get_id, false },
+	{ "kind", get_kind, false },
+	{ "version", get_version, false },
+	{ "created_at", get_created, false },
+	{ "updated_at", get_updated, false },
+	{ "url", get_url, false },
+	{ "age", get_age, true },
+	{ "stale", get_stale, true },
+	{ "pending", get_pending, true },
+	{ "error", get_error, true },
 };
 
 static int gather(struct request *r, struct subject *s, struct view *view, struct facts *f)
@@ -180,7 +187,7 @@ int op_listxattr(struct request *r)
 	if (result == 0)
 		result = gather(r, &s, &view, &f);
 	for (size_t i = 0; result == 0 && i < array_len(xattrs); i++) {
-		if (xattrs[i].get(&f, &unused) == 0)
+		if (!xattrs[i].moment && xattrs[i].get(&f, &unused) == 0)
 			result = buf_addf(&names, PREFIX "%s", xattrs[i].name) < 0 || buf_addc(&names, '\0') < 0 ? -ENOMEM : 0;
 	}
 	free(f.error);

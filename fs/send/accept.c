@@ -218,6 +218,7 @@ static void accept_step(struct mount *mount, const struct change *change, const 
 	struct json_object *object = outcome_object(outcome, i);
 	int64_t sent_ms = outcome->answers[i].sent_ms ? outcome->answers[i].sent_ms : clock_now_ms();
 
+	accept_meant(mount, change, step, object);
 	/* Of another kind than the change: the rollout that follows it. */
 	if (step->answers && step->answers != change->kind) {
 		source_changed(mount, step->answers, step->of, object, sent_ms, NULL);
@@ -255,6 +256,11 @@ void accept_change(struct mount *mount, const struct change *change, const struc
 {
 	for (size_t i = 0; i < outcome->made && !outcome->again; i++)
 		accept_step(mount, change, outcome, i, ret);
+	/* What the file shows is not the answer alone: whoever reads next compares the bytes with all that is meant. */
+	if (change->verb == VERB_UPDATE && change->kind->flags & KIND_ROLLOUT_FOLLOWS)
+		ret->hash = 0;
+	if (result == 0)
+		accept_ended(mount, change);
 	settle_owed(mount, change, outcome, result);
 	if (change->verb == VERB_ACTION && (result == 0 || outcome->unknown))
 		drop_below(mount, change);

@@ -19,3 +19,10 @@ void accept_begin(const struct line *line, const struct change *change);
 void accept_change(struct mount *mount, const struct change *change, const struct outcome *outcome, int result,
 		   struct accepted *ret);
 void accepted_clear(struct accepted *accepted);
+
+/* ---- intents, in a file of its own ---- */
+
+/* A step that was made: what it carried is meant from now on. answer: the object in its answer, or NULL. */
+void accept_meant(struct mount *mount, const struct change *change, const struct step *step, struct json_object *answer);
+/* A delete or a verb that was made: what is no longer meant. */
+void accept_ended(struct mount *mount, const struct change *change);

@@ -6,6 +6,7 @@
 #include "api/base/clock.h"
 #include "api/base/name.h"
 #include "api/base/parse.h"
+#include "fs/show/meaning.h"
 #include "fs/show/offers.h"
 #include "fs/show/source.h"
 
@@ -64,6 +65,21 @@ static int new_name(struct gathered *g)
 	return 0;
 }
 
+/* What the account means by it, which may be more than its list shows. */
+static int take_meaning(struct request *r, struct gathered *g, const char *id, enum meaning_age age, struct snapshot **ret)
+{
+	const struct identity *what = g->wish.what;
+	cleanup_meaning_ struct meaning meaning = { 0 };
+	int result = meaning_get(r, what->kind, what->parent_id, id, age, &meaning);
+
+	if (result < 0)
+		return result;
+	g->proves = meaning.proves;
+	g->seen_ms = meaning.info.fetched_ms;
+	*ret = snapshot_ref(meaning.snapshot);
+	return take_snapshot(g, meaning.snapshot);
+}
+
 /* From the list: by id, else by name. *ret is a reference, NULL where there is none. */
 static int find(struct request *r, struct gathered *g, struct snapshot **ret)
 {
@@ -82,10 +98,8 @@ static int find(struct request *r, struct gathered *g, struct snapshot **ret)
 		return result;
 	g->seen_ms = info.fetched_ms;
 	item = what->id ? list_by_id(list, what->id) : list_by_file_name(list, g->wish.file_name);
-	if (item && source_belongs(what->kind, what->parent_id, item->snapshot)) {
-		*ret = snapshot_ref(item->snapshot);
-		return take_snapshot(g, item->snapshot);
-	}
+	if (item && source_belongs(what->kind, what->parent_id, item->snapshot))
+		return take_meaning(r, g, item->snapshot->id, MEANING_SETTINGS, ret);
 	if (what->id)
 		return err_set(&r->err, ESTALE, "the %s was removed meanwhile", what->kind->name);
 	return new_name(g);
@@ -214,7 +228,7 @@ int gather(struct request *r, const struct wish *wish, struct gathered *g)
 {
 	const struct identity *what = wish->what;
 
-	*g = (struct gathered){ .wish = *wish, .version = -1 };
+	*g = (struct gathered){ .wish = *wish, .version = -1, .proves = true };
 	take_options(r->mount, g);
 	if (what->leaf)
 		return gather_leaf(r, g);
@@ -232,7 +246,7 @@ int gather_delete(struct mount *mount, const struct wish *wish, struct gathered 
 	const struct identity *what = wish->what;
 	cleanup_(snapshot_unrefp) struct snapshot *known = source_known(mount, what->kind, what->parent_id, what->id);
 
-	*g = (struct gathered){ .wish = *wish, .exists = true, .version = -1 };
+	*g = (struct gathered){ .wish = *wish, .exists = true, .version = -1, .proves = true };
 	take_options(mount, g);
 	if (known)
 		return take_snapshot(g, known);
@@ -252,7 +266,7 @@ static bool must_look(const struct gathered *g, const struct change *change)
 }
 
 /* One GET; what it answers stands for the resource from now on. */
-static int look(struct request *r, const struct gathered *g, struct snapshot **ret)
+static int look(struct request *r, struct gathered *g, struct snapshot **ret)
 {
 	const struct identity *what = g->wish.what;
 	struct call call = { .method = "GET", .flags = CALL_WRITE };
@@ -269,9 +283,11 @@ static int look(struct request *r, const struct gathered *g, struct snapshot **r
 	request_call(r, &call);
 	result = offers_call(r->mount, &call, &answer, &r->err);
 	if (result == 0)
-		result = source_changed(r->mount, what->kind, what->parent_id, answer.result, answer.sent_ms, ret);
+		result = source_changed(r->mount, what->kind, what->parent_id, answer.result, answer.sent_ms, NULL);
+	if (result == 0)
+		result = meaning_observe(r->mount, what->kind, what->parent_id, answer.result, answer.sent_ms);
 	answer_clear(&answer);
-	return result;
+	return result < 0 ? result : take_meaning(r, g, g->id, MEANING_FRESH, ret);
 }
 
 int gather_fresh(struct request *r, struct gathered *g, const struct change *change)

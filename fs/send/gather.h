@@ -29,6 +29,7 @@ struct gathered {
 	uint64_t hash;    /* of its snapshot */
 	int64_t seen_ms;  /* when what is known of it was asked for */
 	bool asked_alone; /* it was asked for by itself, not as one of a list */
+	bool proves;      /* false: a rollout is active whose target is not known, so that nothing differs proves nothing */
 	/* What else the decision needs. */
 	struct context context;
 	struct print print; /* of a secret's new value, where has_print */

@@ -11,6 +11,7 @@
 #include "fs/core/credentials_table.h"
 #include "fs/core/events.h"
 #include "fs/core/failures.h"
+#include "fs/show/meaning.h"
 #include "fs/show/source.h"
 
 char *view_key(const struct identity *what)
@@ -31,6 +32,9 @@ unsigned view_mode_file(const struct mount *mount, unsigned table_mode)
 	/* file_mode speaks of what is open to all; a secret's or a credential's file never gets wider by it. */
 	if (mount->options->file_mode && table_mode == 0644)
 		mode = mount->options->file_mode;
+	/* What it hides in a document it hides in what repeats the document: status.json, versions.json. */
+	else if (mount->options->file_mode && table_mode == 0444)
+		mode = 0444 & mount->options->file_mode;
 	if (mount->options->ro)
 		mode &= ~0222u;
 	return mode & ~mount->options->umask & 0777;
@@ -47,6 +51,8 @@ void view_clear(struct view *view)
 {
 	view->snapshot = snapshot_unref(view->snapshot);
 	view->bytes = body_unref(view->bytes);
+	free(view->pending);
+	view->pending = NULL;
 	kept_value_clear(&view->kept);
 }
 
@@ -305,18 +311,30 @@ static int check_kept(struct request *r, const struct identity *what, const char
 
 /* ---- putting a view together ---- */
 
+static int load_meaning(struct request *r, const struct identity *what, struct view *view)
+{
+	struct meaning meaning = { 0 };
+	int result = meaning_get(r, what->kind, what->parent_id, what->id,
+				 what->place == PLACE_LEAF ? MEANING_STATUS : MEANING_SETTINGS, &meaning);
+
+	if (result == 0) {
+		view->snapshot = steal_ptr(meaning.snapshot);
+		view->pending = steal_ptr(meaning.pending);
+		view->info = meaning.info;
+	}
+	meaning_clear(&meaning);
+	return result;
+}
+
 static int load(struct request *r, const struct identity *what, struct view *view)
 {
-	bool status = what->place == PLACE_LEAF;
-
 	switch (what->place) {
 	case PLACE_RESOURCE:
-		return what->id ? source_snapshot(r, what->kind, what->parent_id, what->id, false, &view->snapshot, &view->info) :
-				  -ENOENT;
+		return what->id ? load_meaning(r, what, view) : -ENOENT;
 	case PLACE_LEAF:
 		if (what->leaf->source == LEAF_FETCH)
 			return source_leaf(r, what->leaf, what->parent_id, what->id, &view->snapshot, &view->info);
-		return source_snapshot(r, what->kind, what->parent_id, what->id, status, &view->snapshot, &view->info);
+		return load_meaning(r, what, view);
 	case PLACE_PART:
 		return source_part(r, what->part, -1, &view->snapshot, &view->info);
 	default:

@@ -17,6 +17,7 @@ struct view {
 	struct snapshot *snapshot; /* owned reference; NULL where it has none */
 	struct kept_value kept;    /* its bytes are the content where kept.bytes is set */
 	struct body *bytes;        /* owned reference: the content where it is at hand, or NULL */
+	char *pending;             /* owned: what brings the content, where something else runs still (meaning.h); NULL */
 };
 
 /* Fills *ret (view_clear it in every case). known: the node whose stamp may save a rendering, or NULL. -ENOENT where it is no more. */

@@ -97,8 +97,12 @@ static const struct row rows[] = {
 	  W + 90 * SECOND },
 	{ "completed, as before", { IMAGE_OVER(ROLLOUT_COMPLETED, 90) },
 	  { ROLLOUT, AT(99), -1, SHOWS, "ours", ROLLOUT_COMPLETED }, { NO_NEWS, NO_NEWS }, NO_NEWS, W + 90 * SECOND },
-	{ "gone", { IMAGE_READ }, { ROLLOUT, AT(90), -1, .rollout = "ours", .state = ROLLOUT_GONE }, { NO_NEWS, NO_NEWS }, NO_NEWS,
-	  W + 90 * SECOND },
+	{ "gone", { IMAGE_READ }, { ROLLOUT, AT(90), -1, .rollout = "ours", .state = ROLLOUT_GONE }, { NO_NEWS, NO_NEWS },
+	  NO_NEWS },
+	{ "gone, and a GET that agrees", { IMAGE, .state = ROLLOUT_GONE }, { GET, AT(91), 4 }, { NO_NEWS, NEWS }, NEWS,
+	  W + 91 * SECOND },
+	{ "gone, and a GET that does not", { IMAGE, .state = ROLLOUT_GONE }, { GET, AT(91), 4, .rollout = "ours" },
+	  { NO_NEWS, NEWS }, NEWS },
 	{ "gone, and there again", { IMAGE_OVER(ROLLOUT_GONE, 90) }, { ROLLOUT, AT(99), -1, SHOWS, "ours", ROLLOUT_UNFINISHED },
 	  { NO_NEWS, NO_NEWS }, NEWS, 0 },
 	{ "an old GET after it", { IMAGE_OVER(ROLLOUT_COMPLETED, 90) }, { GET, AT(100), 4 }, { NO_NEWS, NEWS }, NEWS,
@@ -261,13 +265,15 @@ static void test_words(void **state)
 static void test_wants_get(void **state)
 {
 	const struct intent read = { IMAGE_READ }, over = { IMAGE_OVER(ROLLOUT_COMPLETED, 1) }, alone = { IMAGE_ALONE },
-			    blind = { IMAGE_BLIND }, max = { MAX };
+			    blind = { IMAGE_BLIND }, max = { MAX },
+			    gone = { IMAGE, .state = ROLLOUT_GONE };
 
 	(void)state;
 	assert_false(intent_wants_get(&read));
 	assert_true(intent_wants_get(&over));
 	assert_true(intent_wants_get(&alone));
 	assert_true(intent_wants_get(&blind));
+	assert_true(intent_wants_get(&gone));
 	assert_false(intent_wants_get(&max));
 }
 
