@@ -12,11 +12,13 @@ struct rate_facts {
 	int64_t reset_ms;       /* … until this much later */
 	double policy_rate;     /* Ratelimit-Policy: calls a second */
 	int64_t policy_quota;   /* calls in one window */
-	int64_t retry_after_ms; /* Retry-After */
+	int64_t retry_after_ms; /* Retry-After; what is beyond belief is left out */
+	/* Dates of the answer, in seconds; 0: none. Retry-After may be one, by the service's clock. */
+	int64_t retry_at, date;
 };
 #define RATE_FACTS_INIT                                                                                                          \
 	{                                                                                                                        \
-		-1, -1, -1, -1, -1                                                                                               \
+		-1, -1, -1, -1, -1, 0, 0                                                                                         \
 	}
 
 /* Takes one header field in, if it is one of them; value needs no end of line but must end with NUL. */
@@ -43,8 +45,10 @@ struct budget {
 };
 
 #define BUDGET_WIDTH_MAX 1024
-/* A service that asks for more waiting than this is asked again after it. */
-#define BUDGET_STOP_MAX_MS (3600 * 1000)
+/* What is not believed of a service: more waiting than its longest window, and less than a tenth of the documented rate (1,200
+   calls in 300 s). */
+#define BUDGET_STOP_MAX_MS (300 * 1000)
+#define BUDGET_RATE_MIN	   (1200.0 / 300 / 10)
 
 void budget_init(struct budget *b, double rps, unsigned burst, int64_t now_ms);
 /* Forgets what the service said of its limits, a stop included; calls that were made still count. */

@@ -6,6 +6,7 @@
 #include "api/base/log.h"
 #include "api/base/rand.h"
 #include "api/client_parts.h"
+#include "api/complaint.h"
 #include "api/credentials.h"
 #include "api/credentials_secret.h"
 #include "api/envelope.h"
@@ -98,7 +99,7 @@ static int judge_denied(struct trip *trip, int status, int r)
 	if (r != -EACCES || status != 403 || !retry_is_write(trip->call) ||
 	    !__atomic_load_n(&trip->headers->accepted, __ATOMIC_RELAXED))
 		return r;
-	return err_set(trip->err, EPERM, "the credentials lack the permission for changes (Workers Containers Write)");
+	return err_set(trip->err, EPERM, "the credentials lack the permission Workers Containers Write, which changes need");
 }
 
 /* An answer came. */
@@ -113,6 +114,7 @@ static enum outcome judge(struct trip *trip, const struct exchange *ex, struct a
 		.writing = write,
 		.bare = trip->call->flags & CALL_CLOUDCHAMBER,
 		.operation = trip->operation,
+		.policy = ex->status == 400 ? complaint_policy(trip->operation, trip->call->body, trip->call->body_len) : NULL,
 	};
 	struct envelope_facts facts;
 
@@ -138,6 +140,9 @@ static enum outcome judge(struct trip *trip, const struct exchange *ex, struct a
 		return write ? OUTCOME_UNCLEAR : OUTCOME_REFUSED;
 	if (ex->status >= 500 || (facts.foreign && (ex->status < 300 || ex->status >= 400)))
 		return OUTCOME_LOST;
+	/* It takes other credentials: its refusal says nothing of these. */
+	if (trip->call->flags & CALL_CLOUDCHAMBER)
+		return OUTCOME_REFUSED;
 	return facts.refused_credentials ? OUTCOME_DENIED : OUTCOME_REFUSED;
 }
 
@@ -520,6 +525,8 @@ int client_new(const struct client_options *options, struct credentials *credent
 	struct client *client;
 	int r;
 
+	/* curl would write the keys of its connections there. */
+	unsetenv("SSLKEYLOGFILE");
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
 		credentials_free(credentials);
 		return err_set(err, ENOMEM, "libcurl cannot be used");

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
+#include "api/base/utf8.h"
 #include "api/doc_json.h"
-#include "api/doc_utf8.h"
 
 /* Many small arrays fit in 1 MiB of text; json-c would take 32 places for each. */
 #define ARRAY_START 4

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#include "api/base/utf8.h"
 #include "api/doc_scan_keys.h"
-#include "api/doc_utf8.h"
 
 enum step {
 	STEP_START,     /* white space before the object */

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "api/doc_utf8.h"
+#include "api/base/utf8.h"
 
 struct writer {
 	struct buf *out;
@@ -30,20 +30,6 @@ static void line(struct writer *w)
 	adds(w, "\n");
 	for (unsigned i = 0; i < w->level; i++)
 		adds(w, "  ");
-}
-
-/* How many bytes from here are one character of valid UTF-8; 0: none. */
-static size_t character(const unsigned char *p, size_t left)
-{
-	struct utf8 u = { 0 };
-	size_t n = 0;
-
-	do {
-		if (n == left || !utf8_next(&u, p[n]))
-			return 0;
-		n++;
-	} while (utf8_pending(&u));
-	return n;
 }
 
 static void write_escape(struct writer *w, unsigned char c)
@@ -75,7 +61,7 @@ static void write_string(struct writer *w, const char *s, size_t len)
 			i++;
 			continue;
 		}
-		n = character(p + i, len - i);
+		n = utf8_length(s + i, len - i);
 		if (n && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\') {
 			i += n;
 			continue;

@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 #include <strings.h>
 
+#include "api/complaint.h"
 #include "api/errors.h"
 #include "api/oneline.h"
 
@@ -21,6 +22,7 @@ struct failure {
 	char text[sizeof(((struct err *)0)->text)];
 	struct oneline line; /* of text */
 	unsigned shown;
+	const char *policy; /* of the document; complaints for another are left out; NULL: none is */
 };
 
 static struct json_object *get(struct json_object *object, const char *key)
@@ -127,7 +129,20 @@ static void add_details(struct failure *f, struct json_object *value, const char
 			add_details(f, json_object_array_get_idx(value, i), path, depth + 1);
 		return;
 	}
-	add_item(f, path, json_object_get_string(value));
+	if (!complaint_is_foreign(f->policy, path, json_object_get_string(value)))
+		add_item(f, path, json_object_get_string(value));
+}
+
+/* Where there are only complaints for another policy, they are what there is to say. */
+static void add_own_details(struct failure *f, struct json_object *details)
+{
+	unsigned before = f->shown;
+
+	add_details(f, details, "", 0);
+	if (f->shown > before || !f->policy)
+		return;
+	f->policy = NULL;
+	add_details(f, details, "", 0);
 }
 
 /* {"error": …, "details": …, "request_id": …}, wherever it stands. Whether it was one. */
@@ -140,7 +155,7 @@ static bool take_error_document(struct failure *f, struct json_object *object)
 	if (!word && !details)
 		return false;
 	take_request_id(f, object);
-	add_details(f, details, "", 0);
+	add_own_details(f, details);
 	if (word && !take_word(f, word) && f->shown == before)
 		add_item(f, "", word);
 	return true;
@@ -205,7 +220,7 @@ static void report(struct failure *f, int status, int errnum, const char *senten
 
 static int take_failure(const struct envelope *in, struct json_object *root, struct err *err, struct envelope_facts *facts)
 {
-	struct failure f = { 0 };
+	struct failure f = { .policy = in->policy };
 	const char *sentence;
 	int errnum;
 

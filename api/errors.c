@@ -57,7 +57,7 @@ static const struct {
 	{ 400, EINVAL, EINVAL, NULL },
 	{ 401, EACCES, EACCES, "the credentials were refused" },
 	{ 402, EDQUOT, EDQUOT, "the account's plan does not include it" },
-	{ 403, EACCES, EPERM, "the credentials lack the permission (Workers Containers Read, or Write for changes)" },
+	{ 403, EACCES, EPERM, NULL },
 	{ 404, ENOENT, ENOENT, "not found" },
 	{ 405, ENOENT, EPERM, "the service does not offer this" },
 	{ 408, EIO, EIO, "the service gave up waiting for the request" },
@@ -77,6 +77,29 @@ static const struct {
 	{ 400, 6003 }, { 400, 6111 }, { 403, 10000 }, { 403, 10001 }, { 403, 6003 },
 	{ 403, 6111 }, { 403, 9103 }, { 403, 9106 },  { 403, 9107 },  { 403, 9109 },
 };
+
+/* Numbers that say more than their status. */
+static const struct {
+	int status, code;
+	int reading, writing;
+	const char *sentence;
+} numbers[] = {
+	{ 401, 1000, EACCES, EACCES, "the account has no Containers: its plan does not include them" },
+	{ 405, 10405, EACCES, EPERM,
+	  "the gateway takes neither this kind of credentials nor ids that are no UUIDs; make an API token with the permission "
+	  "Workers "
+	  "Containers" },
+	{ 400, 1608, EEXIST, EEXIST, "the Durable Object namespace already has an application" },
+	{ 404, 1609, ENOENT, ENOENT, "there is no such application" },
+};
+
+static const char *permission_text(const char *text, bool writing)
+{
+	if (!fnmatch("*deactivated*", text, FNM_CASEFOLD))
+		return NULL;
+	return writing ? "the credentials lack the permission Workers Containers Write" :
+			 "the credentials lack the permission Workers Containers Read";
+}
 
 static bool is_authentication(int status, int code)
 {
@@ -101,6 +124,12 @@ int errors_lookup(int status, const char *word, int code, const char *text, bool
 	*ret_sentence = NULL;
 	if (status >= 500)
 		return EIO;
+	for (size_t i = 0; i < array_len(numbers); i++) {
+		if (numbers[i].status != status || numbers[i].code != code)
+			continue;
+		*ret_sentence = numbers[i].sentence;
+		return writing ? numbers[i].writing : numbers[i].reading;
+	}
 	if (is_authentication(status, code)) {
 		*ret_sentence = "the credentials were refused";
 		return EACCES;
@@ -116,7 +145,7 @@ int errors_lookup(int status, const char *word, int code, const char *text, bool
 	for (size_t i = 0; i < array_len(statuses); i++) {
 		if (statuses[i].status != status)
 			continue;
-		*ret_sentence = statuses[i].sentence;
+		*ret_sentence = status == 403 ? permission_text(text, writing) : statuses[i].sentence;
 		return writing ? statuses[i].writing : statuses[i].reading;
 	}
 	return status >= 400 && status < 500 ? EINVAL : EIO;

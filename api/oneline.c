@@ -5,6 +5,7 @@
 
 #include "api/base/rand.h"
 #include "api/base/scrub.h"
+#include "api/base/utf8.h"
 
 #define SCRUB_DEPTH 32
 
@@ -12,23 +13,6 @@ void oneline_init(struct oneline *line, char *text, size_t size)
 {
 	*line = (struct oneline){ .text = text, .size = size };
 	text[0] = '\0';
-}
-
-/* Bytes of the well-formed UTF-8 character at s, 0 where there is none. */
-static size_t utf8_length(const unsigned char *s, size_t len)
-{
-	size_t n = *s < 0x80 ? 1 : *s >= 0xc2 && *s < 0xe0 ? 2 : (*s & 0xf0) == 0xe0 ? 3 : *s >= 0xf0 && *s < 0xf5 ? 4 : 0;
-
-	if (!n || n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((n == 3 && *s == 0xe0 && s[1] < 0xa0) || (n == 3 && *s == 0xed && s[1] >= 0xa0) ||
-	    (n == 4 && *s == 0xf0 && s[1] < 0x90) || (n == 4 && *s == 0xf4 && s[1] >= 0x90))
-		return 0;
-	return n;
 }
 
 static void put(struct oneline *line, const char *s, size_t n)
@@ -49,7 +33,7 @@ void oneline_add(struct oneline *line, const char *s, size_t len)
 	for (size_t i = 0; i < len && !line->cut; i += n) {
 		unsigned char c = (unsigned char)s[i];
 
-		n = utf8_length((const unsigned char *)s + i, len - i);
+		n = utf8_length(s + i, len - i);
 		if (!n) {
 			n = 1;
 			put(line, "?", 1);

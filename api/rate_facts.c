@@ -91,7 +91,7 @@ static void take_limit(struct rate_facts *facts, const char *value)
 	struct item item;
 
 	while (next_item(&value, &item)) {
-		if (item.r < 0 || item.t < 0)
+		if (item.r < 0 || item.t < 0 || item.t > BUDGET_STOP_MAX_MS / MSEC_PER_SEC)
 			continue;
 		if (facts->left < 0 || item.r < facts->left ||
 		    (item.r == facts->left && item.t * MSEC_PER_SEC > facts->reset_ms)) {
@@ -106,7 +106,7 @@ static void take_policy(struct rate_facts *facts, const char *value)
 	struct item item;
 
 	while (next_item(&value, &item)) {
-		if (item.q <= 0 || item.w <= 0)
+		if (item.q <= 0 || item.w <= 0 || (double)item.q / (double)item.w < BUDGET_RATE_MIN)
 			continue;
 		if (facts->policy_rate < 0 || (double)item.q / (double)item.w < facts->policy_rate)
 			facts->policy_rate = (double)item.q / (double)item.w;
@@ -115,21 +115,42 @@ static void take_policy(struct rate_facts *facts, const char *value)
 	}
 }
 
+/* A date is read by the clock of the answer's own date, since ours or the service's may be wrong. */
+static void settle_retry_at(struct rate_facts *facts)
+{
+	int64_t now = facts->date ? facts->date : clock_wall_ns() / NSEC_PER_SEC, seconds = facts->retry_at - now;
+
+	if (facts->retry_at)
+		facts->retry_after_ms =
+			seconds >= 0 && seconds <= BUDGET_STOP_MAX_MS / MSEC_PER_SEC ? seconds * MSEC_PER_SEC : -1;
+}
+
 static void take_retry_after(struct rate_facts *facts, const char *value)
 {
 	int64_t seconds;
+	time_t when;
 
 	value = skip_space(value);
 	seconds = number(value);
-	if (seconds < 0) {
-		time_t when = curl_getdate(value, NULL);
-
-		if (when == (time_t)-1)
-			return;
-		seconds = (int64_t)when - clock_wall_ns() / NSEC_PER_SEC;
-		seconds = seconds < 0 ? 0 : seconds > NUMBER_MAX ? NUMBER_MAX : seconds;
+	if (seconds >= 0) {
+		facts->retry_after_ms = seconds <= BUDGET_STOP_MAX_MS / MSEC_PER_SEC ? seconds * MSEC_PER_SEC : -1;
+		return;
 	}
-	facts->retry_after_ms = seconds * MSEC_PER_SEC;
+	when = curl_getdate(value, NULL);
+	if (when == (time_t)-1)
+		return;
+	facts->retry_at = (int64_t)when;
+	settle_retry_at(facts);
+}
+
+static void take_date(struct rate_facts *facts, const char *value)
+{
+	time_t when = curl_getdate(skip_space(value), NULL);
+
+	if (when == (time_t)-1)
+		return;
+	facts->date = (int64_t)when;
+	settle_retry_at(facts);
 }
 
 void rate_facts_header(struct rate_facts *facts, const char *name, size_t name_len, const char *value)
@@ -141,6 +162,7 @@ void rate_facts_header(struct rate_facts *facts, const char *name, size_t name_l
 		{ "ratelimit", take_limit },
 		{ "ratelimit-policy", take_policy },
 		{ "retry-after", take_retry_after },
+		{ "date", take_date },
 	};
 
 	for (size_t i = 0; i < array_len(rows); i++) {

@@ -171,6 +171,7 @@ CURL *easy_new(const struct easy_setup *setup)
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, setup->tls ? "https" : "http");
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)(setup->tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
 	curl_easy_setopt(e, CURLOPT_PIPEWAIT, setup->tls ? 1L : 0L);

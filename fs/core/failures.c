@@ -5,6 +5,7 @@
 
 #include "api/base/clock.h"
 #include "api/base/rand.h"
+#include "api/base/utf8.h"
 #include "fs/core/hash.h"
 
 /* What is remembered for one path. */
@@ -108,25 +109,6 @@ struct failures *failures_free(struct failures *f)
 	return NULL;
 }
 
-/* Bytes of the UTF-8 character at s, 0 where there is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t n = s[0] < 0x80                 ? 1 :
-		   s[0] >= 0xc2 && s[0] < 0xe0 ? 2 :
-		   s[0] >= 0xe0 && s[0] < 0xf0 ? 3 :
-		   s[0] >= 0xf0 && s[0] < 0xf5 ? 4 :
-						 0;
-
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 /* A JSON string. File names can hold any bytes, and a text may have been cut inside a character: JSON cannot show those. */
 static int add_string(struct json_object *line, const char *key, const char *value)
 {
@@ -135,7 +117,7 @@ static int add_string(struct json_object *line, const char *key, const char *val
 	int r = 0;
 
 	for (const char *s = value; *s && r == 0;) {
-		size_t n = utf8_length((const unsigned char *)s);
+		size_t n = utf8_length(s, strlen(s));
 
 		r = n ? buf_add(&b, s, n) : buf_adds(&b, "\xef\xbf\xbd");
 		s += n ? n : 1;

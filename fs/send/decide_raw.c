@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "api/doc_json.h"
-#include "api/doc_utf8.h"
+#include "api/base/utf8.h"
 #include "fs/core/tree.h"
 
 /* ---- secrets ---- */
@@ -35,17 +35,6 @@ static int secret_body(const struct gathered *g, const char *value, size_t len, 
 	return r;
 }
 
-static bool is_utf8(const char *s, size_t n)
-{
-	struct utf8 state = { 0 };
-
-	for (size_t i = 0; i < n; i++) {
-		if (!utf8_next(&state, (unsigned char)s[i]))
-			return false;
-	}
-	return !utf8_pending(&state);
-}
-
 int decide_secret(const struct gathered *g, struct change *c)
 {
 	const struct kind *kind = c->kind;
@@ -54,7 +43,7 @@ int decide_secret(const struct gathered *g, struct change *c)
 	struct step *step = NULL;
 	int r;
 
-	if (memchr(value, '\0', len) || !is_utf8(value, len))
+	if (memchr(value, '\0', len) || !utf8_valid(value, len))
 		return change_refuse(c, EINVAL,
 				     "a secret's value must be UTF-8 text without NUL bytes; encode it, for example in base64");
 	if (g->same_secret)

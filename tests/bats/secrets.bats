@@ -141,6 +141,19 @@ nowhere() {
   assert_equal "$(api GET /secrets | jq -r '.[].name')" db
 }
 
+@test "a refused secret that the service quotes, whole, folded, escaped or cut, shows nowhere" {
+  local quoted
+  start
+  for quoted in 'alpha-line-one\\nbravo-line-two' 'alpha-line-one bravo-line-two' 'alpha-line-one' 'alpha-line-one%0Abravo-line-two' \
+    'bravo-lin...'; do
+    fault "{\"method\":\"POST\",\"path\":\"/secrets\",\"times\":1,\"status\":400,\"body\":{\"success\":false,\"errors\":[{\"code\":1000,\"message\":\"VALIDATE_INPUT: value $quoted is not allowed\"}]}}"
+    printf 'alpha-line-one\nbravo-line-two\n' >"$T/value"
+    assert_fails cp "$T/value" "$MNT/secrets/x"
+    assert_error EINVAL 'is not allowed'
+    nowhere alpha-line bravo-lin
+  done
+}
+
 @test "an unset, empty secret is not sent; a large one is refused" {
   start
   : >"$MNT/secrets/empty"

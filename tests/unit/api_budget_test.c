@@ -114,8 +114,50 @@ static void headers_are_read(void **state)
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
 	f = facts_of(NULL, NULL, date);
 	assert_in_range(f.retry_after_ms, 18000, 20000);
+	/* By the answer's own clock where it tells that, whatever ours says. */
+	f = facts_of(NULL, NULL, "Thu, 01 Jan 2015 00:00:30 GMT");
+	rate_facts_header(&f, "Date", 4, "Thu, 01 Jan 2015 00:00:00 GMT");
+	assert_int_equal(f.retry_after_ms, 30000);
+	f = (struct rate_facts)RATE_FACTS_INIT;
+	rate_facts_header(&f, "date", 4, "Thu, 01 Jan 2015 00:00:00 GMT");
+	rate_facts_header(&f, "retry-after", 11, "Thu, 01 Jan 2015 00:01:00 GMT");
+	assert_int_equal(f.retry_after_ms, 60000);
+}
+
+static void what_nobody_means_is_not_believed(void **state)
+{
+	struct rate_facts f;
+	(void)state;
+
+	/* A date long gone, by a clock that is wrong. */
 	f = facts_of(NULL, NULL, "Thu, 01 Jan 2015 00:00:00 GMT");
-	assert_int_equal(f.retry_after_ms, 0);
+	assert_int_equal(f.retry_after_ms, -1);
+	f = facts_of(NULL, NULL, "Thu, 01 Jan 2099 00:00:00 GMT");
+	assert_int_equal(f.retry_after_ms, -1);
+	/* Waits longer than the window. */
+	assert_int_equal(facts_of(NULL, NULL, "300").retry_after_ms, 300000);
+	assert_int_equal(facts_of(NULL, NULL, "301").retry_after_ms, -1);
+	assert_int_equal(facts_of(NULL, NULL, "99999999999").retry_after_ms, -1);
+	assert_int_equal(facts_of("\"a\";r=0;t=86400", NULL, NULL).left, -1);
+	/* Rates under a tenth of the documented one. */
+	assert_true(facts_of(NULL, "\"a\";q=1;w=300", NULL).policy_rate < 0);
+	assert_true(facts_of(NULL, "\"a\";q=119;w=300", NULL).policy_rate < 0);
+	assert_true(facts_of(NULL, "\"a\";q=120;w=300", NULL).policy_rate > 0);
+	assert_true(facts_of(NULL, "\"a\";q=1;w=86400,\"b\";q=100;w=60", NULL).policy_rate > 1);
+}
+
+static void what_was_said_can_be_forgotten(void **state)
+{
+	struct rate_facts f = facts_of("\"a\";r=0;t=200", "\"a\";q=120;w=300", "100");
+	bool held;
+	struct budget b;
+	(void)state;
+
+	budget_init(&b, 10, 10, 0);
+	budget_answer(&b, &f, 429, 0, 0, 0);
+	assert_true(budget_wait_ms(&b, true, 0, &held) >= 100000);
+	budget_forget(&b);
+	assert_int_equal(budget_wait_ms(&b, true, 0, &held), 0);
 }
 
 static void odd_headers_say_nothing(void **state)
@@ -244,6 +286,8 @@ int main(void)
 		cmocka_unit_test(reads_leave_a_fifth_to_writes),
 		cmocka_unit_test(burst_of_one_lets_reads_through),
 		cmocka_unit_test(headers_are_read),
+		cmocka_unit_test(what_nobody_means_is_not_believed),
+		cmocka_unit_test(what_was_said_can_be_forgotten),
 		cmocka_unit_test(odd_headers_say_nothing),
 		cmocka_unit_test(refusal_stops_everything_then_one_goes_first),
 		cmocka_unit_test(refusals_without_a_time_back_off),

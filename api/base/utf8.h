@@ -34,6 +34,32 @@ static inline bool utf8_next(struct utf8 *u, unsigned char c)
 	return true;
 }
 
+/* Bytes of the whole character at s, of which left bytes are there; 0: there is none. */
+static inline size_t utf8_length(const char *s, size_t left)
+{
+	struct utf8 u = { 0 };
+	size_t n = 0;
+
+	do {
+		if (n == left || !utf8_next(&u, (unsigned char)s[n]))
+			return 0;
+		n++;
+	} while (utf8_pending(&u));
+	return n;
+}
+
+/* Whether it is characters from end to end. */
+static inline bool utf8_valid(const char *s, size_t len)
+{
+	struct utf8 u = { 0 };
+
+	for (size_t i = 0; i < len; i++) {
+		if (!utf8_next(&u, (unsigned char)s[i]))
+			return false;
+	}
+	return !utf8_pending(&u);
+}
+
 /* The bytes of a character; returns how many. */
 static inline size_t utf8_encode(unsigned c, char bytes[4])
 {
