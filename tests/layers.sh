@@ -61,5 +61,10 @@ while IFS= read -r file; do
   done < <(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<]' "$file")
 done < <(find api cache fs emulator -name '*.[ch]' | LC_ALL=C sort)
 
+# What the service offers is learned from every call: offers_call and offers_list, in place of the client's own.
+while IFS=: read -r file line _; do
+  complain "$file:$line: fs asks the API through fs/show/offers.h (offers_call, offers_list)"
+done < <(grep -rnE --include='*.c' '\bclient_(call|list)\(' fs | grep -vE '^fs/(show/offers|run/probe)\.c:')
+
 echo "$includes includes in $files files, $bad against the layers"
 ((files > 0 && bad == 0))
