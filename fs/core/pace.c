@@ -6,8 +6,8 @@ DECLARE_LOCK(pace);
 
 struct pace {
 	struct lock lock;
-	size_t next GUARDED_BY(pace_locked);         /* where the next one goes */
-	unsigned max;                                /* fixed, as is window_ms */
+	size_t next GUARDED_BY(pace_locked); /* where the next one goes */
+	unsigned max;                        /* fixed, as is window_ms */
 	int64_t window_ms;
 	int64_t times[] GUARDED_BY(pace_locked); /* a ring of max: when, by CLOCK_MONOTONIC; 0: none */
 };

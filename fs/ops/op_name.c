@@ -93,7 +93,8 @@ static int check_pace(struct request *r, const struct kind *kind)
 	if (o->view != VIEW_FULL || kind->parent || pace_take(r->mount->pace))
 		return 0;
 	return err_set(&r->err, EPERM,
-		       "more than %u deletes within %lld s are refused in a full view (max_delete): a sync wants view=spec, and who means it "
+		       "more than %u deletes within %lld s are refused in a full view (max_delete): a sync wants view=spec, and "
+		       "who means it "
 		       "max_delete=N",
 		       o->max_delete, (long long)(MOUNT_PACE_MS + o->delete_grace_ms) / MSEC_PER_SEC);
 }

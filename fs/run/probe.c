@@ -48,13 +48,15 @@ static enum exit_status explain_route(const char *base_url, const char *account,
 
 	if (len >= n && !strcmp(base_url + len - n, API_PATH)) {
 		explain(err, ENOENT,
-			"%s has no account %s, or these credentials do not reach it: look at the account's id, and at the accounts that "
+			"%s has no account %s, or these credentials do not reach it: look at the account's id, and at the "
+			"accounts that "
 			"the token is for",
 			base_url, account);
 		return EXIT_CREDENTIALS;
 	}
 	explain(err, ENOENT,
-		"%s has no such route: the API's address ends with %s, this one's path is '%s' (option url, or CLOUDFLARE_API_BASE_URL)",
+		"%s has no such route: the API's address ends with %s, this one's path is '%s' (option url, or "
+		"CLOUDFLARE_API_BASE_URL)",
 		base_url, API_PATH, path_of(base_url));
 	return EXIT_API;
 }
@@ -65,29 +67,34 @@ static enum exit_status explain_refusal(const char *account, const char *source,
 
 	if (status == 401 && code == CODE_NO_CONTAINERS)
 		explain(err, EACCES,
-			"account %s has no Containers (401, code %d): its plan does not include them, which the Workers Paid plan does",
+			"account %s has no Containers (401, code %d): its plan does not include them, which the Workers Paid "
+			"plan does",
 			account, code);
 	else if (status == 405)
 		explain(err, EACCES,
-			"the API does not take this kind of credentials, from %s, for Containers (405, code %d): make an API token with "
+			"the API does not take this kind of credentials, from %s, for Containers (405, code %d): make an API "
+			"token with "
 			"the permission Workers Containers",
 			source, code);
 	else if (status == 403 && code == 0)
 		explain(err, EACCES,
-			"the credentials from %s lack a permission for account %s (403): give the token Workers Containers Read, or Write "
+			"the credentials from %s lack a permission for account %s (403): give the token Workers Containers Read, "
+			"or Write "
 			"for changes",
 			source, account);
 	else if (status == 403)
 		explain(err, EACCES,
-			"the credentials from %s were refused (403, code %d): the token is wrong or expired, or it lacks the permission "
+			"the credentials from %s were refused (403, code %d): the token is wrong or expired, or it lacks the "
+			"permission "
 			"Workers Containers Read (Write for changes) for account %s",
 			source, code, account);
 	else if (status == 400)
-		explain(err, EACCES, "the credentials from %s are malformed (400, code %d): look at the token, byte by byte", source,
-			code);
+		explain(err, EACCES, "the credentials from %s are malformed (400, code %d): look at the token, byte by byte",
+			source, code);
 	else
 		explain(err, EACCES,
-			"the credentials from %s were refused (%d, code %d): the token is wrong, expired or revoked; make a new one, or "
+			"the credentials from %s were refused (%d, code %d): the token is wrong, expired or revoked; make a new "
+			"one, or "
 			"run 'wrangler login' where it is wrangler's",
 			source, status, code);
 	return EXIT_CREDENTIALS;

@@ -224,8 +224,9 @@ static int say_absent(const struct operation *op, const struct refusal *refusals
 	describe(second, at[1], sizeof(at[1]));
 	if (first->status && second->status)
 		return err_set(err, EOPNOTSUPP,
-			       "the service does not offer %s to these credentials: %s %s%s %s, and under %s it %s", op->id, op->method,
-			       prefix_paths[PREFIX_CONTAINERS], op->path, at[0], prefix_paths[PREFIX_CLOUDCHAMBER], at[1]);
+			       "the service does not offer %s to these credentials: %s %s%s %s, and under %s it %s", op->id,
+			       op->method, prefix_paths[PREFIX_CONTAINERS], op->path, at[0], prefix_paths[PREFIX_CLOUDCHAMBER],
+			       at[1]);
 	return err_set(err, EOPNOTSUPP, "the service does not offer %s: %s %s%s %s", op->id, op->method,
 		       prefix_paths[first->status ? PREFIX_CONTAINERS : PREFIX_CLOUDCHAMBER], op->path,
 		       first->status ? at[0] : at[1]);
@@ -351,10 +352,11 @@ static int note_refused(struct passage *p, enum prefix prefix, int result)
 	if (!reading || !others)
 		return result;
 	/* By itself a 403 may also mean a token that nobody knows; here others were answered with the same one. */
-	return err_set(p->err, EACCES,
-		       "these credentials may not %s (%s %s%s answered %d, code %d), though they may list other things: the token "
-		       "lacks a permission, Workers Containers Read or one beside it",
-		       op->id, op->method, prefix_paths[prefix], op->path, p->err->http_status, p->err->api_code);
+	return err_set(
+		p->err, EACCES,
+		"these credentials may not %s (%s %s%s answered %d, code %d), though they may list other things: the token "
+		"lacks a permission, Workers Containers Read or one beside it",
+		op->id, op->method, prefix_paths[prefix], op->path, p->err->http_status, p->err->api_code);
 }
 
 static int note_lacking(struct passage *p)
@@ -389,10 +391,11 @@ static int conclude(struct passage *p)
 	scope_lock(offers, o);
 	row = row_locked(o, op);
 	if (row->seen)
-		return err_set(p->err, EIO,
-			       "%s %s%s answered %d, code %d, as if the service did not offer it; it did before, so this is a failure, "
-			       "and nothing is taken for missing",
-			       op->method, prefix_paths[row->prefix], op->path, p->err->http_status, p->err->api_code);
+		return err_set(
+			p->err, EIO,
+			"%s %s%s answered %d, code %d, as if the service did not offer it; it did before, so this is a failure, "
+			"and nothing is taken for missing",
+			op->method, prefix_paths[row->prefix], op->path, p->err->http_status, p->err->api_code);
 	set_offer_locked(o, row, OFFER_ABSENT);
 	return say_absent(op, row->refusals, p->err);
 }

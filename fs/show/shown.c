@@ -260,7 +260,6 @@ int shown_leaf(struct request *r, const struct identity *dir, const struct leaf 
 	return result;
 }
 
-
 int shown_part_is_offered(struct request *r, const struct part *part, bool *ret)
 {
 	int result = contact_part(r, part);

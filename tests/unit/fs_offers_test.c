@@ -74,7 +74,8 @@ static void test_what_an_answer_says(void **state)
 		snprintf(err.text, sizeof(err.text), "%s", j->text);
 		says = offers_judge(operation, j->cloudchamber, j->result, &err);
 		if (says != j->says)
-			fail_msg("%s %s %d code %d %s: %d, not %d", j->method, j->path, j->status, j->code, j->word, says, j->says);
+			fail_msg("%s %s %d code %d %s: %d, not %d", j->method, j->path, j->status, j->code, j->word, says,
+				 j->says);
 	}
 }
 
@@ -146,7 +147,8 @@ static void test_why_it_does_not_start(void **state)
 		snprintf(err.text, sizeof(err.text), "some words");
 		status = probe_explain(starts[i].url, "0123", "token_file=/t", starts[i].result, &err);
 		if (status != starts[i].exit || !strstr(err.text, starts[i].says) || !strstr(err.text, "some words"))
-			fail_msg("%d code %d: exit %d, not %d: %s", starts[i].status, starts[i].code, status, starts[i].exit, err.text);
+			fail_msg("%d code %d: exit %d, not %d: %s", starts[i].status, starts[i].code, status, starts[i].exit,
+				 err.text);
 		assert_null(strchr(err.text, '\n'));
 	}
 }

@@ -53,6 +53,34 @@ static void refused(const char *list, const char *first, const char *second)
 	options_free(&o);
 }
 
+static void test_collections_that_are_left_out(void **state)
+{
+	struct options o;
+	struct err err;
+	const struct kind *deployments = kind_by_dir(NULL, "deployments"), *ips = kind_by_dir(NULL, "ips");
+
+	(void)state;
+	assert_int_equal(parse(&o, "view=full", &err), 0);
+	assert_int_equal(o.hidden, 0);
+	assert_false(o.instances_all);
+	assert_int_equal(o.max_delete, 10);
+	options_free(&o);
+	assert_int_equal(parse(&o, "hide=deployments:ips,instances=all,max_delete=0", &err), 0);
+	assert_true(o.hidden >> kind_number(deployments) & 1);
+	assert_true(o.hidden >> kind_number(ips) & 1);
+	/* An application's deployments, too. */
+	assert_true(o.hidden >> kind_number(kind_find("application deployment")) & 1);
+	assert_false(o.hidden >> kind_number(kind_find("application")) & 1);
+	assert_true(o.instances_all);
+	assert_int_equal(o.max_delete, 0);
+	options_free(&o);
+	refused("hide=deployment", "hide=deployment", "collections");
+	refused("hide=ips:", "hide=ips:", NULL);
+	refused("hide=ips::jobs", "hide", NULL);
+	refused("instances=some", "active or all", NULL);
+	refused("max_delete=-1", "max_delete", NULL);
+}
+
 static void test_defaults(void **state)
 {
 	struct options o;
@@ -220,10 +248,15 @@ static void test_account_of_environment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_defaults, reset), cmocka_unit_test_setup(test_values, reset),
-		cmocka_unit_test_setup(test_rollout, reset),  cmocka_unit_test_setup(test_mount_words, reset),
-		cmocka_unit_test_setup(test_refused, reset),  cmocka_unit_test_setup(test_token_not_quoted, reset),
-		cmocka_unit_test_setup(test_words, reset),    cmocka_unit_test_setup(test_account_of_environment, reset),
+		cmocka_unit_test_setup(test_defaults, reset),
+		cmocka_unit_test_setup(test_collections_that_are_left_out, reset),
+		cmocka_unit_test_setup(test_values, reset),
+		cmocka_unit_test_setup(test_rollout, reset),
+		cmocka_unit_test_setup(test_mount_words, reset),
+		cmocka_unit_test_setup(test_refused, reset),
+		cmocka_unit_test_setup(test_token_not_quoted, reset),
+		cmocka_unit_test_setup(test_words, reset),
+		cmocka_unit_test_setup(test_account_of_environment, reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
