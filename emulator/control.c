@@ -4,6 +4,7 @@
 #include "api/base/parse.h"
 #include "emulator/exchange.h"
 #include "emulator/fault.h"
+#include "emulator/overview.h"
 #include "emulator/rate.h"
 #include "emulator/reqlog.h"
 #include "emulator/route.h"
@@ -128,6 +129,24 @@ static int clock_post(struct control *c)
 	return clock_answer(c);
 }
 
+static int overview_get(struct control *c)
+{
+	return overview_write(c->em, &c->ex->answer);
+}
+
+static int page_get(struct control *c)
+{
+	page_write(c->ex);
+	return 0;
+}
+
+static int rate_delete(struct control *c)
+{
+	rate_clear(c->em->rate);
+	rate_clear(c->em->queries);
+	return 0;
+}
+
 /* Everything goes: accounts, calls, faults, rate-limit windows. The clock goes on. */
 static int state_delete(struct control *c)
 {
@@ -163,7 +182,8 @@ static const struct {
 	{ "GET", "faults", false, faults_get },       { "POST", "faults", true, faults_post },
 	{ "DELETE", "faults", false, faults_delete }, { "POST", "seed", true, seed_post },
 	{ "GET", "clock", false, clock_answer },      { "POST", "clock", true, clock_post },
-	{ "DELETE", "state", false, state_delete },
+	{ "DELETE", "state", false, state_delete },   { "DELETE", "rate", false, rate_delete },
+	{ "GET", "overview", false, overview_get },   { "GET", "", false, page_get },
 };
 
 static int run(struct control *c, const char *path)

@@ -195,6 +195,27 @@ struct fault *faults_take(struct faults *f, const char *method, const char *path
 	return NULL;
 }
 
+/* What it does, in the words of faults_add. */
+static void write_effect(struct out *o, const struct fault *f)
+{
+	if (f->status)
+		out_kint(o, "status", f->status);
+	if (f->body)
+		out_kstr(o, "body", f->body);
+	if (f->retry_after >= 0)
+		out_kint(o, "retry_after", f->retry_after);
+	if (f->latency_ms)
+		out_kint(o, "latency_ms", f->latency_ms);
+	if (f->close != FAULT_OPEN)
+		out_kstr(o, "close", f->close == FAULT_CLOSE_BEFORE ? "before" : "after");
+	if (f->truncate != DELIVER_WHOLE)
+		out_kint(o, "truncate", f->truncate);
+	if (f->stall == -1)
+		out_kbool(o, "stall", true);
+	else if (f->stall != DELIVER_WHOLE)
+		out_kint(o, "stall", f->stall);
+}
+
 void faults_list(struct faults *f, struct out *o)
 {
 	scoped_lock(&f->lock);
@@ -205,6 +226,7 @@ void faults_list(struct faults *f, struct out *o)
 		out_kstr(o, "path", *i->path ? i->path : "*");
 		out_kint(o, "left", i->times);
 		out_kint(o, "used", i->used);
+		write_effect(o, i);
 		out_close(o, '}');
 	}
 	out_close(o, ']');

@@ -78,6 +78,18 @@ static struct window *window_of(struct rate *r, const char *account, int64_t now
 	return w;
 }
 
+void rate_read(struct rate *r, const char *account, int64_t *ret_left, int64_t *ret_reset)
+{
+	int64_t gone;
+	struct window *w;
+
+	scoped_lock(&r->lock);
+	HASH_FIND_STR(r->windows, account, w);
+	gone = w ? (clock_now_ms() - w->start) / MSEC_PER_SEC : r->seconds;
+	*ret_left = w && gone < r->seconds ? r->count - w->used : r->count;
+	*ret_reset = gone < r->seconds ? r->seconds - gone : 0;
+}
+
 bool rate_take(struct rate *r, const char *account, struct exchange *ex)
 {
 	int64_t now = clock_now_ms(), left, reset;

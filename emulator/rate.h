@@ -10,5 +10,7 @@ struct rate *rate_free(struct rate *r);
  * Retry-After set.
  */
 bool rate_take(struct rate *r, const char *account, struct exchange *ex);
+/* What is left of the account's window, and the seconds to the next one. */
+void rate_read(struct rate *r, const char *account, int64_t *ret_left, int64_t *ret_reset);
 /* Every account's window starts anew. */
 void rate_clear(struct rate *r);

@@ -111,7 +111,7 @@ static int make(struct emulator *em, const char *account, int64_t now, size_t n,
 int seed_sample(struct emulator *em, const char *account, char *text, size_t size)
 {
 	struct ids ids = { "", "" };
-	int64_t start;
+	int64_t start, next;
 	int r;
 
 	scoped_lock(&em->lock);
@@ -127,7 +127,10 @@ int seed_sample(struct emulator *em, const char *account, char *text, size_t siz
 		r = oci_put(em, account, images[i].repository, images[i].tag, images[i].content, start);
 	for (size_t i = 0; r == 0 && i < array_len(calls); i++)
 		r = make(em, account, start + (int64_t)i * 60000, i, &ids, text, size);
-	ids_seeded(NULL, 0);
+	/* A seed that follows goes on from there. */
+	next = ids_seeded(NULL, 0);
+	if (r == 0)
+		r = store_exec(em->store, "UPDATE account SET seeded = max(seeded, ?2) WHERE id = ?1", "si", account, next);
 	if (store_end(em->store, r == 0) < 0)
 		r = -EIO;
 	return r;

@@ -157,6 +157,14 @@ static void add_headers(struct MHD_Response *r, const struct exchange *ex)
 
 	if (ex->status != 204)
 		MHD_add_response_header(r, "Content-Type", ex->type);
+	/* A page of our own is one piece, and nobody puts it into a frame. */
+	if (strncmp(ex->type, "text/html;", 10) == 0) {
+		MHD_add_response_header(r, "Content-Security-Policy",
+					"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline';"
+					" connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+		MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+		MHD_add_response_header(r, "Cache-Control", "no-store");
+	}
 	MHD_add_response_header(r, "cf-ray", ex->ray);
 	MHD_add_response_header(r, "X-Request-Id", ex->ray);
 	if (ex->link[0])

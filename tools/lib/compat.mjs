@@ -50,7 +50,7 @@ const made = await test('applications.create', () =>
   applications.create({ account_id, name: 'sdk', scheduling_policy: 'default', instances: 1, max_instances: 3, configuration }), (a) => a.id && a.version === 1);
 await test('applications.list, page by page', () => all(applications.list({ account_id, per_page: 2 })), (l) => l.length >= 3 && l.some((a) => a.id === made.id));
 await test('applications.get', () => applications.get(made.id, { account_id }), (a) => a.name === 'sdk');
-await test('applications.edit', () => applications.edit(made.id, { account_id, instances: 2, configuration: { ...configuration, image: 'sdk:v2' } }), (a) => a.version === 2 && a.instances === 2);
+await test('applications.edit', () => applications.edit(made.id, { account_id, instances: 2, max_instances: 4, configuration: { ...configuration, image: 'sdk:v2' } }), (a) => a.version === 1 && a.max_instances === 4);
 await test('applications.rollouts.create', () =>
   applications.rollouts.create(made.id, { account_id, description: 'd', strategy: 'rolling', step_percentage: 50, target_configuration: { ...configuration, image: 'sdk:v2' } }), (r) => r.id);
 await test('applications.versions.list', () => all(applications.versions.list(made.id, { account_id })), (l) => l.length >= 1);
@@ -58,7 +58,7 @@ const instances = await test('applications.instances.list', () => all(applicatio
 await test('applications.instances.listV1', () => all(applications.instances.listV1(made.id, { account_id })), (l) => l.length === 2);
 await test('applications.instances.get', () => applications.instances.get(instances[0].id, { account_id, application_id: made.id }), (i) => i.id === instances[0].id);
 await test('applications.delete', () => applications.delete(made.id, { account_id }));
-await test('images.prepare', () => images.prepare({ account_id, image: 'sdk:v2' }), (p) => p.status);
+await test('images.prepare', () => images.prepare({ account_id, image: `registry.cloudflare.com/${account_id}/sdk@sha256:${'4'.repeat(64)}` }), (p) => p.status);
 await test('registries.create', () =>
   registries.create({ account_id, domain: 'europe-docker.pkg.dev', kind: 'GAR', auth: { public_credential: 'a', private_credential: { store_id: 's', secret_name: 'n' } } }), (r) => r.domain);
 await test('registries.list', () => all(registries.list({ account_id })), (l) => l.some((r) => r.domain === 'europe-docker.pkg.dev'));
