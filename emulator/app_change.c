@@ -65,7 +65,7 @@ int app_scale(struct call *c, const struct app *a)
 	for (; r == 0 && have < a->instances; have++) {
 		const struct location *l = location_choose(json_member(doc, "constraints"), (uint64_t)(a->seq + have));
 
-		r = dep_insert(c, a, a->active, &conf, l->name, c->now, id);
+		r = dep_insert(c, a, a->active, &conf, l->name, id);
 	}
 	for (; r == 0 && have > a->instances; have--)
 		r = dep_remove(c->store,

@@ -24,6 +24,7 @@ struct call {
 	const struct route *route;
 	char account[33];
 	bool bare;                /* under /cloudchamber: no envelope */
+	bool own;                 /* of the emulator itself: whatever the surface, every operation is there */
 	bool above;               /* under neither prefix: another API of the account */
 	unsigned permits;         /* of the token */
 	char *arg[CALL_ARGS_MAX]; /* decoded, owned */

@@ -67,7 +67,7 @@ static void write_deployments(struct call *c, const struct app *a, struct page *
 		if (*col_text(q, 6)) {
 			out_key(o, "current_placement");
 			out_open(o, '{');
-			placement_write(o, col_text(q, 6), col_text(q, 1), col_int(q, 7), &p, false, c->now);
+			placement_write(c, col_text(q, 6), col_text(q, 1), col_int(q, 7), &p, false);
 			out_close(o, '}');
 		}
 		out_kstr(o, "location", col_text(q, 3));

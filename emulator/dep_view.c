@@ -58,7 +58,7 @@ static void write_placement(struct call *c, sqlite3_stmt *q)
 	if (*col_text(q, P_ID)) {
 		out_key(o, "current_placement");
 		out_open(o, '{');
-		placement_write(o, col_text(q, P_ID), col_text(q, D_ID), col_int(q, P_VERSION), &p, false, c->now);
+		placement_write(c, col_text(q, P_ID), col_text(q, D_ID), col_int(q, P_VERSION), &p, false);
 		out_close(o, '}');
 	}
 	out_key(o, "placements_ref");

@@ -25,7 +25,7 @@ static int dep_load(struct call *c, const char *id, struct dep *ret)
 }
 
 int dep_insert(struct call *c, const struct app *a, int64_t app_version, const struct conf *conf, const char *location,
-	       int64_t at, char ret_id[ID_SIZE])
+	       char ret_id[ID_SIZE])
 {
 	const char *account = a ? a->account : c->account;
 	char instance[65];
@@ -37,16 +37,15 @@ int dep_insert(struct call *c, const struct app *a, int64_t app_version, const s
 	r = store_exec(c->store,
 		       "INSERT INTO deployment(id, account, app, app_version, version, conf, location, created, instance)"
 		       " VALUES(?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8)",
-		       "ssiiisis", ret_id, account, a ? a->seq : (int64_t)0, app_version, conf->seq, location, at, instance);
+		       "ssiiisis", ret_id, account, a ? a->seq : (int64_t)0, app_version, conf->seq, location, c->now, instance);
 	if (r < 0)
 		return r;
 	seq = store_last_rowid(c->store);
-	r = placement_make(c->store, seq, 1, conf, at);
+	r = placement_make(c->store, seq, 1, conf, c->now);
 	return r < 0 ? r : account_use(c->store, account, &conf->size, 1);
 }
 
-int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct conf *conf, const char *location, bool restart,
-	       int64_t at)
+int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct conf *conf, const char *location, int64_t at)
 {
 	cleanup_query_ sqlite3_stmt *q = store_query(s, "SELECT account, conf, version FROM deployment WHERE seq = ?1", "i", seq);
 	char account[33];
@@ -60,7 +59,7 @@ int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct c
 	version = col_int(q, 2);
 	r = store_exec(s, "UPDATE deployment SET app_version = ?2, conf = ?3, location = coalesce(?4, location) WHERE seq = ?1",
 		       "iiis", seq, app_version, conf->seq, location);
-	if (r == 0 && restart)
+	if (r == 0)
 		r = placement_make(s, seq, version + 1, conf, at);
 	if (r == 0)
 		r = account_use(s, account, &old.size, -1);
@@ -122,7 +121,7 @@ int dep_create(struct call *c)
 	if (r == 0)
 		r = conf_store(c, c->body, CONF_OWN, &conf);
 	if (r == 0)
-		r = dep_insert(c, NULL, 0, &conf, location, c->now, id);
+		r = dep_insert(c, NULL, 0, &conf, location, id);
 	return r < 0 ? r : dep_answer(c, id);
 }
 
@@ -163,7 +162,7 @@ int dep_modify(struct call *c)
 	if (r == 0)
 		r = conf_store(c, doc, CONF_OWN, &conf);
 	if (r == 0)
-		r = dep_update(c->store, d.seq, 0, &conf, location, true, c->now);
+		r = dep_update(c->store, d.seq, 0, &conf, location, c->now);
 	if (r == 0)
 		r = store_exec(c->store, "DELETE FROM conf WHERE seq = ?1", "i", d.conf);
 	return r < 0 ? r : dep_answer(c, c->arg[0]);
@@ -183,7 +182,7 @@ static int replace_of_app(struct call *c, const struct dep *d, char ret_id[ID_SI
 		return r;
 	if (store_int(c->store, 0, "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0", "i", a.seq) >= a.instances)
 		return 0;
-	return dep_insert(c, &a, d->app_version, &conf, d->location, c->now, ret_id);
+	return dep_insert(c, &a, d->app_version, &conf, d->location, ret_id);
 }
 
 int dep_delete(struct call *c)
@@ -229,7 +228,7 @@ int dep_recreate(struct call *c)
 	if (r == 0)
 		r = conf_store(c, doc, CONF_OWN, &conf);
 	if (r == 0)
-		r = dep_insert(c, NULL, 0, &conf, location, c->now, id);
+		r = dep_insert(c, NULL, 0, &conf, location, id);
 	return r < 0 ? r : dep_answer(c, id);
 }
 

@@ -130,18 +130,22 @@ static void write_member(struct out *o, struct json_object *doc, const char *key
 	}
 }
 
-static void render(const char *id, const struct app *a, int64_t now, struct json_object *doc, const char *image,
-		   const struct size *size, struct out *head, struct out *tail)
+/* The answer up to what changes with time. */
+static void render_head(struct call *c, const char *id, const struct app *a, struct out *head)
 {
-	struct json_object *secrets = json_member(doc, "secrets");
-	char text[32];
-
 	out_open(head, '{');
 	out_kstr(head, "id", id);
 	out_kstr(head, "app_id", a->id);
-	out_ktime(head, "created_at", now);
-	write_member(head, doc, "entrypoint", true);
-	write_member(head, doc, "command", true);
+	out_ktime(head, "created_at", c->now);
+	write_member(head, c->body, "entrypoint", true);
+	write_member(head, c->body, "command", true);
+}
+
+/* And what follows it. */
+static void render_tail(struct json_object *doc, const char *image, const struct size *size, struct out *tail)
+{
+	struct json_object *secrets = json_member(doc, "secrets");
+	char text[32];
 
 	out_kstr(tail, "image", image);
 	write_member(tail, doc, "instance_type", false);
@@ -221,7 +225,8 @@ int job_create(struct call *c)
 	if (r < 0)
 		return r;
 	id_make(id);
-	render(id, &a, c->now, c->body, image, &size, &head, &tail);
+	render_head(c, id, &a, &head);
+	render_tail(c->body, image, &size, &tail);
 	if (head.error || tail.error)
 		return -ENOMEM;
 	r = store_exec(c->store, "INSERT INTO job(id, app, created, head, tail, runs, fate) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",

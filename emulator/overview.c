@@ -1,6 +1,5 @@
 #include "emulator/overview.h"
 
-#include "emulator/page.h"
 #include "emulator/rate.h"
 #include "emulator/settle.h"
 #include "emulator/world.h"
@@ -108,5 +107,5 @@ void page_write(struct exchange *ex)
 {
 	ex->status = 200;
 	ex->type = "text/html; charset=utf-8";
-	out_raw(&ex->answer, page_html, sizeof(page_html) - 1);
+	out_raw(&ex->answer, page_html, page_html_length);
 }

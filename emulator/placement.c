@@ -5,12 +5,13 @@
 #include "emulator/route.h"
 #include "emulator/world.h"
 
-void placement_write(struct out *o, const char *id, const char *deployment, int64_t version, const struct placement *p,
-		     bool events, int64_t now)
+void placement_write(struct call *c, const char *id, const char *deployment, int64_t version, const struct placement *p,
+		     bool events)
 {
+	struct out *o = c->out;
 	struct event e[EVENTS_MAX];
-	unsigned n = timeline(p, now, e);
-	const char *health = timeline_health(p, now);
+	unsigned n = timeline(p, c->now, e);
+	const char *health = timeline_health(p, c->now);
 	bool running = strcmp(health, "running") == 0;
 
 	out_kstr(o, "id", id);
@@ -74,7 +75,7 @@ static void write_row(struct call *c, sqlite3_stmt *q)
 	struct placement p = { col_int(q, 3), col_int(q, 4), col_int(q, 5), col_int(q, 6) };
 
 	out_open(c->out, '{');
-	placement_write(c->out, col_text(q, 0), col_text(q, 1), col_int(q, 2), &p, true, c->now);
+	placement_write(c, col_text(q, 0), col_text(q, 1), col_int(q, 2), &p, true);
 	out_close(c->out, '}');
 }
 

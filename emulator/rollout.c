@@ -36,7 +36,7 @@ static int distribute(struct call *c, const struct rollout *r, int64_t want)
 
 		if (!dep)
 			break;
-		e = dep_update(c->store, dep, r->to_version, &to, NULL, true, c->now);
+		e = dep_update(c->store, dep, r->to_version, &to, NULL, c->now);
 	}
 	for (; e == 0 && have > want; have--) {
 		int64_t dep =
@@ -45,7 +45,7 @@ static int distribute(struct call *c, const struct rollout *r, int64_t want)
 
 		if (!dep)
 			break;
-		e = dep_update(c->store, dep, r->from_version, &from, NULL, true, c->now);
+		e = dep_update(c->store, dep, r->from_version, &from, NULL, c->now);
 	}
 	return e;
 }

@@ -148,7 +148,7 @@ static bool fits(const char *template, const char *path, const char *args[CALL_A
 /* Whether the surface has the operation under the call's prefix. */
 static bool offered(const struct route *r, const struct call *c)
 {
-	if (r->flags & (ROUTE_ANALYTICS | ROUTE_LOGS))
+	if (c->own || (r->flags & (ROUTE_ANALYTICS | ROUTE_LOGS)))
 		return true;
 	switch (c->em ? c->em->options.surface : SURFACE_FULL) {
 	case SURFACE_OFFICIAL:

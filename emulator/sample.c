@@ -81,16 +81,31 @@ static int expand(const char *text, const struct ids *ids, struct buf *to)
 	return r;
 }
 
-static int make(struct emulator *em, const char *account, int64_t now, size_t n, struct ids *ids, char *text, size_t size)
+struct sample {
+	struct emulator *em;
+	const char *account;
+	int64_t start;
+	struct ids ids;
+	char *text; /* why it cannot be made */
+	size_t size;
+};
+
+static int make(struct sample *s, size_t n)
 {
 	cleanup_out_ struct out answer = OUT_INIT;
 	cleanup_json_ struct json_object *made = NULL;
 	cleanup_buf_ struct buf path = BUF_INIT, body = BUF_INIT;
-	struct call c = { .em = em, .store = em->store, .out = &answer, .bare = true, .now = now, .fail.details = OUT_INIT };
+	struct call c = { .em = s->em,
+			  .store = s->em->store,
+			  .out = &answer,
+			  .bare = true,
+			  .own = true,
+			  .now = s->start + (int64_t)n * 60000,
+			  .fail.details = OUT_INIT };
 	int r;
 
-	snprintf(c.account, sizeof(c.account), "%s", account);
-	if (expand(calls[n].path, ids, &path) < 0 || expand(calls[n].body, ids, &body) < 0)
+	snprintf(c.account, sizeof(c.account), "%s", s->account);
+	if (expand(calls[n].path, &s->ids, &path) < 0 || expand(calls[n].body, &s->ids, &body) < 0)
 		return -ENOMEM;
 	r = route_find("POST", path.data, &c);
 	c.body = json_tokener_parse(body.data);
@@ -98,35 +113,35 @@ static int make(struct emulator *em, const char *account, int64_t now, size_t n,
 		r = c.body ? c.route->handler(&c) : -EINVAL;
 	made = r == 0 ? json_tokener_parse(out_text(&answer)) : NULL;
 	if (strcmp(calls[n].path, "/applications") == 0 && json_str(made, "id"))
-		snprintf(ids->app, sizeof(ids->app), "%s", json_str(made, "id"));
+		snprintf(s->ids.app, sizeof(s->ids.app), "%s", json_str(made, "id"));
 	if (strcmp(calls[n].path, "/ssh-public-keys") == 0 && json_str(made, "id"))
-		snprintf(ids->key, sizeof(ids->key), "%s", json_str(made, "id"));
+		snprintf(s->ids.key, sizeof(s->ids.key), "%s", json_str(made, "id"));
 	if (r < 0)
-		snprintf(text, size, "the sample cannot be made (is it there already?): %s: %s %.300s", path.data, c.fail.text,
-			 out_text(&c.fail.details));
+		snprintf(s->text, s->size, "the sample cannot be made (is it there already?): %s: %s %.300s", path.data,
+			 c.fail.text, out_text(&c.fail.details));
 	call_clear(&c);
 	return r;
 }
 
 int seed_sample(struct emulator *em, const char *account, char *text, size_t size)
 {
-	struct ids ids = { "", "" };
-	int64_t start, next;
+	struct sample s = { .em = em, .account = account, .text = text, .size = size };
+	int64_t next;
 	int r;
 
 	scoped_lock(&em->lock);
 	/* With a state that was kept the sample is there already; starting again is no mistake. */
 	if (store_int(em->store, 0, "SELECT 1 FROM application WHERE account = ?1 AND name = 'chat-room'", "s", account))
 		return 0;
-	start = vclock_now(&em->clock) - SAMPLE_AGE_MS;
+	s.start = vclock_now(&em->clock) - SAMPLE_AGE_MS;
 	r = store_begin(em->store);
 	if (r < 0)
 		return r;
 	ids_seeded(account, 0);
 	for (size_t i = 0; r == 0 && i < array_len(images); i++)
-		r = oci_put(em, account, images[i].repository, images[i].tag, images[i].content, start);
+		r = oci_put(em, account, images[i].repository, images[i].tag, images[i].content, s.start);
 	for (size_t i = 0; r == 0 && i < array_len(calls); i++)
-		r = make(em, account, start + (int64_t)i * 60000, i, &ids, text, size);
+		r = make(&s, i);
 	/* A seed that follows goes on from there. */
 	next = ids_seeded(NULL, 0);
 	if (r == 0)

@@ -138,7 +138,7 @@ static int seed_deployments(struct seed *s)
 		next_time(s);
 		r = conf_store(&s->call, doc, CONF_OWN, &conf);
 		if (r == 0)
-			r = dep_insert(&s->call, NULL, 0, &conf, location_choose(NULL, (uint64_t)n)->name, s->call.now, id);
+			r = dep_insert(&s->call, NULL, 0, &conf, location_choose(NULL, (uint64_t)n)->name, id);
 	}
 	return r;
 }

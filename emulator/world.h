@@ -162,10 +162,9 @@ int live_completed(struct call *c, int64_t app, int64_t rollout, int64_t version
 
 /* Makes one and places it. a: NULL without application. */
 int dep_insert(struct call *c, const struct app *a, int64_t app_version, const struct conf *conf, const char *location,
-	       int64_t at, char ret_id[ID_SIZE]);
-/* Gives it another version, configuration and, where restart says so, a new placement. */
-int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct conf *conf, const char *location, bool restart,
-	       int64_t at);
+	       char ret_id[ID_SIZE]);
+/* Gives it another version and configuration, and a new placement. location NULL: where it is. */
+int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct conf *conf, const char *location, int64_t at);
 int dep_remove(struct store *s, int64_t seq);
 int dep_answer(struct call *c, const char *id);
 
@@ -194,8 +193,8 @@ void events_write(struct out *o, const char *owner, unsigned n, const struct eve
 /* Stops the deployment's placement and makes a new one. */
 int placement_make(struct store *s, int64_t deployment, int64_t version, const struct conf *conf, int64_t at);
 /* Writes the members of a Placement, without braces. */
-void placement_write(struct out *o, const char *id, const char *deployment, int64_t version, const struct placement *p,
-		     bool events, int64_t now);
+void placement_write(struct call *c, const char *id, const char *deployment, int64_t version, const struct placement *p,
+		     bool events);
 
 /* Whether the labels of a configuration (JSON text) are all that the call filters by (dep_view.c). */
 bool labels_fit(const struct call *c, const char *conf_text);

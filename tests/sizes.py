@@ -11,8 +11,8 @@ FILES = ["*.md", "docs/*.md", "tools/**/*", "tests/**/*.[ch]", "tests/**/*.bats"
          "tests/**/*.py", "packaging/**/*"]
 # What was too large when this check came. A name goes when its function fits; none is added.
 BEFORE = {
-    "add_both", "add_entry", "check_fixed", "dep_insert", "dep_update", "doc_check", "doc_diff", "enter",
-    "envelope_take", "make", "placement_write", "render", "source_snapshot", "start_file", "start_name",
+    "add_both", "add_entry", "check_fixed", "doc_check", "doc_diff", "enter",
+    "envelope_take", "source_snapshot", "start_file", "start_name",
     "start_two", "take_foreign"}
 # Heads that a library gives.
 GIVEN = {("emulator/server.c", "arrived")}

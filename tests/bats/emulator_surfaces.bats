@@ -62,7 +62,8 @@ assert_surface() {
 }
 
 @test "what is withheld is no route, with the code of one" {
-  start_emulator --surface official
+  start_emulator --surface official --seed sample
+  assert_equal "$(app_names | wc -l)" 4 "the sample account is there all the same"
   assert_equal "$(call GET /containers/me)" "404 7003"
   jq -e '.errors[0].message | startswith("Could not route to ")' "$T/answer"
   assert_equal "$(call GET /containers/applications/x/rollouts)" "404 7003" "a path that has another method"
