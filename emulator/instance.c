@@ -165,10 +165,20 @@ static int write_list(struct call *c, const struct app *a, int64_t otherwise)
 	return 0;
 }
 
+/* The application of a call about its instances; other policies than these have none that could be asked about. */
+static int load_enabled(struct call *c, struct app *ret)
+{
+	int r = app_load(c, ret);
+
+	if (r < 0 || !app_versioned(ret) || strcmp(ret->policy, "default") == 0)
+		return r;
+	return call_fail(c, 400, NULL, "Instances are not enabled for this application");
+}
+
 int instance_list(struct call *c)
 {
 	struct app a;
-	int r = app_load(c, &a);
+	int r = load_enabled(c, &a);
 
 	return r < 0 ? r : write_list(c, &a, emulator_live(c->em) ? 100 : PAGE_MAX);
 }
@@ -176,7 +186,7 @@ int instance_list(struct call *c)
 int instance_list_v1(struct call *c)
 {
 	struct app a;
-	int r = app_load(c, &a);
+	int r = load_enabled(c, &a);
 
 	if (r < 0)
 		return r;
@@ -191,7 +201,7 @@ int instance_get(struct call *c)
 	cleanup_query_ sqlite3_stmt *q = NULL;
 	struct instance i;
 	struct app a;
-	int r = app_load(c, &a);
+	int r = load_enabled(c, &a);
 
 	if (r < 0)
 		return r;

@@ -293,6 +293,9 @@ rollout() { # ID TARGET [STEP...]
   raw GET "/applications/$id/instances-v2" | jq -e '(.result | length) == 100 and .result_info.next_page_token'
   raw GET "/applications/$id/instances" | jq -e '(.result.instances | length) == 150'
   refuses 400 GET "/applications/$id/instances-v2?per_page=1001" '' per_page
+  id=$(make "$(jq -c '.name = "moon" | .scheduling_policy = "moon"' <<<"$WEB")")
+  refuses 400 GET "/applications/$id/instances-v2" '' 'not enabled'
+  refuses 400 GET "/applications/$id/instances" '' 'not enabled'
   local ecr=123456789012.dkr.ecr.eu-west-1.amazonaws.com ref='{"public_credential": "a", "private_credential": {"store_id": "s1", "secret_name": "n"}}'
   refuses 400 POST /registries "{\"domain\": \"$ecr\", \"kind\": \"DockerHub\", \"auth\": $ref}" kind
   refuses 400 POST /registries "{\"domain\": \"ghcr.io\", \"kind\": \"DockerHub\", \"auth\": $ref}" kind
