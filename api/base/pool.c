@@ -34,6 +34,13 @@ struct pool {
 };
 DEFINE_LOCK(pool, struct pool, lock)
 
+static _Thread_local const struct pool *mine;
+
+bool pool_is_mine(const struct pool *pool)
+{
+	return mine == pool;
+}
+
 static struct task *take_task_locked(struct pool *pool) REQUIRES(pool_locked)
 {
 	struct task *task = pool->head;
@@ -53,6 +60,7 @@ static void *thread_main(void *arg)
 {
 	struct pool *pool = arg;
 
+	mine = pool;
 	pthread_setname_np(pthread_self(), pool->name);
 	pool_lock(pool);
 	for (;;) {
@@ -126,6 +134,7 @@ int pool_run(struct pool *pool, void (*run)(void *arg), void *arg)
 		return -ENOMEM;
 	*task = (struct task){ .run = run, .arg = arg };
 	scope_lock(pool, pool);
+	(void)invariant(!pool->ending || pool_is_mine(pool));
 	if (pool->queued >= pool->idle && pool->threads < pool->max) {
 		if (start_thread(pool) == 0) {
 			pool->threads++;
@@ -142,10 +151,31 @@ int pool_run(struct pool *pool, void (*run)(void *arg), void *arg)
 	return 0;
 }
 
+bool pool_take_back(struct pool *pool, void (*run)(void *arg), const void *arg)
+{
+	scope_lock(pool, pool);
+	for (struct task **at = &pool->head; *at; at = &(*at)->next) {
+		struct task *task = *at;
+
+		if (task->run != run || task->arg != arg)
+			continue;
+		*at = task->next;
+		if (!task->next)
+			pool->tail = at;
+		free(task);
+		pool->queued--;
+		if (--pool->tasks == 0)
+			pthread_cond_broadcast(&pool->done);
+		return true;
+	}
+	return false;
+}
+
 int pool_wait_idle(struct pool *pool, int64_t deadline_ms)
 {
 	int r = 0;
 
+	assert_return(!pool_is_mine(pool), -EDEADLK);
 	scope_lock(pool, pool);
 	while (pool->tasks && r == 0)
 		r = pool_cond_wait(pool, &pool->done, deadline_ms);

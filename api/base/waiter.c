@@ -4,6 +4,18 @@
 
 DEFINE_LOCK(waiter, struct waiter, lock)
 
+static _Thread_local bool forbidden_here;
+
+void waiter_forbid(bool forbidden)
+{
+	forbidden_here = forbidden;
+}
+
+bool waiter_allowed(void)
+{
+	return !forbidden_here;
+}
+
 int waiter_init(struct waiter *w)
 {
 	int r;
@@ -24,6 +36,7 @@ void waiter_destroy(struct waiter *w)
 
 int waiter_wait(struct waiter *w, int64_t deadline_ms, bool ignore_cancel)
 {
+	assert_return(waiter_allowed(), -EDEADLK);
 	scope_lock(waiter, w);
 	while (!w->woken) {
 		if (w->canceled && !ignore_cancel)

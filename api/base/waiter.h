@@ -28,3 +28,8 @@ int waiter_wait(struct waiter *w, int64_t deadline_ms, bool ignore_cancel);
 void waiter_wake(struct waiter *w);
 void waiter_cancel(struct waiter *w);
 bool waiter_canceled(struct waiter *w);
+
+/* What the calling thread must never do from now on, or may again: wait. For threads that everything else waits for. Asserted by
+   waiter_wait, and by whoever is about to do what may take long. */
+void waiter_forbid(bool forbidden);
+bool waiter_allowed(void);
