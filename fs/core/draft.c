@@ -12,7 +12,7 @@ struct draft *draft_new(void)
 
 	if (!draft)
 		return NULL;
-	pthread_mutex_init(&draft->lock, NULL);
+	lock_init(&draft->lock);
 	draft->refs = 1;
 	draft->data.max = DOC_BYTES_MAX;
 	draft->mtime_ns = clock_wall_ns();
@@ -31,14 +31,35 @@ struct draft *draft_unref(struct draft *draft)
 		return NULL;
 	buf_wipe(&draft->data);
 	doc_scan_free(draft->scan);
-	pthread_mutex_destroy(&draft->lock);
+	lock_destroy(&draft->lock);
 	free(draft);
 	return NULL;
 }
 
-/* With the lock held, after bytes from offset on changed: what was scanned before them stays scanned. */
-static void changed(struct draft *draft, size_t offset)
+void draft_add_writer(struct draft *draft)
 {
+	scope_lock(draft, draft);
+	draft->writers++;
+}
+
+bool draft_remove_writer(struct draft *draft)
+{
+	scope_lock(draft, draft);
+	assert_return(draft->writers > 0, false);
+	return --draft->writers == 0;
+}
+
+int64_t draft_mtime(struct draft *draft)
+{
+	scope_lock(draft, draft);
+	return draft->mtime_ns;
+}
+
+/* After bytes from offset on changed: what was scanned before them stays scanned. */
+static void changed_locked(struct draft *draft, size_t offset) REQUIRES(draft_locked);
+static void changed_locked(struct draft *draft, size_t offset)
+{
+	draft_assert_locked(draft);
 	draft->serial++;
 	draft->mtime_ns = clock_wall_ns();
 	if (offset < draft->scanned && draft->scan) {
@@ -52,7 +73,7 @@ int draft_write(struct draft *draft, const char *data, size_t len, off_t offset)
 {
 	int r = 0;
 
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	if (offset < 0 || (size_t)offset > DOC_BYTES_MAX || len > DOC_BYTES_MAX - (size_t)offset)
 		r = -EFBIG;
 	else if ((size_t)offset + len > draft->data.len)
@@ -63,7 +84,7 @@ int draft_write(struct draft *draft, const char *data, size_t len, off_t offset)
 	}
 	if (len)
 		memcpy(draft->data.data + offset, data, len);
-	changed(draft, (size_t)offset);
+	changed_locked(draft, (size_t)offset);
 	return 0;
 }
 
@@ -71,7 +92,7 @@ int draft_truncate(struct draft *draft, size_t len)
 {
 	int r;
 
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	if (len > DOC_BYTES_MAX)
 		return -EFBIG;
 	if (len == draft->data.len && len)
@@ -83,7 +104,7 @@ int draft_truncate(struct draft *draft, size_t len)
 		draft->began_empty = true;
 		draft->overflowed = false;
 	}
-	changed(draft, len);
+	changed_locked(draft, len);
 	return 0;
 }
 
@@ -91,19 +112,19 @@ int draft_set(struct draft *draft, const char *data, size_t len)
 {
 	int r;
 
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	r = len > DOC_BYTES_MAX ? -EFBIG : buf_resize(&draft->data, len);
 	if (r < 0)
 		return r;
 	if (len)
 		memcpy(draft->data.data, data, len);
-	changed(draft, 0);
+	changed_locked(draft, 0);
 	return 0;
 }
 
 size_t draft_read(struct draft *draft, char *out, size_t size, off_t offset)
 {
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	if (offset < 0 || (size_t)offset >= draft->data.len)
 		return 0;
 	if (size > draft->data.len - (size_t)offset)
@@ -114,7 +135,7 @@ size_t draft_read(struct draft *draft, char *out, size_t size, off_t offset)
 
 size_t draft_size(struct draft *draft)
 {
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	return draft->data.len;
 }
 
@@ -122,7 +143,7 @@ struct buf draft_copy(struct draft *draft, int *ret_result)
 {
 	struct buf copy = BUF_INIT;
 
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	*ret_result = buf_add(&copy, draft->data.data, draft->data.len);
 	return copy;
 }
@@ -136,7 +157,7 @@ static enum doc_state key_state(const struct buf *data)
 
 enum doc_state draft_state(struct draft *draft)
 {
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	if (draft->key_line)
 		return key_state(&draft->data);
 	if (!draft->json)
@@ -159,16 +180,22 @@ static uint64_t content_hash(const struct buf *data)
 
 int draft_handled(struct draft *draft, struct err *ret)
 {
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	if (!draft->handled || draft->handled_len != draft->data.len || draft->handled_hash != content_hash(&draft->data))
 		return 0;
 	*ret = draft->result;
 	return 1;
 }
 
+bool draft_was_handled(struct draft *draft)
+{
+	scope_lock(draft, draft);
+	return draft->handled;
+}
+
 void draft_set_handled(struct draft *draft, const struct buf *content, const struct err *result)
 {
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	draft->handled = true;
 	draft->handled_len = content->len;
 	draft->handled_hash = content_hash(content);
@@ -181,7 +208,7 @@ bool draft_only_blanks_since(struct draft *draft, const struct buf *content)
 {
 	size_t len;
 
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	len = draft->handled_len;
 	if (!draft->json || !draft->handled || draft->result.errnum || !len || content->len < len ||
 	    hash64(content->data, len) != draft->handled_hash)
@@ -193,37 +220,37 @@ bool draft_only_blanks_since(struct draft *draft, const struct buf *content)
 
 bool draft_overflowed(struct draft *draft)
 {
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	return draft->overflowed;
 }
 
 bool draft_is_sent(struct draft *draft)
 {
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	return draft->sent && !(draft->handled && draft->result.errnum);
 }
 
 bool draft_sends_by_write(struct draft *draft)
 {
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	return draft->began_empty && !draft->secret && (draft->json || draft->key_line);
 }
 
 bool draft_is_detached(struct draft *draft)
 {
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	return draft->scratch;
 }
 
 void draft_detach(struct draft *draft)
 {
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	draft->scratch = true;
 }
 
 void draft_aim(struct draft *draft, uint64_t name_hash)
 {
-	scoped_lock(&draft->lock);
+	scope_lock(draft, draft);
 	if (draft->handled_for != name_hash || draft->result.errnum)
 		draft->handled = false;
 	draft->handled_for = name_hash;

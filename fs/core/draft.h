@@ -8,11 +8,13 @@
 
 #include "api/base/buf.h"
 #include "api/base/err.h"
+#include "api/base/lock.h"
 #include "api/doc.h"
 
+DECLARE_LOCK(draft);
 struct draft {
 	_Atomic unsigned refs;
-	pthread_mutex_t lock;  /* guards all below */
+	struct lock lock;      /* guards all below */
 	struct buf data;       /* wiped when it goes */
 	bool json;             /* followed by a scanner: a JSON document */
 	bool key_line;         /* complete with its first newline */
@@ -33,12 +35,19 @@ struct draft {
 	struct err result;    /* of what was handled; errnum 0: a success */
 	int64_t mtime_ns;
 };
+DEFINE_LOCK(draft, struct draft, lock)
 
 /* NULL without memory. */
 struct draft *draft_new(void);
 struct draft *draft_ref(struct draft *draft);
 struct draft *draft_unref(struct draft *draft);
 DEFINE_CLEANUP(struct draft *, draft_unref)
+
+/* A handle writes through it; one less: true where it was the last. Under the tree's lock, so that nobody joins what ends. */
+void draft_add_writer(struct draft *draft);
+bool draft_remove_writer(struct draft *draft);
+/* When it was written to last. */
+int64_t draft_mtime(struct draft *draft);
 
 /* Each takes the lock. 0, -EFBIG past DOC_BYTES_MAX, -ENOMEM. */
 int draft_write(struct draft *draft, const char *data, size_t len, off_t offset);
@@ -68,4 +77,6 @@ void draft_detach(struct draft *draft);
 /* A scratch file is about to be sent under a name: what was answered under another name does not count, nor a failure, which
    a rename has told already: the next one is another try. */
 void draft_aim(struct draft *draft, uint64_t name_hash);
+/* Whether any content of it was sent or refused. */
+bool draft_was_handled(struct draft *draft);
 void draft_set_handled(struct draft *draft, const struct buf *content, const struct err *result);

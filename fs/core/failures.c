@@ -5,6 +5,7 @@
 
 #include "api/base/clock.h"
 #include "api/base/rand.h"
+#include "api/base/lock.h"
 #include "api/base/utf8.h"
 #include "fs/core/hash.h"
 
@@ -17,14 +18,16 @@ struct memo {
 	int64_t time_ns;
 };
 
+DECLARE_LOCK(failures);
 struct failures {
-	pthread_mutex_t lock;      /* guards all below */
+	struct lock lock;      /* guards all below */
 	char *lines[FAILURES_MAX]; /* owned; a ring: line n stands at n % FAILURES_MAX */
 	uint64_t serial;           /* number of lines ever written */
 	struct memo *texts;        /* at most FAILURES_MAX */
 	struct memo *rejected;     /* at most REJECTED_MAX and REJECTED_BYTES_MAX */
 	size_t rejected_bytes;
 };
+DEFINE_LOCK(failures, struct failures, lock)
 
 static struct memo *memo_free(struct memo *memo)
 {
@@ -82,7 +85,7 @@ struct failures *failures_new(void)
 	struct failures *f = calloc(1, sizeof(*f));
 
 	if (f)
-		pthread_mutex_init(&f->lock, NULL);
+		lock_init(&f->lock);
 	return f;
 }
 
@@ -104,7 +107,7 @@ struct failures *failures_free(struct failures *f)
 		drop_rejected(f, f->rejected);
 	for (size_t i = 0; i < FAILURES_MAX; i++)
 		free(f->lines[i]);
-	pthread_mutex_destroy(&f->lock);
+	lock_destroy(&f->lock);
 	free(f);
 	return NULL;
 }
@@ -220,7 +223,7 @@ void failures_add(struct failures *f, const char *path, const char *op, const st
 	struct memo *memo = memo_new(path, text ? text : "", text ? strlen(text) : 0);
 	struct memo *rejected = content ? memo_new(path, content, len) : NULL;
 
-	scoped_lock(&f->lock);
+	scope_lock(failures, f);
 	if (line) {
 		free(f->lines[f->serial % FAILURES_MAX]);
 		f->lines[f->serial++ % FAILURES_MAX] = line;
@@ -232,7 +235,7 @@ void failures_add(struct failures *f, const char *path, const char *op, const st
 
 void failures_clear(struct failures *f, const char *path)
 {
-	scoped_lock(&f->lock);
+	scope_lock(failures, f);
 	memo_free(memo_take(&f->texts, memo_find(f->texts, path)));
 }
 
@@ -240,7 +243,7 @@ char *failures_text(struct failures *f, const char *path)
 {
 	struct memo *memo;
 
-	scoped_lock(&f->lock);
+	scope_lock(failures, f);
 	memo = memo_find(f->texts, path);
 	return memo ? strdup(memo->data) : NULL;
 }
@@ -259,7 +262,7 @@ char *failures_text_below(struct failures *f, const char *dir)
 {
 	struct memo *memo, *next, *last = NULL;
 
-	scoped_lock(&f->lock);
+	scope_lock(failures, f);
 	HASH_ITER(hh, f->texts, memo, next) {
 		if (is_right_below(memo->path, dir))
 			last = memo;
@@ -272,7 +275,7 @@ int failures_lines(struct failures *f, struct buf *out)
 	uint64_t first;
 	int r = 0;
 
-	scoped_lock(&f->lock);
+	scope_lock(failures, f);
 	first = f->serial > FAILURES_MAX ? f->serial - FAILURES_MAX : 0;
 	for (uint64_t i = first; i < f->serial && r == 0; i++)
 		r = buf_adds(out, f->lines[i % FAILURES_MAX]);
@@ -283,7 +286,7 @@ int failures_rejected(struct failures *f, const char *path, struct buf *ret)
 {
 	struct memo *memo;
 
-	scoped_lock(&f->lock);
+	scope_lock(failures, f);
 	memo = memo_find(f->rejected, path);
 	return memo ? buf_add(ret, memo->data, memo->len) : -ENOENT;
 }
@@ -292,7 +295,7 @@ int64_t failures_rejected_time(struct failures *f, const char *path)
 {
 	struct memo *memo;
 
-	scoped_lock(&f->lock);
+	scope_lock(failures, f);
 	memo = memo_find(f->rejected, path);
 	return memo ? memo->time_ns : 0;
 }
@@ -334,10 +337,10 @@ int failures_rejected_each(struct failures *f, const char *dir, int (*each)(void
 
 	if (!found)
 		return -ENOMEM;
-	pthread_mutex_lock(&f->lock);
+	failures_lock(f);
 	for (struct memo *memo = f->rejected; memo && r == 0; memo = memo->hh.next)
 		r = add_found(found, &count, memo->path, dir);
-	pthread_mutex_unlock(&f->lock);
+	failures_unlock(f);
 	/* The callback may take the tree's lock, which comes before this one. */
 	for (size_t i = 0; i < count; i++) {
 		if (r == 0)
@@ -350,6 +353,6 @@ int failures_rejected_each(struct failures *f, const char *dir, int (*each)(void
 
 uint64_t failures_serial(struct failures *f)
 {
-	scoped_lock(&f->lock);
+	scope_lock(failures, f);
 	return f->serial;
 }

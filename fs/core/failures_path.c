@@ -16,7 +16,7 @@ char *failures_request_path(struct request *r)
 		name = r->new_name;
 		ino = r->new_ino;
 	}
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	node = tree_node(tree, ino);
 	return node ? entry_path_locked(node->entry, name) : NULL;
 }

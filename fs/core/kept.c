@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "api/base/lock.h"
 #include "fs/core/hash.h"
 
 struct record {
@@ -10,12 +11,14 @@ struct record {
 	char key[];
 };
 
+DECLARE_LOCK(kept);
 struct kept {
-	pthread_mutex_t lock;   /* guards all below */
+	struct lock lock;   /* guards all below */
 	struct record *records; /* owned */
 	size_t bytes, max_bytes;
 	uint64_t next_serial;
 };
+DEFINE_LOCK(kept, struct kept, lock)
 
 struct kept *kept_new(size_t max_bytes)
 {
@@ -23,7 +26,7 @@ struct kept *kept_new(size_t max_bytes)
 
 	if (!kept)
 		return NULL;
-	pthread_mutex_init(&kept->lock, NULL);
+	lock_init(&kept->lock);
 	kept->max_bytes = max_bytes;
 	return kept;
 }
@@ -49,7 +52,7 @@ struct kept *kept_free(struct kept *kept)
 		return NULL;
 	HASH_ITER(hh, kept->records, record, next)
 		remove_record(kept, record);
-	pthread_mutex_destroy(&kept->lock);
+	lock_destroy(&kept->lock);
 	free(kept);
 	return NULL;
 }
@@ -102,7 +105,7 @@ void kept_get(struct kept *kept, const char *key, struct kept_value *ret)
 	struct record *record;
 
 	*ret = (struct kept_value){ .mtime_ns = -1, .atime_ns = -1, .mode = -1, .uid = -1, .gid = -1 };
-	scoped_lock(&kept->lock);
+	scope_lock(kept, kept);
 	record = find(kept, key);
 	if (!record)
 		return;
@@ -123,7 +126,7 @@ int kept_set_bytes(struct kept *kept, const char *key, const char *data, size_t 
 
 	if (!body)
 		return -ENOMEM;
-	scoped_lock(&kept->lock);
+	scope_lock(kept, kept);
 	record = obtain(kept, key);
 	if (!record) {
 		body_unref(body);
@@ -144,7 +147,7 @@ void kept_confirm(struct kept *kept, const char *key, uint64_t serial, uint64_t 
 {
 	struct record *record;
 
-	scoped_lock(&kept->lock);
+	scope_lock(kept, kept);
 	record = find(kept, key);
 	if (!record || record->value.serial != serial)
 		return;
@@ -159,7 +162,7 @@ int kept_set_attributes(struct kept *kept, const char *key, const struct kept_va
 	struct record *record;
 	struct kept_value *v;
 
-	scoped_lock(&kept->lock);
+	scope_lock(kept, kept);
 	record = obtain(kept, key);
 	if (!record)
 		return -ENOMEM;
@@ -180,7 +183,7 @@ void kept_drop(struct kept *kept, const char *key)
 {
 	struct record *record;
 
-	scoped_lock(&kept->lock);
+	scope_lock(kept, kept);
 	record = find(kept, key);
 	if (record)
 		remove_record(kept, record);
@@ -190,7 +193,7 @@ void kept_move(struct kept *kept, const char *from, const char *to)
 {
 	struct record *old, *new;
 
-	scoped_lock(&kept->lock);
+	scope_lock(kept, kept);
 	old = find(kept, from);
 	if (!old || !strcmp(from, to))
 		return;

@@ -15,7 +15,8 @@ struct entry;
 struct kept;
 struct failures;
 struct notifier;
-struct timers;
+struct timer;
+struct trash;
 struct secrets_table;
 struct credentials_table;
 struct defaults;
@@ -35,12 +36,14 @@ struct mount {
 	struct state *state;   /* never NULL */
 	struct pool *readers;  /* requests that may wait for the network to read */
 	struct pool *writers;  /* requests that change something */
+	struct pool *deleters; /* deferred deletes: requests wait for them, so they are not in the requests' pools */
 	struct pool *fetchers; /* the store's flights */
 	struct tree *tree;
 	struct kept *kept;
 	struct failures *failures;
 	struct notifier *notifier;
-	struct timers *timers;
+	struct timer *timer;
+	struct trash *trash;
 	struct credentials_table *credentials;
 	struct defaults *defaults; /* of the account */
 	struct events_table *events;
@@ -61,6 +64,7 @@ struct mount {
 /* Threads at most; a request past them waits its turn. */
 #define MOUNT_READERS_MAX 512
 #define MOUNT_WRITERS_MAX 128
+#define MOUNT_DELETERS_MAX 32
 /* As many as there are readers: each may wait for an answer of its own. */
 #define MOUNT_FETCHERS_MAX MOUNT_READERS_MAX
 #define MOUNT_STACK_BYTES  ((size_t)256 << 10)

@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "api/base/clock.h"
+#include "api/base/lock.h"
 #include "fs/core/hash.h"
 
 /* The key's bytes are ino, what and name, one after another: the notice's tail. */
@@ -21,8 +22,9 @@ struct notice {
 	} __attribute__((packed)) key;
 };
 
+DECLARE_LOCK(notifier);
 struct notifier {
-	pthread_mutex_t lock; /* guards all below but session */
+	struct lock lock; /* guards all below but session */
 	pthread_cond_t more;
 	struct notice *queue;
 	bool running, stopping;
@@ -30,6 +32,7 @@ struct notifier {
 	pthread_t thread;
 	struct fuse_session *session; /* borrowed; fixed once the thread runs */
 };
+DEFINE_LOCK(notifier, struct notifier, lock)
 
 struct notifier *notifier_new(void)
 {
@@ -41,7 +44,7 @@ struct notifier *notifier_new(void)
 		free(n);
 		return NULL;
 	}
-	pthread_mutex_init(&n->lock, NULL);
+	lock_init(&n->lock);
 	return n;
 }
 
@@ -86,25 +89,25 @@ static void *run(void *arg)
 	struct notifier *n = arg;
 	struct notice *notice;
 
-	pthread_mutex_lock(&n->lock);
+	notifier_lock(n);
 	while (!n->stopping) {
 		notice = take_first(n);
 		if (!notice) {
-			pthread_cond_wait(&n->more, &n->lock);
+			notifier_cond_wait(n, &n->more, CLOCK_NEVER);
 			continue;
 		}
-		pthread_mutex_unlock(&n->lock);
+		notifier_unlock(n);
 		tell(n, notice);
 		free(notice);
-		pthread_mutex_lock(&n->lock);
+		notifier_lock(n);
 	}
-	pthread_mutex_unlock(&n->lock);
+	notifier_unlock(n);
 	return NULL;
 }
 
 void notifier_use_epochs(struct notifier *n)
 {
-	scoped_lock(&n->lock);
+	scope_lock(notifier, n);
 	n->epochs = true;
 }
 
@@ -116,11 +119,11 @@ int notifier_start(struct notifier *n, struct fuse_session *session)
 	/* Signals are for the thread that waits for them. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_mutex_lock(&n->lock);
+	notifier_lock(n);
 	n->session = session;
 	r = pthread_create(&n->thread, NULL, run, n);
 	n->running = r == 0;
-	pthread_mutex_unlock(&n->lock);
+	notifier_unlock(n);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r == 0)
 		pthread_setname_np(n->thread, "notifier");
@@ -139,13 +142,13 @@ void notifier_stop(struct notifier *n)
 {
 	bool join;
 
-	pthread_mutex_lock(&n->lock);
+	notifier_lock(n);
 	join = n->running;
 	n->running = false;
 	n->stopping = true;
 	drop_all(n);
 	pthread_cond_signal(&n->more);
-	pthread_mutex_unlock(&n->lock);
+	notifier_unlock(n);
 	if (join)
 		pthread_join(n->thread, NULL);
 }
@@ -156,7 +159,7 @@ struct notifier *notifier_free(struct notifier *n)
 		return NULL;
 	notifier_stop(n);
 	pthread_cond_destroy(&n->more);
-	pthread_mutex_destroy(&n->lock);
+	lock_destroy(&n->lock);
 	free(n);
 	return NULL;
 }
@@ -182,7 +185,7 @@ static void enqueue(struct notifier *n, struct notice *notice)
 
 	if (!notice)
 		return;
-	scoped_lock(&n->lock);
+	scope_lock(notifier, n);
 	HASH_FIND(hh, n->queue, &notice->key, notice->key_len, same);
 	if (same || n->stopping) {
 		if (same)

@@ -101,30 +101,40 @@ static bool ends_wait(pid_t tid)
 	return pending & ending;
 }
 
-static void on_interrupt(fuse_req_t fuse, void *data)
+static struct pool *pool_of(const struct request *r)
 {
-	struct request *r = data;
-
-	(void)fuse;
-	if (ends_wait(r->ctx.pid))
-		waiter_cancel(&r->waiter);
+	return r->changes ? r->mount->writers : r->mount->readers;
 }
 
 static void work(void *arg)
 {
 	struct request *r = arg;
-	int result;
+	int result = r->run(r);
 
-	fuse_req_interrupt_func(r->fuse, on_interrupt, r);
-	result = r->run(r);
+	if (!invariant(result != RUN_IN_WORKER))
+		result = -EIO;
 	if (result < 0)
 		fuse_req_interrupt_func(r->fuse, NULL, NULL);
 	finish(r, result);
 }
 
+/* Called with libfuse's lock of the request, under which work() and the replies end the interrupts. */
+static void on_interrupt(fuse_req_t fuse, void *data)
+{
+	struct request *r = data;
+
+	(void)fuse;
+	if (!ends_wait(r->ctx.pid))
+		return;
+	/* Where no worker has it yet, nothing was done. */
+	if (pool_take_back(pool_of(r), work, r))
+		finish(r, -EINTR);
+	else
+		waiter_cancel(&r->waiter);
+}
+
 static void hand_over(struct request *r)
 {
-	struct pool *pool = r->changes ? r->mount->writers : r->mount->readers;
 	int result = waiter_init(&r->waiter);
 
 	if (result < 0) {
@@ -134,16 +144,20 @@ static void hand_over(struct request *r)
 	r->worker = true;
 	r->deadline_ms = clock_after_ms(r->mount->options->timeout_ms);
 	err_clear(&r->err);
-	result = pool_run(pool, work, r);
-	if (result < 0)
+	/* Before it can be run, or the worker may have freed it. An interrupt that came already is heard here. */
+	fuse_req_interrupt_func(r->fuse, on_interrupt, r);
+	result = pool_run(pool_of(r), work, r);
+	if (result < 0) {
+		fuse_req_interrupt_func(r->fuse, NULL, NULL);
 		finish(r, -ENOMEM);
+	}
 }
 
 void request_start(struct request *r)
 {
 	int result = r->run(r);
 
-	if (result == -EAGAIN)
+	if (result == RUN_IN_WORKER)
 		hand_over(r);
 	else
 		finish(r, result);
@@ -160,8 +174,10 @@ int request_get(struct request *r, const void *row, const char *key, int64_t ttl
 		.deadline_ms = r->deadline_ms,
 		.waiter = r->worker ? &r->waiter : NULL,
 	};
+	int result;
 
-	return store_get(r->mount->store, &get, ret, ret_info, &r->err);
+	result = store_get(r->mount->store, &get, ret, ret_info, &r->err);
+	return result == -EAGAIN && !r->worker ? RUN_IN_WORKER : result;
 }
 
 void request_call(struct request *r, struct call *call)
@@ -172,7 +188,34 @@ void request_call(struct request *r, struct call *call)
 
 int request_need_worker(struct request *r)
 {
-	return r->worker ? 0 : -EAGAIN;
+	return r->worker ? 0 : RUN_IN_WORKER;
+}
+
+int request_pause(struct request *r, int64_t ms)
+{
+	int64_t until = clock_after_ms(ms), end = until < r->deadline_ms ? until : r->deadline_ms;
+	int result;
+
+	assert_return(r->worker, -EIO);
+	/* Nobody wakes a pause: a wake is left over from a wait that ended otherwise. */
+	do
+		result = waiter_wait(&r->waiter, end, r->settling);
+	while (result == 0);
+	if (result == -EINTR)
+		return result;
+	return end < until ? -ETIMEDOUT : 0;
+}
+
+int request_take_turn(struct request *r, struct turn *turn)
+{
+	int result;
+
+	if (!r->worker)
+		return turn_try(turn) ? 0 : RUN_IN_WORKER;
+	result = turn_take(turn, &r->waiter, r->deadline_ms);
+	if (result == -ETIMEDOUT)
+		err_set(&r->err, ETIMEDOUT, "the deadline passed while another operation on the same file was being answered");
+	return result;
 }
 
 pid_t request_process(const struct request *r)

@@ -1,15 +1,21 @@
 /*
  * A request of the kernel, in two phases. A FUSE thread runs the handler with waiting forbidden; a handler that would have
- * to wait for the network returns -EAGAIN, and is run again, from its start, by a worker, which may wait. So a FUSE thread
+ * to wait for the network returns RUN_IN_WORKER, and is run again, from its start, by a worker, which may wait. So a FUSE thread
  * never waits, and what is cached never queues behind what is slow.
+ *
+ * A worker waits in request_get, request_take_turn, request_pause and client calls alone: each ends by the request's deadline, and
+ * by a signal that ends the process behind it, queued or running.
  */
 #pragma once
 
-#include "api/base/waiter.h"
+#include "api/base/turn.h"
 #include "fs/core/mount.h"
 #include "fs/core/tree.h"
 
 struct request;
+
+/* No errno, and never a reply: the first phase ends, and a worker runs the handler. */
+#define RUN_IN_WORKER (-0x7000)
 
 /* Replies and returns 0, or returns -errno (text in request->err), for which the caller replies. */
 typedef int (*request_fn)(struct request *r);
@@ -24,6 +30,7 @@ struct request {
 	int64_t deadline_ms;
 	int64_t began_ns;
 	struct waiter waiter; /* initialised in a worker alone */
+	bool settling;        /* something was sent, and is being found out: signals end no wait any more */
 	struct err err;
 	struct fuse_ctx ctx; /* uid, gid, thread id, umask */
 	/* Arguments, as far as the operation has them; strings and data are owned. */
@@ -54,8 +61,12 @@ int request_get(struct request *r, const void *row, const char *key, int64_t ttl
 /* The deadline and waiter for client calls. */
 void request_call(struct request *r, struct call *call);
 
-/* -EAGAIN in the first phase, so that the rest runs in a worker; 0 in a worker. */
+/* RUN_IN_WORKER in the first phase; 0 in a worker. */
 int request_need_worker(struct request *r);
+/* Waits that long: 0; -EINTR after a signal (unless r->settling); -ETIMEDOUT when the deadline comes first. Workers only. */
+int request_pause(struct request *r, int64_t ms);
+/* Waits for a turn: 0; RUN_IN_WORKER in the first phase where it is not free; -EINTR; -ETIMEDOUT with a text. */
+int request_take_turn(struct request *r, struct turn *turn);
 
 /* Thread-group id of the process behind the request, or 0. */
 pid_t request_process(const struct request *r);

@@ -10,7 +10,7 @@ int subject_init(struct request *r, fuse_ino_t ino, struct subject *ret)
 	int result;
 
 	*ret = (struct subject){ .tree = r->mount->tree };
-	scoped_lock(&ret->tree->lock);
+	scope_lock(tree, ret->tree);
 	node = tree_node(ret->tree, ino);
 	if (!node)
 		return -ESTALE;

@@ -10,6 +10,10 @@ struct subject {
 	struct node node;     /* a copy as it was; its pointers are not to be followed */
 	struct draft *draft;  /* owned reference: the entry's draft, or NULL */
 };
+static inline bool subject_is_dir(const struct subject *s)
+{
+	return place_is_dir(s->what.place);
+}
 int subject_init(struct request *r, fuse_ino_t ino, struct subject *ret);
 void subject_clear(struct subject *s);
 #define cleanup_subject_ cleanup_(subject_clear)

@@ -39,7 +39,7 @@ void tell_all(struct mount *mount)
 {
 	struct node *node, *next;
 
-	scoped_lock(&mount->tree->lock);
+	scope_lock(tree, mount->tree);
 	mount->tree->changes++;
 	HASH_ITER(hh, mount->tree->nodes, node, next) {
 		struct entry *e = node->entry;

@@ -12,6 +12,53 @@
 /* Numbers of what has no identity at the API yet; identities hash to the lower half. */
 #define FRESH_INO_FIRST ((uint64_t)1 << 62)
 
+/* ---- places ---- */
+
+enum { DIR = 1, LOCAL = 2, CONTROL = 4, ACCOUNT = 8 };
+
+static const unsigned char places[] = {
+	[PLACE_ROOT] = DIR,
+	[PLACE_COLLECTION] = DIR | ACCOUNT,
+	[PLACE_RESOURCE_DIR] = DIR | ACCOUNT,
+	[PLACE_PARTS] = DIR | ACCOUNT,
+	[PLACE_RESOURCE] = ACCOUNT,
+	[PLACE_LEAF] = ACCOUNT,
+	[PLACE_PART] = ACCOUNT,
+	[PLACE_CONTROL_DIR] = DIR | CONTROL,
+	[PLACE_CONTROL] = CONTROL,
+	[PLACE_SCRATCH] = LOCAL,
+	[PLACE_SCRATCH_DIR] = DIR | LOCAL,
+	[PLACE_LINK] = LOCAL,
+};
+_Static_assert(array_len(places) == PLACES, "every place says what it is");
+
+static bool place_is(enum place place, unsigned what)
+{
+	return invariant((size_t)place < array_len(places)) && places[place] & what;
+}
+
+bool place_is_dir(enum place place)
+{
+	return place_is(place, DIR);
+}
+
+bool place_is_local(enum place place)
+{
+	return place_is(place, LOCAL);
+}
+
+bool place_is_control(enum place place)
+{
+	return place_is(place, CONTROL);
+}
+
+bool place_is_of_account(enum place place)
+{
+	return place_is(place, ACCOUNT);
+}
+
+/* ---- identities ---- */
+
 void identity_clear(struct identity *what)
 {
 	free(what->id);
@@ -75,17 +122,7 @@ static char *make_key(const struct entry *parent, const char *name, size_t *ret_
 
 bool entry_is_dir(const struct entry *entry)
 {
-	switch (entry->what.place) {
-	case PLACE_ROOT:
-	case PLACE_COLLECTION:
-	case PLACE_RESOURCE_DIR:
-	case PLACE_PARTS:
-	case PLACE_CONTROL_DIR:
-	case PLACE_SCRATCH_DIR:
-		return true;
-	default:
-		return false;
-	}
+	return place_is_dir(entry->what.place);
 }
 
 uint64_t tree_fresh_ino(struct tree *tree)
@@ -101,7 +138,7 @@ static uint64_t identity_ino(struct tree *tree, const struct identity *what)
 
 	if (what->place == PLACE_ROOT)
 		return FUSE_ROOT_ID;
-	if (what->place >= PLACE_CONTROL_DIR || (what->place == PLACE_RESOURCE && !what->id))
+	if (!place_is_of_account(what->place) || (what->place == PLACE_RESOURCE && !what->id))
 		return tree_fresh_ino(tree);
 	if (buf_addf(&b, "%d %s %s %s %s", what->place, what->kind ? what->kind->name : "",
 		     what->parent_id ? what->parent_id : "", what->id ? what->id : "", leaf) < 0)
@@ -118,6 +155,19 @@ void tree_identify(struct tree *tree, struct entry *entry, const char *id)
 	entry->ino = identity_ino(tree, &entry->what);
 }
 
+static void entry_destroy(struct tree *tree, struct entry *entry)
+{
+	if (!entry->unlinked)
+		HASH_DEL(tree->entries, entry);
+	draft_unref(entry->draft);
+	identity_clear(&entry->what);
+	turn_destroy(&entry->turn);
+	free(entry->key);
+	free(entry->target);
+	free(entry->backup_of);
+	free(entry);
+}
+
 struct tree *tree_new(void)
 {
 	struct tree *tree = calloc(1, sizeof(*tree));
@@ -126,7 +176,7 @@ struct tree *tree_new(void)
 
 	if (!tree || !node)
 		goto fail;
-	pthread_mutex_init(&tree->lock, NULL);
+	lock_init(&tree->lock);
 	tree->next_id = FUSE_ROOT_ID + 1;
 	tree->next_ino = FRESH_INO_FIRST;
 	tree->root = tree_obtain(tree, NULL, "", &root);
@@ -156,16 +206,9 @@ struct tree *tree_free(struct tree *tree)
 		body_unref(node->bytes);
 		free(node);
 	}
-	HASH_ITER(hh, tree->entries, entry, next_entry) {
-		HASH_DEL(tree->entries, entry);
-		draft_unref(entry->draft);
-		identity_clear(&entry->what);
-		free(entry->key);
-		free(entry->target);
-		free(entry->backup_of);
-		free(entry);
-	}
-	pthread_mutex_destroy(&tree->lock);
+	HASH_ITER(hh, tree->entries, entry, next_entry)
+		entry_destroy(tree, entry);
+	lock_destroy(&tree->lock);
 	free(tree);
 	return NULL;
 }
@@ -198,19 +241,6 @@ struct entry *entry_ref(struct entry *entry)
 	return entry;
 }
 
-static void entry_destroy(struct tree *tree, struct entry *entry)
-{
-	if (!entry->unlinked)
-		HASH_DEL(tree->entries, entry);
-	draft_unref(entry->draft);
-	identity_clear(&entry->what);
-	pthread_mutex_destroy(&entry->commit_lock);
-	free(entry->key);
-	free(entry->target);
-	free(entry->backup_of);
-	free(entry);
-}
-
 struct entry *entry_unref_locked(struct tree *tree, struct entry *entry)
 {
 	while (entry && --entry->refs == 0) {
@@ -226,7 +256,7 @@ void entry_release(struct tree *tree, struct entry *entry)
 {
 	if (!entry)
 		return;
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	entry_unref_locked(tree, entry);
 }
 
@@ -247,7 +277,7 @@ struct entry *tree_obtain(struct tree *tree, struct entry *parent, const char *n
 		identity_clear(what);
 		return NULL;
 	}
-	pthread_mutex_init(&entry->commit_lock, NULL);
+	turn_init(&entry->turn);
 	entry->refs = 1;
 	entry->parent = parent ? entry_ref(parent) : NULL;
 	entry->what = *what;
@@ -446,6 +476,6 @@ char *entry_path_locked(const struct entry *entry, const char *name)
 
 char *entry_path(struct tree *tree, const struct entry *entry, const char *name)
 {
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	return entry_path_locked(entry, name);
 }

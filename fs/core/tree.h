@@ -8,6 +8,7 @@
 
 #include <fuse_lowlevel.h>
 
+#include "api/base/turn.h"
 #include "api/kind.h"
 #include "cache/snapshot.h"
 #include "fs/core/hash.h"
@@ -28,7 +29,17 @@ enum place {
 	PLACE_SCRATCH,
 	PLACE_SCRATCH_DIR,
 	PLACE_LINK,
+	PLACES
 };
+
+/* Directories. */
+bool place_is_dir(enum place place);
+/* What the mount alone keeps, and never sends under its name: scratch files and directories, symbolic links. */
+bool place_is_local(enum place place);
+/* /.cfcfs and what is in it. */
+bool place_is_control(enum place place);
+/* What is made of what the account says: its resources, parts and leaves, and the directories that lead to them. */
+bool place_is_of_account(enum place place);
 
 /* What an entry is; strings are owned by the entry that holds it. */
 struct identity {
@@ -66,6 +77,10 @@ struct entry {
 	struct draft *draft;       /* owned reference: what readers see instead of the account's */
 	enum hide hide;
 	int64_t hide_until_ms;
+	bool in_hiding;                            /* in the trash's list, which holds a reference */
+	bool sending;                              /* its DELETE is on its way */
+	struct entry *hidden_prev, *hidden_next;   /* in that list */
+	int missed;                                /* of a directory: errno of the first delete in it that failed unheard; it holds a reference then */
 	uint64_t local_serial;              /* of a directory: rises when its locals change */
 	uint64_t listed_list, listed_local; /* the serials that the kernel's cached listing was made of */
 	char *target;                       /* owned: PLACE_LINK */
@@ -76,8 +91,7 @@ struct entry {
 	/* What holds where no tool set anything: the mode that scratch was made with, which stays behind when its content
 	   becomes a resource's, and who made it (-1: the mount's owner). */
 	int64_t made_mode, made_uid, made_gid;
-	pthread_mutex_t commit_lock; /* not the tree's: serialises what is sent for this entry; held across the network,
-	                                by workers only, and before any other lock */
+	struct turn turn; /* who sends for this entry; had across the network, by workers only, and before any lock */
 };
 
 /* What a node's content was made of; equal stamps mean equal content without rendering. */
@@ -103,8 +117,9 @@ struct node {
 	int64_t size;
 };
 
+DECLARE_LOCK(tree);
 struct tree {
-	pthread_mutex_t lock;
+	struct lock lock;
 	struct entry *entries; /* by key */
 	struct node *nodes;    /* by id */
 	struct entry *root;
@@ -113,6 +128,7 @@ struct tree {
 	size_t locals_count;
 	uint64_t changes; /* rises with every change that the mount makes or learns of itself */
 };
+DEFINE_LOCK(tree, struct tree, lock)
 
 struct tree *tree_new(void);
 struct tree *tree_free(struct tree *tree);

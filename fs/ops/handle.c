@@ -12,9 +12,9 @@ struct handle *handle_new(struct request *r, struct entry *entry, const struct i
 		free(h);
 		return NULL;
 	}
-	pthread_mutex_init(&h->lock, NULL);
+	turn_init(&h->turn);
 	h->node = node;
-	scoped_lock(&r->mount->tree->lock);
+	scope_lock(tree, r->mount->tree);
 	h->entry = entry_ref(entry);
 	return h;
 }
@@ -28,6 +28,6 @@ void handle_free(struct tree *tree, struct handle *h)
 	draft_unref(h->draft);
 	identity_clear(&h->what);
 	entry_release(tree, h->entry);
-	pthread_mutex_destroy(&h->lock);
+	turn_destroy(&h->turn);
 	free(h);
 }

@@ -8,7 +8,7 @@
 struct dir_listing;
 
 struct handle {
-	pthread_mutex_t lock; /* guards view.bytes, listing and text; may be held across the network by a worker */
+	struct turn turn;     /* who uses view.bytes and listing; had across the network by a worker */
 	struct entry *entry;  /* owned reference */
 	struct identity what; /* a copy, as it was at open */
 	fuse_ino_t node;

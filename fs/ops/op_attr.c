@@ -39,7 +39,7 @@ static enum local lookup_local(struct request *r, struct entry *dir, const char 
 	struct entry *entry;
 	struct node *node;
 
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	if (is_hidden_dir(tree, dir, name))
 		return LOCAL_HIDDEN;
 	entry = tree_find(tree, dir, name);
@@ -88,7 +88,7 @@ static int enter(struct request *r, struct entry *dir, const char *name, struct 
 	struct entry *entry;
 	struct node *node;
 
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	entry = tree_obtain(tree, dir, name, what);
 	if (!entry)
 		return -ENOMEM;
@@ -118,17 +118,10 @@ static bool known_node(struct request *r, struct entry *dir, const char *name, c
 	struct tree *tree = r->mount->tree;
 	struct entry *entry;
 
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	*ret_changes = tree->changes;
 	entry = what ? tree_find(tree, dir, name) : NULL;
 	return entry && identity_equal(&entry->what, what) && tree_known(entry, ret);
-}
-
-static bool is_dir_place(const struct identity *what)
-{
-	struct entry probe = { .what = *what };
-
-	return entry_is_dir(&probe);
 }
 
 static int lookup_file(struct request *r, struct entry *dir, const char *name, struct identity *what, int64_t expires_ms,
@@ -174,7 +167,7 @@ int lookup_name(struct request *r, struct subject *dir, const char *name, struct
 		return missing(r, expires_ms, e);
 	if (result < 0)
 		return result;
-	if (is_dir_place(&what))
+	if (place_is_dir(what.place))
 		result = enter(r, dir->entry, name, &what, NULL, expires_ms, changes, e);
 	else
 		result = lookup_file(r, dir->entry, name, &what, expires_ms, e);
@@ -201,16 +194,16 @@ int op_lookup(struct request *r)
 
 static bool is_local(const struct subject *s)
 {
-	return s->draft || s->what.place >= PLACE_SCRATCH;
+	return s->draft || place_is_local(s->what.place);
 }
 
 static int getattr_local(struct request *r, struct subject *s)
 {
 	struct stat st;
 
-	pthread_mutex_lock(&s->tree->lock);
+	tree_lock(s->tree);
 	stat_local(r->mount, s->entry, &st);
-	pthread_mutex_unlock(&s->tree->lock);
+	tree_unlock(s->tree);
 	return reply_attr(r, &st, 0);
 }
 
@@ -247,11 +240,11 @@ static int getattr_file(struct request *r, struct subject *s)
 		return getattr_old(r, s, &view);
 	stat_view(&view, s->entry->ino, &st);
 	timeout = view.info.expires_ms ? request_timeout(view.info.expires_ms) : 0;
-	pthread_mutex_lock(&s->tree->lock);
+	tree_lock(s->tree);
 	/* The node that a draft was written through stands for what became of it. */
 	if (!s->node.content && s->entry->current && s->entry->current->id == s->node.id)
 		s->entry->current->size = view.size;
-	pthread_mutex_unlock(&s->tree->lock);
+	tree_unlock(s->tree);
 	return reply_attr(r, &st, s->what.place == PLACE_CONTROL ? 0 : timeout);
 }
 
@@ -259,9 +252,9 @@ static int getattr_dir(struct request *r, struct subject *s)
 {
 	struct stat st;
 
-	pthread_mutex_lock(&s->tree->lock);
+	tree_lock(s->tree);
 	stat_dir(r->mount, s->entry, &st);
-	pthread_mutex_unlock(&s->tree->lock);
+	tree_unlock(s->tree);
 	return reply_attr(r, &st, (double)r->mount->options->cache_ttl_ms / MSEC_PER_SEC);
 }
 
@@ -272,7 +265,7 @@ int op_getattr(struct request *r)
 
 	if (result < 0)
 		return result;
-	if (entry_is_dir(s.entry))
+	if (subject_is_dir(&s))
 		return getattr_dir(r, &s);
 	return is_local(&s) ? getattr_local(r, &s) : getattr_file(r, &s);
 }
@@ -301,12 +294,12 @@ static int attributes_set(struct request *r, struct subject *s)
 	cleanup_free_ char *key = NULL;
 	int result;
 
-	if (entry_is_dir(s->entry) || is_local(s)) {
-		scoped_lock(&s->tree->lock);
+	if (subject_is_dir(s) || is_local(s)) {
+		scope_lock(tree, s->tree);
 		set_fields(r, clock_wall_ns(), &s->entry->set_mtime_ns, &s->entry->set_mode, &s->entry->set_uid,
 			   &s->entry->set_gid);
 	}
-	if (entry_is_dir(s->entry) || s->what.place >= PLACE_CONTROL_DIR || !(s->what.id || s->what.part))
+	if (subject_is_dir(s) || !place_is_of_account(s->what.place) || !(s->what.id || s->what.part))
 		return 0;
 	if (s->draft && !draft_is_sent(s->draft))
 		return 0;
@@ -352,7 +345,7 @@ int op_access(struct request *r)
 
 	if (result < 0)
 		return result;
-	if (entry_is_dir(s.entry) || s.what.place >= PLACE_SCRATCH)
+	if (subject_is_dir(&s) || place_is_local(s.what.place))
 		return reply_ok(r);
 	mode = s.what.leaf    ? s.what.leaf->mode :
 	       s.what.part    ? s.what.part->mode :

@@ -75,7 +75,7 @@ static int copy_locals(struct tree *tree, struct entry *dir, struct local_name *
 {
 	struct entry *e;
 
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	DL_FOREACH(dir->locals, e) {
 		size_t n = strlen(entry_name(e)) + 1;
 		struct local_name *l = calloc(1, sizeof(*l) + n);
@@ -190,7 +190,7 @@ int op_opendir(struct request *r)
 	h = handle_new(r, s.entry, &s.what, r->ino);
 	if (!h)
 		return -ENOMEM;
-	pthread_mutex_lock(&s.tree->lock);
+	tree_lock(s.tree);
 	if (serial && s.entry->listed_list == serial && s.entry->listed_local == s.entry->local_serial) {
 		r->fi.keep_cache = 1;
 	} else {
@@ -198,7 +198,7 @@ int op_opendir(struct request *r)
 		s.entry->listed_local = s.entry->local_serial;
 		s.entry->mtime_ns = clock_wall_ns();
 	}
-	pthread_mutex_unlock(&s.tree->lock);
+	tree_unlock(s.tree);
 	/* A listing under a name that cannot be relied on is not worth the kernel's memory. */
 	r->fi.cache_readdir = serial != 0;
 	r->fi.fh = (uintptr_t)h;
@@ -235,13 +235,10 @@ static int readdir_reply(struct request *r, bool plus)
 	size_t used = 0;
 	int result = out ? subject_init(r, r->ino, &s) : -ENOMEM;
 
+	if (result == 0)
+		result = request_take_turn(r, &h->turn);
 	if (result < 0)
 		return result;
-	if (pthread_mutex_trylock(&h->lock)) {
-		if (!r->worker)
-			return -EAGAIN;
-		pthread_mutex_lock(&h->lock);
-	}
 	/* rewinddir: what the directory holds now. */
 	if (r->offset == 0)
 		h->listing = dir_listing_free(h->listing);
@@ -255,7 +252,7 @@ static int readdir_reply(struct request *r, bool plus)
 			break;
 		used += n;
 	}
-	pthread_mutex_unlock(&h->lock);
+	turn_give(&h->turn);
 	return result < 0 ? result : reply_buf(r, out, used);
 }
 
@@ -304,10 +301,10 @@ int op_fsyncdir(struct request *r)
 
 	if (result == 0 && !may_send(r, &s))
 		return reply_ok(r);
-	if (result == 0 && trash_pending(r->mount, s.entry))
+	if (result == 0 && trash_owes(r->mount, s.entry))
 		result = request_need_worker(r);
-	if (result == 0)
-		result = trash_flush(r->mount, s.entry, &r->err);
+	if (result == 0 && r->worker)
+		result = trash_flush(r->mount, s.entry, &r->waiter, r->deadline_ms, &r->err);
 	/* It is on record already, under the name that it is about. */
 	if (r->err.text[0])
 		r->err.text[0] = '\0';
@@ -329,7 +326,7 @@ int op_mkdir(struct request *r)
 	if (s.what.place == PLACE_CONTROL_DIR || (r->name[0] != '.' && s.what.place != PLACE_SCRATCH_DIR))
 		return err_set(&r->err, EPERM,
 			       "no directory can be made here: the directory of a resource comes and goes with it");
-	pthread_mutex_lock(&s.tree->lock);
+	tree_lock(s.tree);
 	if (tree_find(s.tree, s.entry, r->name))
 		result = -EEXIST;
 	else if (s.tree->locals_count >= TREE_LOCALS_MAX)
@@ -346,7 +343,7 @@ int op_mkdir(struct request *r)
 		}
 		entry_unref_locked(s.tree, entry);
 	}
-	pthread_mutex_unlock(&s.tree->lock);
+	tree_unlock(s.tree);
 	if (result < 0)
 		return result;
 	return node ? reply_entry(r, &e) : -ENOMEM;
@@ -362,7 +359,7 @@ static int rmdir_scratch(struct subject *dir, const char *name)
 {
 	struct entry *entry;
 
-	scoped_lock(&dir->tree->lock);
+	scope_lock(tree, dir->tree);
 	entry = tree_find(dir->tree, dir->entry, name);
 	if (!entry || entry->what.place != PLACE_SCRATCH_DIR)
 		return -EAGAIN;
@@ -393,7 +390,7 @@ static int rmdir_collection(struct request *r, struct subject *dir)
 	if (result < 0)
 		return result;
 	/* The kernel takes the node for dead now. */
-	scoped_lock(&dir->tree->lock);
+	scope_lock(tree, dir->tree);
 	entry = tree_find(dir->tree, dir->entry, r->name);
 	if (entry && entry->locals)
 		return -ENOTEMPTY;

@@ -16,7 +16,7 @@
 
 static unsigned table_mode(const struct identity *what)
 {
-	if (what->place >= PLACE_SCRATCH)
+	if (place_is_local(what->place))
 		return 0600;
 	if (what->leaf)
 		return what->leaf->mode;
@@ -43,7 +43,7 @@ static struct draft *make_draft(const struct identity *what, const struct identi
 
 	if (!draft)
 		return NULL;
-	draft->scratch = what->place >= PLACE_SCRATCH;
+	draft->scratch = place_is_local(what->place);
 	draft->json = is_json(what);
 	draft->key_line = what->place == PLACE_RESOURCE && (what->kind->flags & KIND_KEY_LINE);
 	draft->secret = kind && (kind->flags & KIND_SECRET);
@@ -71,6 +71,7 @@ static int fill_draft(struct request *r, const struct subject *s, struct draft *
 	if (result < 0)
 		return result;
 	draft->began_empty = false;
+	draft->mtime_ns = view.mtime_ns; /* until it is written to */
 	content = (struct buf){ .data = bytes->data, .len = bytes->len };
 	draft_set_handled(draft, &content, &none);
 	return 0;
@@ -90,35 +91,50 @@ static void show_draft(struct tree *tree, struct entry *entry, struct draft *dra
 	tree_settle(tree, entry);
 }
 
+/*
+ * Adds a writer to the draft that is there, or to made, which is shown from then on. In one step, for the last writer's release
+ * ends a draft in one step too. -ESTALE: the draft that the subject was looked up with ended; the kernel looks it up anew.
+ */
+static int enter_draft(struct subject *s, const struct handle *h, struct draft *made, struct draft **ret)
+{
+	bool may_join = place_is_local(s->what.place) || !(h->flags & O_TRUNC);
+	struct draft *there;
+
+	scope_lock(tree, s->tree);
+	there = s->entry->draft;
+	if (there && may_join) {
+		draft_add_writer(there);
+		*ret = draft_ref(there);
+		return 0;
+	}
+	if (s->draft && !there)
+		return -ESTALE;
+	if (!made)
+		return 0;
+	draft_add_writer(made);
+	show_draft(s->tree, s->entry, made);
+	*ret = draft_ref(made);
+	return 0;
+}
+
 /* Joins the draft that is there, or begins one. */
 static int open_draft(struct request *r, struct subject *s, struct handle *h)
 {
-	cleanup_(draft_unrefp) struct draft *draft = NULL;
-	bool join = s->draft && (s->what.place >= PLACE_SCRATCH || !(h->flags & O_TRUNC));
-	int result = 0;
+	cleanup_(draft_unrefp) struct draft *made = NULL;
+	int result = enter_draft(s, h, NULL, &h->draft);
 
-	if (join) {
-		draft = draft_ref(s->draft);
-		if (h->flags & O_TRUNC)
-			result = draft_truncate(draft, 0);
-	} else {
-		draft = make_draft(&s->what, NULL, h->opener);
-		if (!draft)
+	if (result == 0 && !h->draft) {
+		made = make_draft(&s->what, NULL, h->opener);
+		if (!made)
 			return -ENOMEM;
 		if (!(h->flags & O_TRUNC))
-			result = fill_draft(r, s, draft);
+			result = fill_draft(r, s, made);
+		if (result == 0)
+			result = enter_draft(s, h, made, &h->draft);
 	}
-	if (result < 0)
-		return result;
-	pthread_mutex_lock(&draft->lock);
-	draft->writers++;
-	pthread_mutex_unlock(&draft->lock);
-	pthread_mutex_lock(&s->tree->lock);
-	if (!join)
-		show_draft(s->tree, s->entry, draft);
-	pthread_mutex_unlock(&s->tree->lock);
-	h->draft = steal_ptr(draft);
-	return 0;
+	if (result == 0 && h->draft != made && h->flags & O_TRUNC)
+		result = draft_truncate(h->draft, 0);
+	return result;
 }
 
 static int check_access(const struct subject *s, unsigned flags)
@@ -140,7 +156,7 @@ static bool must_redirect(struct subject *s)
 {
 	struct node *node;
 
-	scoped_lock(&s->tree->lock);
+	scope_lock(tree, s->tree);
 	node = tree_node(s->tree, s->node.id);
 	if (!node || s->entry->unlinked)
 		return false;
@@ -156,7 +172,7 @@ static void count_open(struct tree *tree, fuse_ino_t ino, bool cached)
 {
 	struct node *node;
 
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	node = tree_node(tree, ino);
 	if (node) {
 		node->opens++;
@@ -180,6 +196,8 @@ static int open_write(struct request *r, struct subject *s)
 	if (s->what.place != PLACE_CONTROL && !(s->what.leaf && s->what.leaf->source == LEAF_ACTION)) {
 		result = open_draft(r, s, h);
 		if (result < 0) {
+			if (h->draft)
+				(void)draft_remove_writer(h->draft);
 			handle_free(s->tree, h);
 			return result;
 		}
@@ -210,7 +228,7 @@ static bool ask_again(struct request *r, struct subject *s)
 {
 	struct node *node;
 
-	scoped_lock(&s->tree->lock);
+	scope_lock(tree, s->tree);
 	node = tree_node(s->tree, s->node.id);
 	if (!node || node->reread)
 		return false;
@@ -229,7 +247,7 @@ static bool use_looked_up(struct request *r, struct subject *s, struct view *vie
 {
 	struct node *node;
 
-	scoped_lock(&s->tree->lock);
+	scope_lock(tree, s->tree);
 	node = tree_node(s->tree, s->node.id);
 	if (!node || !node->bytes || node->bytes_for != r->ctx.pid || node->content != s->node.content)
 		return false;
@@ -245,7 +263,7 @@ static void settle_node(struct subject *s)
 {
 	struct node *node;
 
-	scoped_lock(&s->tree->lock);
+	scope_lock(tree, s->tree);
 	node = tree_node(s->tree, s->node.id);
 	if (!node)
 		return;
@@ -293,7 +311,7 @@ int op_open(struct request *r)
 		return result;
 	if ((r->fi.flags & O_ACCMODE) != O_RDONLY)
 		return r->mount->options->ro ? -EROFS : open_write(r, &s);
-	return s.draft || s.what.place >= PLACE_SCRATCH ? open_local(r, &s) : open_read(r, &s);
+	return s.draft || place_is_local(s.what.place) ? open_local(r, &s) : open_read(r, &s);
 }
 
 /* ---- create ---- */
@@ -319,7 +337,7 @@ static int enter_new(struct request *r, struct subject *dir, struct identity *wh
 	struct entry *entry;
 	struct node *node;
 
-	scoped_lock(&dir->tree->lock);
+	scope_lock(tree, dir->tree);
 	entry = obtain_new(dir, r->name, what);
 	if (!entry)
 		return -ENOSPC;
@@ -356,13 +374,13 @@ static int create_in(struct request *r, struct subject *dir, struct identity *wh
 
 	if (!draft)
 		return -ENOMEM;
-	draft->writers = 1;
+	draft_add_writer(draft);
 	result = enter_new(r, dir, what, draft, &e, &entry);
 	if (result < 0)
 		return result;
-	pthread_mutex_lock(&dir->tree->lock);
+	tree_lock(dir->tree);
 	result = identity_copy(&entry->what, &copy);
-	pthread_mutex_unlock(&dir->tree->lock);
+	tree_unlock(dir->tree);
 	h = result == 0 ? handle_new(r, entry, &copy, e.ino) : NULL;
 	identity_clear(&copy);
 	entry_release(dir->tree, entry);
@@ -435,18 +453,15 @@ static int read_opened(struct request *r, struct handle *h)
 {
 	/* Held across the reply: once the kernel has the bytes, a release can come before the reply's call is back. */
 	cleanup_(body_unrefp) struct body *bytes = NULL;
-	int result = 0;
+	int result = request_take_turn(r, &h->turn);
 
-	if (pthread_mutex_trylock(&h->lock)) {
-		if (!r->worker)
-			return -EAGAIN;
-		pthread_mutex_lock(&h->lock);
-	}
+	if (result < 0)
+		return result;
 	if (!h->view.bytes)
 		result = view_bytes(r, &h->what, &h->view, &h->view.bytes);
 	if (result == 0)
 		bytes = body_ref(h->view.bytes);
-	pthread_mutex_unlock(&h->lock);
+	turn_give(&h->turn);
 	return result < 0 ? result : read_body(r, bytes);
 }
 

@@ -21,7 +21,7 @@ enum outcome { UNLINK_DONE, UNLINK_RESOURCE };
 /* With the tree's lock: whether only what the mount keeps under the name goes. */
 static bool only_local(struct entry *e)
 {
-	if (e->what.place >= PLACE_SCRATCH)
+	if (place_is_local(e->what.place))
 		return true;
 	if (e->draft && !(draft_is_sent(e->draft) && commit_is_done(e->draft)))
 		return true;
@@ -39,7 +39,7 @@ static void drop_local(struct request *r, struct entry *e)
 	}
 	tree->changes++;
 	tree_renew(e);
-	if (e->what.place < PLACE_SCRATCH && (e->what.id || e->what.part)) {
+	if (place_is_of_account(e->what.place) && (e->what.id || e->what.part)) {
 		/* A backup's name goes back into hiding; another resource is shown again. */
 		if (e->hide == HIDE_BACKUP)
 			trash_hide_locked(r->mount, e, HIDE_BACKUP, clock_after_ms(TRASH_BACKUP_MS));
@@ -53,7 +53,7 @@ static enum outcome unlink_local(struct request *r, struct subject *dir)
 {
 	struct entry *e;
 
-	scoped_lock(&dir->tree->lock);
+	scope_lock(tree, dir->tree);
 	e = tree_find(dir->tree, dir->entry, r->name);
 	if (!e || !e->local || !only_local(e))
 		return UNLINK_RESOURCE;
@@ -105,12 +105,12 @@ static int unlink_resource(struct request *r, struct subject *dir, struct identi
 	struct entry *entry;
 	int result = 0;
 
-	if (grace == 0 && !r->worker)
-		return -EAGAIN;
+	if (grace == 0 && request_need_worker(r) < 0)
+		return RUN_IN_WORKER;
 	result = check_pace(r, what->kind);
 	if (result < 0)
 		return result;
-	pthread_mutex_lock(&dir->tree->lock);
+	tree_lock(dir->tree);
 	entry = tree_obtain(dir->tree, dir->entry, r->name, what);
 	if (entry) {
 		if (entry->draft) {
@@ -121,11 +121,11 @@ static int unlink_resource(struct request *r, struct subject *dir, struct identi
 		/* The kernel takes the node for dead: should the name come back, it is by another. */
 		tree_renew(entry);
 	}
-	pthread_mutex_unlock(&dir->tree->lock);
+	tree_unlock(dir->tree);
 	if (!entry)
 		return -ENOMEM;
 	if (grace == 0)
-		result = trash_delete_now(r->mount, entry, &r->err);
+		result = trash_delete_now(r, entry);
 	entry_release(dir->tree, entry);
 	r->err.text[0] = '\0';
 	return result;
@@ -181,7 +181,7 @@ int op_symlink(struct request *r)
 	identity_clear(&would);
 	if (result < 0)
 		return result;
-	scoped_lock(&dir.tree->lock);
+	scope_lock(tree, dir.tree);
 	if (tree_find(dir.tree, dir.entry, r->name))
 		return -EEXIST;
 	if (dir.tree->locals_count >= TREE_LOCALS_MAX)

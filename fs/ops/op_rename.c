@@ -53,7 +53,7 @@ static int find_source(struct renaming *n)
 	struct entry *e;
 	bool hidden;
 
-	pthread_mutex_lock(&tree->lock);
+	tree_lock(tree);
 	e = tree_find(tree, n->from_dir.entry, n->r->name);
 	if (e && e->local && (e->draft || e->hide == HIDE_NONE)) {
 		int result = identity_copy(&e->what, &n->what);
@@ -62,11 +62,11 @@ static int find_source(struct renaming *n)
 			n->source = entry_ref(e);
 			n->draft = e->draft ? draft_ref(e->draft) : NULL;
 		}
-		pthread_mutex_unlock(&tree->lock);
+		tree_unlock(tree);
 		return result;
 	}
 	hidden = e && e->local && e->hide != HIDE_NONE;
-	pthread_mutex_unlock(&tree->lock);
+	tree_unlock(tree);
 	if (hidden)
 		return -ENOENT;
 	return walk_identify(n->r, &n->from_dir.what, n->r->name, &n->what, &expires_ms);
@@ -80,16 +80,16 @@ static int find_target(struct renaming *n)
 	struct entry *e;
 	int result;
 
-	pthread_mutex_lock(&tree->lock);
+	tree_lock(tree);
 	e = tree_find(tree, n->to_dir.entry, n->r->new_name);
 	if (e && e->local) {
 		hidden = !e->draft && e->hide != HIDE_NONE;
 		n->target_exists = !hidden;
 		result = identity_copy(&e->what, &n->target);
-		pthread_mutex_unlock(&tree->lock);
+		tree_unlock(tree);
 		return result;
 	}
-	pthread_mutex_unlock(&tree->lock);
+	tree_unlock(tree);
 	result = walk_identify(n->r, &n->to_dir.what, n->r->new_name, &n->target, &expires_ms);
 	if (result == -ENOENT)
 		return walk_classify(n->r, &n->to_dir.what, n->r->new_name, &n->target, &n->r->err);
@@ -99,7 +99,7 @@ static int find_target(struct renaming *n)
 
 static bool is_scratch(const struct identity *what)
 {
-	return what->place >= PLACE_SCRATCH;
+	return place_is_local(what->place);
 }
 
 /* Local text that can be sent: scratch, or a resource's draft that never was. */
@@ -118,7 +118,7 @@ static int move_local(struct renaming *n)
 	struct entry *old;
 	int result;
 
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	old = tree_find(tree, n->to_dir.entry, n->r->new_name);
 	if (old && old->what.place == PLACE_SCRATCH_DIR && old->locals)
 		return -ENOTEMPTY;
@@ -143,7 +143,7 @@ static struct entry *obtain_target(struct renaming *n)
 	struct identity copy = { 0 };
 	struct entry *entry;
 
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	entry = tree_find(tree, n->to_dir.entry, n->r->new_name);
 	if (entry && entry->local)
 		entry_ref(entry);
@@ -204,7 +204,7 @@ static bool is_untouched_backup(struct renaming *n, struct entry *target)
 
 static bool is_unlinked(struct tree *tree, const struct entry *entry)
 {
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	return entry->unlinked;
 }
 
@@ -225,15 +225,15 @@ static int send_as(struct renaming *n)
 	target = obtain_target(n);
 	if (!target)
 		return -ENOMEM;
-	pthread_mutex_lock(&tree->lock);
+	tree_lock(tree);
 	if (is_untouched_backup(n, target)) {
 		trash_show_locked(r->mount, target);
 		take_place(n, target);
-		pthread_mutex_unlock(&tree->lock);
+		tree_unlock(tree);
 		entry_release(tree, target);
 		return 0;
 	}
-	pthread_mutex_unlock(&tree->lock);
+	tree_unlock(tree);
 	aim = hash64(r->new_name, strlen(r->new_name)) ^ n->to_dir.entry->ino;
 	draft_aim(n->draft, aim);
 	result = commit_draft(r, target, n->draft, true);
@@ -246,7 +246,7 @@ static int send_as(struct renaming *n)
 			return -ENOMEM;
 		result = commit_draft(r, target, n->draft, true);
 	}
-	pthread_mutex_lock(&tree->lock);
+	tree_lock(tree);
 	if (result == 0) {
 		take_place(n, target);
 	} else {
@@ -255,7 +255,7 @@ static int send_as(struct renaming *n)
 		if (!target->what.id && !target->what.part && target->what.place == PLACE_RESOURCE && !target->draft)
 			tree_unlink(tree, target);
 	}
-	pthread_mutex_unlock(&tree->lock);
+	tree_unlock(tree);
 	entry_release(tree, target);
 	return result;
 }
@@ -289,6 +289,8 @@ static int backup_draft(struct renaming *n, struct draft **ret, struct view *ret
 	if (bytes)
 		content = (struct buf){ .data = bytes->data, .len = bytes->len };
 	draft_set_handled(draft, &content, &none);
+	if (bytes)
+		draft->mtime_ns = view.mtime_ns;
 	*ret = steal_ptr(draft);
 	*ret_view = (struct view){ .mode = 0600, .uid = n->r->mount->options->uid, .gid = n->r->mount->options->gid };
 	if (!secret)
@@ -310,7 +312,7 @@ static int make_backup(struct renaming *n)
 		result = identity_copy(&n->what, &copy);
 	if (result < 0)
 		return result;
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	source = tree_obtain(tree, n->from_dir.entry, n->r->name, &copy);
 	backup = source ? tree_find(tree, n->to_dir.entry, n->r->new_name) : NULL;
 	if (backup)
@@ -361,7 +363,7 @@ static void renamed(struct renaming *n)
 	struct tree *tree = n->r->mount->tree;
 	struct entry *e;
 
-	pthread_mutex_lock(&tree->lock);
+	tree_lock(tree);
 	e = tree_find(tree, n->from_dir.entry, n->r->name);
 	if (e)
 		tree_move(tree, e, n->to_dir.entry, n->r->new_name);
@@ -369,7 +371,7 @@ static void renamed(struct renaming *n)
 	if (e)
 		tree_unlink(tree, e);
 	tree->changes++;
-	pthread_mutex_unlock(&tree->lock);
+	tree_unlock(tree);
 	if (old_dir)
 		notify_entry(n->r->mount->notifier, n->r->ino, old_dir);
 	if (new_dir)
@@ -383,12 +385,12 @@ static int free_name(struct renaming *n)
 	struct entry *old;
 	int result = 0;
 
-	pthread_mutex_lock(&tree->lock);
+	tree_lock(tree);
 	old = tree_find(tree, n->to_dir.entry, n->r->new_name);
 	old = old && old->local && old->hide == HIDE_DELETE ? entry_ref(old) : NULL;
-	pthread_mutex_unlock(&tree->lock);
+	tree_unlock(tree);
 	if (old)
-		result = trash_delete_now(n->r->mount, old, &n->r->err);
+		result = trash_delete_now(n->r, old);
 	entry_release(tree, old);
 	/* It is on record under the name that was removed. */
 	if (result < 0)
@@ -402,7 +404,7 @@ static struct entry *obtain_source(struct renaming *n)
 	struct tree *tree = n->r->mount->tree;
 	struct identity copy = { 0 };
 
-	scoped_lock(&tree->lock);
+	scope_lock(tree, tree);
 	if (identity_copy(&n->what, &copy) < 0)
 		return NULL;
 	return tree_obtain(tree, n->from_dir.entry, n->r->name, &copy);
@@ -432,11 +434,13 @@ static int rename_resource(struct renaming *n)
 	entry = obtain_source(n);
 	if (!entry)
 		return -ENOMEM;
-	pthread_mutex_lock(&entry->commit_lock);
-	result = commit_rename(n->r, entry, &n->what, name);
-	if (result == 0)
-		renamed(n);
-	pthread_mutex_unlock(&entry->commit_lock);
+	result = request_take_turn(n->r, &entry->turn);
+	if (result == 0) {
+		result = commit_rename(n->r, entry, &n->what, name);
+		if (result == 0)
+			renamed(n);
+		turn_give(&entry->turn);
+	}
 	entry_release(n->r->mount->tree, entry);
 	return result;
 }
@@ -453,6 +457,9 @@ static int rename_any(struct renaming *n)
 		return move_local(n);
 	if (is_unsent_text(n))
 		return send_as(n);
+	if (is_scratch(&n->what))
+		return err_set(&n->r->err, EPERM, "a %s cannot become '%s': only a file's text can be sent",
+			       n->what.place == PLACE_LINK ? "symbolic link" : "directory", n->r->new_name);
 	if (resource && n->target.place == PLACE_SCRATCH)
 		return make_backup(n);
 	if (n->what.place == PLACE_RESOURCE && n->target.place == PLACE_RESOURCE)

@@ -17,8 +17,8 @@
 /* 1: the draft is sent by itself. 0: it is scratch. -ESTALE: its name went away, and with it what it would have changed. */
 static int sendable(struct request *r, struct handle *h)
 {
-	scoped_lock(&r->mount->tree->lock);
-	if (!h->draft || h->what.place >= PLACE_CONTROL_DIR)
+	scope_lock(tree, r->mount->tree);
+	if (!h->draft || !place_is_of_account(h->what.place))
 		return 0;
 	if (h->entry->unlinked || draft_is_detached(h->draft))
 		return err_set(&r->err, ESTALE, "the file was removed while it was being written");
@@ -60,7 +60,32 @@ static int store_bytes(struct request *r, struct handle *h)
 
 	if (result == -EFBIG)
 		err_set(&r->err, EFBIG, "a document has at most %zu bytes", DOC_BYTES_MAX);
-	return result;
+	if (result < 0)
+		return result;
+	/* From now on its time is the write's. */
+	scope_lock(tree, r->mount->tree);
+	h->entry->set_mtime_ns = -1;
+	return 0;
+}
+
+/*
+ * The kernel holds the inode's lock while a write or fsync is being answered, and whoever renames something onto the name waits for
+ * that lock, deaf to signals. So what is about to be sent leaves the name to another node.
+ */
+static void make_way(struct request *r, struct handle *h)
+{
+	struct entry *e = h->entry;
+	fuse_ino_t dir;
+
+	if (!r->worker)
+		return;
+	scope_lock(tree, r->mount->tree);
+	if (e->unlinked || !e->current || e->current->id != h->node)
+		return;
+	dir = e->parent && e->parent->current ? e->parent->current->id : 0;
+	tree_renew(e);
+	if (dir)
+		notify_entry(r->mount->notifier, dir, entry_name(e));
 }
 
 int op_write(struct request *r)
@@ -85,8 +110,10 @@ int op_write(struct request *r)
 	if (state != DOC_COMPLETE && state != DOC_MALFORMED)
 		return reply_write(r, r->size);
 	result = sendable(r, h);
-	if (result > 0)
+	if (result > 0) {
+		make_way(r, h);
 		result = commit_draft(r, h->entry, h->draft, false);
+	}
 	return result < 0 ? result : reply_write(r, r->size);
 }
 
@@ -104,9 +131,9 @@ static int send_empty(struct request *r, struct handle *h, bool opener)
 {
 	bool is_new;
 
-	pthread_mutex_lock(&r->mount->tree->lock);
+	tree_lock(r->mount->tree);
 	is_new = !h->entry->what.id && !h->entry->what.part;
-	pthread_mutex_unlock(&r->mount->tree->lock);
+	tree_unlock(r->mount->tree);
 	/* Not on record: a shell's own flush of a file that it just truncated comes this way. */
 	return is_new || !opener ? 0 : -EINVAL;
 }
@@ -159,40 +186,48 @@ int op_fsync(struct request *r)
 	struct handle *h = handle_of(r->fi.fh);
 	int result = h->writes && h->draft ? sendable(r, h) : 0;
 
-	if (result > 0)
+	if (result > 0) {
+		make_way(r, h);
 		result = send_draft(r, h, true);
+	}
 	return result < 0 ? result : reply_ok(r);
 }
 
 /* ---- release ---- */
 
-static void record_unsent(struct request *r, struct handle *h)
+/* What the last writer leaves behind. */
+struct left {
+	char *path;     /* owned */
+	bool unsent;    /* the account lacks it, and no call said so */
+	bool detached;  /* it is not sent under its name any more */
+	fuse_ino_t dir; /* with name: whose node must hear that the name is gone; 0: nobody */
+	char *name;     /* owned */
+};
+
+static void record_unsent(struct request *r, struct handle *h, const struct left *left)
 {
-	struct mount *mount = r->mount;
-	cleanup_free_ char *path = entry_path(mount->tree, h->entry, NULL);
 	cleanup_(buf_wipe) struct buf content = BUF_INIT;
 	struct err err = ERR_INIT;
 	int result;
 
 	content = draft_copy(h->draft, &result);
-	if (h->what.place < PLACE_SCRATCH && draft_is_detached(h->draft))
+	if (left->detached && place_is_of_account(h->what.place))
 		err_set(&err, ESTALE, "closed without being sent: the file was removed or replaced while it was being written");
-	else if (draft_is_detached(h->draft))
+	else if (left->detached)
 		err_set(&err, EINVAL, "a file of this name is never sent: here a name must end as the others do; it stays local");
 	else if (!content.len)
 		err_set(&err, EINVAL, "closed empty: nothing was sent");
 	else
 		err_set(&err, EIO, "closed without being sent");
-	failures_add(mount->failures, path ? path : "?", "release", &err, h->draft->secret ? NULL : content.data,
+	failures_add(r->mount->failures, left->path ? left->path : "?", "release", &err, h->draft->secret ? NULL : content.data,
 		     h->draft->secret ? 0 : content.len);
 }
 
-/* Whether the last writer left something that the account does not have and no call said so. */
-static bool is_unsent(struct request *r, struct handle *h, bool is_new)
+static bool is_unsent_locked(const struct handle *h, bool is_new) REQUIRES(tree_locked);
+static bool is_unsent_locked(const struct handle *h, bool is_new)
 {
 	size_t size = draft_size(h->draft);
 
-	scoped_lock(&r->mount->tree->lock);
 	if (draft_is_detached(h->draft))
 		return size && !h->draft->secret && !walk_is_tool_name(entry_name(h->entry)) && !h->entry->unlinked &&
 		       !commit_is_done(h->draft);
@@ -202,50 +237,56 @@ static bool is_unsent(struct request *r, struct handle *h, bool is_new)
 }
 
 /* The draft gives way to what the account says. */
-static void end_draft(struct request *r, struct handle *h)
+static void end_draft_locked(struct mount *mount, struct handle *h, struct left *left) REQUIRES(tree_locked);
+static void end_draft_locked(struct mount *mount, struct handle *h, struct left *left)
 {
-	struct tree *tree = r->mount->tree;
 	struct entry *e = h->entry;
-	fuse_ino_t dir = 0;
 
-	pthread_mutex_lock(&tree->lock);
-	if (e->draft == h->draft) {
-		e->draft = draft_unref(e->draft);
-		e->set_mtime_ns = e->set_mode = e->set_uid = e->set_gid = -1;
-		e->made_uid = e->made_gid = -1;
-		tree->changes++;
-		if (e->hide == HIDE_BACKUP)
-			e->hide_until_ms = clock_after_ms(TRASH_BACKUP_MS);
-		if (!e->what.id && !e->what.part && e->what.place == PLACE_RESOURCE) {
-			dir = e->parent && e->parent->current ? e->parent->current->id : 0;
-			tree_unlink(tree, e);
-		} else {
-			tree_settle(tree, e);
-		}
+	tree_assert_locked(mount->tree);
+	if (e->draft != h->draft)
+		return;
+	e->draft = draft_unref(e->draft);
+	e->set_mtime_ns = e->set_mode = e->set_uid = e->set_gid = -1;
+	e->made_uid = e->made_gid = -1;
+	mount->tree->changes++;
+	trash_draft_ended_locked(mount, e);
+	if (!e->what.id && !e->what.part && e->what.place == PLACE_RESOURCE) {
+		left->name = strdup(entry_name(e));
+		left->dir = left->name && e->parent && e->parent->current ? e->parent->current->id : 0;
+		tree_unlink(mount->tree, e);
+	} else {
+		tree_settle(mount->tree, e);
 	}
-	pthread_mutex_unlock(&tree->lock);
-	if (dir)
-		notify_entry(r->mount->notifier, dir, entry_name(e));
+}
+
+/* In one step, so that nobody joins a draft that ends. */
+static void leave_draft(struct mount *mount, struct handle *h, struct left *left)
+{
+	bool is_new;
+
+	scope_lock(tree, mount->tree);
+	if (!draft_remove_writer(h->draft))
+		return;
+	is_new = !h->entry->what.id && !h->entry->what.part;
+	left->detached = draft_is_detached(h->draft);
+	left->unsent = is_unsent_locked(h, is_new);
+	left->path = left->unsent ? entry_path_locked(h->entry, NULL) : NULL;
+	/* A new empty file stays a draft: touch(1), and then an editor. */
+	if (!left->detached && !(is_new && draft_size(h->draft) == 0 && !draft_was_handled(h->draft)))
+		end_draft_locked(mount, h, left);
 }
 
 static void release_draft(struct request *r, struct handle *h)
 {
-	struct draft *draft = h->draft;
-	bool is_new, last;
+	struct left left = { 0 };
 
-	pthread_mutex_lock(&draft->lock);
-	last = --draft->writers == 0;
-	pthread_mutex_unlock(&draft->lock);
-	if (!last)
-		return;
-	pthread_mutex_lock(&r->mount->tree->lock);
-	is_new = !h->entry->what.id && !h->entry->what.part;
-	pthread_mutex_unlock(&r->mount->tree->lock);
-	if (is_unsent(r, h, is_new))
-		record_unsent(r, h);
-	/* A new empty file stays a draft: touch(1), and then an editor. */
-	if (!draft_is_detached(draft) && !(is_new && draft_size(draft) == 0 && !draft->handled))
-		end_draft(r, h);
+	leave_draft(r->mount, h, &left);
+	if (left.unsent)
+		record_unsent(r, h, &left);
+	if (left.dir)
+		notify_entry(r->mount->notifier, left.dir, left.name);
+	free(left.name);
+	free(left.path);
 }
 
 int op_release(struct request *r)
@@ -256,13 +297,13 @@ int op_release(struct request *r)
 
 	if (h->writes && h->draft)
 		release_draft(r, h);
-	pthread_mutex_lock(&tree->lock);
+	tree_lock(tree);
 	node = tree_node(tree, h->node);
 	if (node && node->opens)
 		node->opens--;
 	if (node && !node->opens && !node->lookups)
 		tree_forget(tree, node->id, 0);
-	pthread_mutex_unlock(&tree->lock);
+	tree_unlock(tree);
 	handle_free(tree, h);
 	return reply_ok(r);
 }
@@ -326,7 +367,7 @@ int commit_truncate(struct request *r, struct subject *s, uint64_t fh, off_t siz
 
 	if (size < 0 || (size_t)size > DOC_BYTES_MAX)
 		return err_set(&r->err, EFBIG, "a document has at most %zu bytes", DOC_BYTES_MAX);
-	if (entry_is_dir(s->entry))
+	if (subject_is_dir(s))
 		return -EISDIR;
 	if (s->what.place == PLACE_CONTROL)
 		return 0;

@@ -127,9 +127,9 @@ static int gather(struct request *r, struct subject *s, struct view *view, struc
 	*f = (struct facts){ .r = r, .s = s, .view = view };
 	f->error = path ? failures_text(r->mount->failures, path) : NULL;
 	/* A file that never came to be cannot carry its failure: its directory does. */
-	if (path && !f->error && entry_is_dir(s->entry))
+	if (path && !f->error && subject_is_dir(s))
 		f->error = failures_text_below(r->mount->failures, path);
-	if (entry_is_dir(s->entry) || s->what.place >= PLACE_CONTROL_DIR || (s->what.place == PLACE_RESOURCE && !s->what.id))
+	if (subject_is_dir(s) || !place_is_of_account(s->what.place) || (s->what.place == PLACE_RESOURCE && !s->what.id))
 		return 0;
 	result = view_make(r, &s->what, &s->node, view);
 	/* A draft over nothing, or a resource that went away: what is left is the failure. */

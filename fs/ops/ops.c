@@ -72,9 +72,9 @@ static void ll_forget(fuse_req_t fuse, fuse_ino_t ino, uint64_t lookups)
 {
 	struct mount *mount = fuse_req_userdata(fuse);
 
-	pthread_mutex_lock(&mount->tree->lock);
+	tree_lock(mount->tree);
 	tree_forget(mount->tree, ino, lookups);
-	pthread_mutex_unlock(&mount->tree->lock);
+	tree_unlock(mount->tree);
 	fuse_reply_none(fuse);
 }
 
@@ -82,10 +82,10 @@ static void ll_forget_multi(fuse_req_t fuse, size_t count, struct fuse_forget_da
 {
 	struct mount *mount = fuse_req_userdata(fuse);
 
-	pthread_mutex_lock(&mount->tree->lock);
+	tree_lock(mount->tree);
 	for (size_t i = 0; i < count; i++)
 		tree_forget(mount->tree, forgets[i].ino, forgets[i].nlookup);
-	pthread_mutex_unlock(&mount->tree->lock);
+	tree_unlock(mount->tree);
 	fuse_reply_none(fuse);
 }
 

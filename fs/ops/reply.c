@@ -128,6 +128,8 @@ static unsigned local_mode(const struct mount *mount, const struct entry *entry)
 
 void stat_local(const struct mount *mount, const struct entry *entry, struct stat *ret)
 {
+	int64_t ns = entry->draft ? draft_mtime(entry->draft) : entry->mtime_ns;
+
 	*ret = (struct stat){ .st_ino = entry->ino, .st_nlink = 1, .st_uid = mount->options->uid, .st_gid = mount->options->gid };
 	if (entry->what.place == PLACE_LINK) {
 		ret->st_mode = S_IFLNK | 0777;
@@ -136,6 +138,6 @@ void stat_local(const struct mount *mount, const struct entry *entry, struct sta
 		ret->st_mode = S_IFREG | local_mode(mount, entry);
 		set_size(ret, entry->draft && !entry->draft->secret ? (int64_t)draft_size(entry->draft) : 0);
 	}
-	set_times(ret, entry->mtime_ns, entry->mtime_ns, entry->mtime_ns);
+	set_times(ret, ns, ns, ns);
 	set_by_tools(entry, ret);
 }

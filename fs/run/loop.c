@@ -9,7 +9,8 @@
 #include <sched.h>
 #include <sys/eventfd.h>
 
-#include "api/base/clock.h"
+#include "api/base/rand.h"
+#include "api/base/waiter.h"
 
 /* Below this, looking again costs as much as it saves. */
 #define SPIN_LEAST_NS 5000
@@ -156,6 +157,13 @@ static bool may_take_long(const struct fuse_buf *buf)
 	return buf->size > LOOP_QUICK_BYTES || in->opcode == FUSE_READDIR || in->opcode == FUSE_READDIRPLUS;
 }
 
+static bool is_write(const struct fuse_buf *buf)
+{
+	const struct fuse_in_header *in = buf->mem;
+
+	return in->opcode == FUSE_WRITE;
+}
+
 static bool is_behind(struct loop *loop)
 {
 	struct pollfd fd = { .fd = fuse_session_fd(loop->session), .events = POLLIN };
@@ -168,6 +176,7 @@ static bool is_behind(struct loop *loop)
 static bool serve_turn(struct loop *loop, struct fuse_buf *buf)
 {
 	bool passed = false;
+	size_t written;
 
 	while (!passed) {
 		int r = receive(loop, buf);
@@ -176,10 +185,14 @@ static bool serve_turn(struct loop *loop, struct fuse_buf *buf)
 			end(loop, r);
 			return false;
 		}
+		written = is_write(buf) ? buf->size : 0;
 		passed = may_take_long(buf) || is_behind(loop);
 		if (passed)
 			pass_turn(loop);
 		fuse_session_process_buf(loop->session, buf);
+		/* It may have been a secret; the request has a copy of its own. */
+		if (written)
+			wipe(buf->mem, written);
 	}
 	return true;
 }
@@ -189,8 +202,10 @@ static void *serve(void *arg)
 	struct fuse_buf buf = { 0 };
 	struct loop *loop = arg;
 
+	waiter_forbid(true);
 	while (take_turn(loop) && serve_turn(loop, &buf))
 		;
+	waiter_forbid(false);
 	free(buf.mem);
 	return NULL;
 }

@@ -18,6 +18,7 @@
 #include "fs/core/kept.h"
 #include "fs/core/notify.h"
 #include "fs/core/pace.h"
+#include "fs/core/timer.h"
 #include "fs/show/source.h"
 #include "fs/show/walkers.h"
 #include "fs/send/trash.h"
@@ -45,12 +46,12 @@ static void changed(void *arg, const void *row, const char *key)
 
 	if (key[0] != 'L')
 		return;
-	pthread_mutex_lock(&mount->tree->lock);
+	tree_lock(mount->tree);
 	mount->tree->changes++;
 	dir = entry_of_key(mount, kind);
 	if (dir && dir->current)
 		ino = dir->current->id;
-	pthread_mutex_unlock(&mount->tree->lock);
+	tree_unlock(mount->tree);
 	if (ino)
 		notify_inode(mount->notifier, ino, true);
 }
@@ -99,7 +100,8 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->start_ns = clock_wall_ns();
 	m->base_url = strdup(base_url);
 	m->tree = tree_new();
-	m->timers = trash_new(m);
+	m->timer = timer_new();
+	m->trash = m->timer ? trash_new(m) : NULL;
 	m->kept = kept_new(options->max_cache_bytes / KEPT_SHARE);
 	m->failures = failures_new();
 	m->notifier = notifier_new();
@@ -112,9 +114,11 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->pace = pace_new(options->max_delete, MOUNT_PACE_MS + options->delete_grace_ms);
 	m->readers = pool_new("cfcfs-read", MOUNT_READERS_MAX, MOUNT_STACK_BYTES);
 	m->writers = pool_new("cfcfs-write", MOUNT_WRITERS_MAX, MOUNT_STACK_BYTES);
+	m->deleters = pool_new("cfcfs-delete", MOUNT_DELETERS_MAX, MOUNT_STACK_BYTES);
 	m->fetchers = pool_new("cfcfs-fetch", MOUNT_FETCHERS_MAX, MOUNT_STACK_BYTES);
-	if (m->base_url && m->tree && m->timers && m->kept && m->failures && m->notifier && m->credentials && m->defaults &&
-	    m->events && m->crawl && m->deleted && m->walkers && m->pace && m->readers && m->writers && m->fetchers)
+	if (m->base_url && m->tree && m->timer && m->trash && m->kept && m->failures && m->notifier && m->credentials &&
+	    m->defaults && m->events && m->crawl && m->deleted && m->walkers && m->pace && m->readers && m->writers &&
+	    m->deleters && m->fetchers)
 		r = make_state(m);
 	if (r == 0 && !(m->offers = offers_new(m->state)))
 		r = -ENOMEM;
@@ -133,13 +137,13 @@ int mount_start(struct mount *mount, struct fuse_session *session)
 	int r = notifier_start(mount->notifier, session);
 
 	mount->session = session;
-	return r < 0 ? r : trash_start(mount->timers);
+	return r < 0 ? r : timer_start(mount->timer);
 }
 
 void mount_drain(struct mount *mount)
 {
 	struct err err = ERR_INIT;
-	int r = trash_flush(mount, NULL, &err);
+	int r = trash_flush(mount, NULL, NULL, clock_after_ms(mount->options->timeout_ms), &err);
 
 	if (r < 0)
 		log_error("a delete that was pending failed: %s", err.text);
@@ -161,11 +165,15 @@ struct mount *mount_free(struct mount *m)
 {
 	if (!m)
 		return NULL;
+	/* Each of these adds to what is ended after it: the clock to the deletes, requests to the flights, those to the notices. */
+	timer_stop(m->timer);
 	pool_free(m->readers);
 	pool_free(m->writers);
+	pool_free(m->deleters);
 	pool_free(m->fetchers);
-	trash_free(m->timers);
 	notifier_stop(m->notifier);
+	trash_free(m->trash);
+	timer_free(m->timer);
 	notifier_free(m->notifier);
 	store_free(m->store);
 	client_free(m->client);

@@ -140,7 +140,7 @@ static void settle_entry(struct commit *c, const struct accepted *accepted)
 	struct entry *entry = c->entry;
 	cleanup_free_ char *path = NULL;
 
-	pthread_mutex_lock(&tree->lock);
+	tree_lock(tree);
 	tree->changes++;
 	if (c->what.place == PLACE_RESOURCE && accepted->id) {
 		if (!entry->what.id)
@@ -153,7 +153,7 @@ static void settle_entry(struct commit *c, const struct accepted *accepted)
 		trash_show_locked(mount, entry);
 	tree_settle(tree, entry);
 	path = entry_path_locked(entry, NULL);
-	pthread_mutex_unlock(&tree->lock);
+	tree_unlock(tree);
 	if (path)
 		failures_clear(mount->failures, path);
 }
@@ -206,9 +206,10 @@ static int begin(struct commit *c)
 {
 	int result;
 
-	scoped_lock(&c->r->mount->tree->lock);
-	if (c->entry->unlinked)
-		return -ESTALE;
+	scope_lock(tree, c->r->mount->tree);
+	/* Renamed to a backup's name meanwhile: it is no file of the account any more. */
+	if (c->entry->unlinked || !place_is_of_account(c->entry->what.place))
+		return err_set(&c->r->err, ESTALE, "the file was removed or renamed while it was being written");
 	result = identity_copy(&c->entry->what, &c->what);
 	if (result < 0)
 		return result;
@@ -232,6 +233,7 @@ int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bo
 {
 	cleanup_commit_ struct commit c = { .r = r, .entry = entry, .rename = rename };
 	cleanup_buf_wipe_ struct buf content = BUF_INIT;
+	cleanup_(turn_givep) struct turn *turn = NULL;
 	int result;
 
 	/* The write that did not fit is on record; the rest of it must not pass for the whole. */
@@ -239,9 +241,12 @@ int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bo
 		return -EFBIG;
 	if (repeat(r, draft, &result))
 		return result;
-	if (!r->worker)
-		return -EAGAIN;
-	scoped_lock(&entry->commit_lock);
+	result = request_need_worker(r);
+	if (result == 0)
+		result = request_take_turn(r, &entry->turn);
+	if (result < 0)
+		return result;
+	turn = &entry->turn;
 	if (repeat(r, draft, &result))
 		return result;
 	content = draft_copy(draft, &result);
@@ -274,10 +279,10 @@ int commit_rename(struct request *r, struct entry *entry, const struct identity 
 	return run_line(r, &wish, &g, &change, &accepted);
 }
 
-int commit_delete(struct mount *mount, const struct identity *what, struct err *err)
+int commit_delete(struct mount *mount, struct request *r, const struct identity *what, struct err *err)
 {
 	struct wish wish = { .verb = WISH_DELETE, .what = what };
-	struct line line = { .mount = mount, .err = err };
+	struct line line = { .mount = mount, .deadline_ms = r ? r->deadline_ms : 0, .waiter = r ? &r->waiter : NULL, .err = err };
 	cleanup_(change_freep) struct change *change = NULL;
 	cleanup_gathered_ struct gathered g = { 0 };
 	cleanup_(accepted_clear) struct accepted accepted = { 0 };

@@ -1,6 +1,6 @@
 /*
  * From what is written to what the account has: draft, gather, decide, send, accept. The API's answer is the answer of the call
- * that sends. Workers only: -EAGAIN in a request's first phase. Commits of one entry are serialised by its commit lock.
+ * that sends. Workers only: RUN_IN_WORKER in a request's first phase. Commits of one entry go one after another, by its turn.
  */
 #pragma once
 
@@ -15,7 +15,7 @@ bool commit_is_done(struct draft *draft);
 /* Renames the entry's resource, of this identity, in the account. new_name: decoded. */
 int commit_rename(struct request *r, struct entry *entry, const struct identity *what, const char *new_name);
 /* Deletes it. Needs no request: nobody may wait any more. What is kept of its file goes with it. */
-int commit_delete(struct mount *mount, const struct identity *what, struct err *err);
+int commit_delete(struct mount *mount, struct request *r, const struct identity *what, struct err *err);
 
 /* truncate(2) and ftruncate(2). fh 0: by path. */
 int commit_truncate(struct request *r, struct subject *s, uint64_t fh, off_t size);

@@ -87,8 +87,7 @@ static bool still_deleting(const struct line *line, const struct change *change,
 	/* The last try is within the deadline. */
 	if (*pause_ms > left - TAKEN_PAUSE_MS / 2)
 		*pause_ms = left - TAKEN_PAUSE_MS / 2;
-	usleep((useconds_t)*pause_ms * 1000);
-	return true;
+	return request_pause(line->r, *pause_ms) == 0;
 }
 
 /* ---- a step ---- */

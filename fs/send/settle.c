@@ -48,7 +48,10 @@ static int find_new(const struct line *line, const struct change *change, struct
 			result = source_object(line->r, change->kind, change->parent_id, s, &ret->found);
 			return result < 0 ? result : 1;
 		}
-		usleep((useconds_t)pause_ms * 1000);
+		/* What was sent is found out whatever the process behind the request does meanwhile. */
+		line->r->settling = true;
+		(void)request_pause(line->r, pause_ms);
+		line->r->settling = false;
 		pause_ms = pause_ms < 2000 ? pause_ms * 2 : pause_ms;
 	}
 	/* Without a look at the end nobody knows: sent again, it might be there twice. */

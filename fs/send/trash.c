@@ -1,99 +1,97 @@
 #include "fs/send/trash.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <utlist.h>
 
-#include "api/base/clock.h"
-#include "fs/send/commit.h"
 #include "fs/core/failures.h"
 #include "fs/core/notify.h"
 #include "fs/core/pace.h"
 #include "fs/core/tell.h"
+#include "fs/core/timer.h"
 #include "fs/core/tree.h"
+#include "fs/send/commit.h"
 
-/* One hidden name. */
-struct hidden {
-	struct hidden *prev, *next;
-	struct entry *entry; /* owned reference */
-	bool sending;        /* a worker has it */
+/* One that waits in trash_flush; on its stack. */
+struct flusher {
+	struct flusher *prev, *next;
+	struct waiter *waiter; /* borrowed */
 };
 
-/* The first failure in a directory since its last flush. */
-struct missed {
-	struct missed *prev, *next;
-	struct entry *dir; /* owned reference */
-	struct err err;
-};
-
-struct timers {
-	struct mount *mount;
-	pthread_t thread;
-	bool started;
+struct trash {
+	struct mount *mount; /* borrowed */
 	/* Guarded by the tree's lock: */
-	pthread_cond_t changed; /* the list, a state in it, or ending */
-	struct hidden *hidden;  /* owned */
-	struct missed *missed;  /* owned */
-	unsigned sending;
-	bool ending;
+	struct entry *hidden;      /* owned references, linked by their hidden_prev and hidden_next */
+	struct flusher *flushers;  /* borrowed */
+	struct err missed;         /* the first failure that no flush returned; errnum 0: none */
+	struct entry *missed_in;   /* its directory; an address to compare with, no reference */
 };
 
-struct timers *trash_new(struct mount *mount)
-{
-	struct timers *t = calloc(1, sizeof(*t));
+static void hide_locked(struct trash *trash, struct entry *entry) REQUIRES(tree_locked);
+static void forget_locked(struct trash *trash, struct entry *entry) REQUIRES(tree_locked);
+static int64_t due(void *arg);
 
-	if (!t)
+struct trash *trash_new(struct mount *mount)
+{
+	struct trash *trash = calloc(1, sizeof(*trash));
+
+	if (!trash)
 		return NULL;
-	t->mount = mount;
-	clock_cond_init(&t->changed);
-	return t;
+	trash->mount = mount;
+	timer_add(mount->timer, due, trash);
+	return trash;
 }
 
-static struct hidden *find(struct timers *t, const struct entry *entry)
+struct trash *trash_free(struct trash *trash)
 {
-	struct hidden *h;
-
-	DL_FOREACH(t->hidden, h) {
-		if (h->entry == entry)
-			return h;
-	}
+	if (!trash)
+		return NULL;
+	/* The tree frees what is still hidden. */
+	(void)invariant(!trash->flushers);
+	free(trash);
 	return NULL;
+}
+
+/* ---- hiding ---- */
+
+static void hide_locked(struct trash *trash, struct entry *entry)
+{
+	tree_assert_locked(trash->mount->tree);
+	if (entry->in_hiding)
+		return;
+	entry->in_hiding = true;
+	entry_ref(entry);
+	DL_APPEND2(trash->hidden, entry, hidden_prev, hidden_next);
+}
+
+static void forget_locked(struct trash *trash, struct entry *entry)
+{
+	struct flusher *f;
+
+	tree_assert_locked(trash->mount->tree);
+	(void)invariant(entry->in_hiding && !entry->sending);
+	entry->in_hiding = false;
+	DL_DELETE2(trash->hidden, entry, hidden_prev, hidden_next);
+	entry_unref_locked(trash->mount->tree, entry);
+	DL_FOREACH(trash->flushers, f)
+		waiter_wake(f->waiter);
 }
 
 void trash_hide_locked(struct mount *mount, struct entry *entry, enum hide hide, int64_t until_ms)
 {
-	struct timers *t = mount->timers;
-	struct hidden *h = find(t, entry);
-
-	if (!h) {
-		h = calloc(1, sizeof(*h));
-		if (!h)
-			return;
-		h->entry = entry_ref(entry);
-		DL_APPEND(t->hidden, h);
-	}
+	hide_locked(mount->trash, entry);
 	entry->hide = hide;
 	entry->hide_until_ms = until_ms;
 	tell_dir_locked(mount, entry);
 	mount->tree->changes++;
 	tree_settle(mount->tree, entry);
-	pthread_cond_broadcast(&t->changed);
-}
-
-static void forget(struct timers *t, struct hidden *h)
-{
-	DL_DELETE(t->hidden, h);
-	entry_unref_locked(t->mount->tree, h->entry);
-	free(h);
-	pthread_cond_broadcast(&t->changed);
+	timer_wake(mount->timer);
 }
 
 void trash_show_locked(struct mount *mount, struct entry *entry)
 {
-	struct timers *t = mount->timers;
-	struct hidden *h = find(t, entry);
 	struct entry *other;
 
+	tree_assert_locked(mount->tree);
 	/* What is written again was no delete. */
 	if (entry->hide == HIDE_DELETE && entry->what.kind && !entry->what.kind->parent)
 		pace_give_back(mount->pace);
@@ -110,99 +108,138 @@ void trash_show_locked(struct mount *mount, struct entry *entry)
 	}
 	entry_ref(entry);
 	tree_settle(mount->tree, entry);
-	/* A DELETE on its way is past stopping: its worker takes the record. */
-	if (h && !h->sending)
-		forget(t, h);
+	/* A DELETE on its way is past stopping: its worker takes the entry out of hiding. */
+	if (entry->in_hiding && !entry->sending)
+		forget_locked(mount->trash, entry);
 	entry_unref_locked(mount->tree, entry);
+}
+
+void trash_draft_ended_locked(struct mount *mount, struct entry *entry)
+{
+	int64_t least = clock_after_ms(TRASH_DRAFT_MS);
+
+	tree_assert_locked(mount->tree);
+	if (entry->hide != HIDE_BACKUP)
+		return;
+	if (entry->hide_until_ms < least)
+		entry->hide_until_ms = least;
+	timer_wake(mount->timer);
 }
 
 /* ---- sending ---- */
 
-static void note_missed(struct timers *t, struct entry *dir, const struct err *err)
+static void note_missed_locked(struct trash *trash, struct entry *dir, const struct err *err) REQUIRES(tree_locked);
+static void note_missed_locked(struct trash *trash, struct entry *dir, const struct err *err)
 {
-	struct missed *m;
-
-	DL_FOREACH(t->missed, m) {
-		if (m->dir == dir)
-			return;
+	tree_assert_locked(trash->mount->tree);
+	if (!trash->missed.errnum) {
+		trash->missed = *err;
+		trash->missed_in = dir;
 	}
-	m = calloc(1, sizeof(*m));
-	if (!m)
+	if (!dir || dir->missed)
 		return;
-	m->dir = entry_ref(dir);
-	m->err = *err;
-	DL_APPEND(t->missed, m);
+	/* A directory that owes a failure stays, for whoever opens it again. */
+	dir->missed = err->errnum;
+	entry_ref(dir);
 }
 
-/*
- * Sends the DELETE of an entry marked as sending, and takes its record off. Under the entry's commit lock: an update's answer
- * that comes after the DELETE's would bring the resource back into the list.
- */
-static int delete_entry(struct timers *t, struct entry *entry, struct identity *what, struct err *err)
+/* A DELETE that one thread sends. */
+struct sending {
+	struct trash *trash;
+	struct request *r;    /* that waits for the answer; NULL: nobody does */
+	struct entry *entry;  /* owned reference; marked as sending */
+	struct identity what; /* owned strings; as it was */
+};
+
+/* The entry's DELETE is this caller's from now on. */
+static int claim_locked(struct trash *trash, struct entry *entry, struct sending *ret) REQUIRES(tree_locked);
+static int claim_locked(struct trash *trash, struct entry *entry, struct sending *ret)
 {
-	struct tree *tree = t->mount->tree;
-	cleanup_free_ char *path = entry_path(tree, entry, NULL), *name = NULL;
-	fuse_ino_t dir = 0;
 	int r;
 
-	scoped_lock(&entry->commit_lock);
-	r = commit_delete(t->mount, what, err);
-	if (r < 0) {
-		err->errnum = -r;
-		failures_add(t->mount->failures, path ? path : "?", "unlink", err, NULL, 0);
-	}
-	pthread_mutex_lock(&tree->lock);
-	if (r < 0 && entry->parent)
-		note_missed(t, entry->parent, err);
+	tree_assert_locked(trash->mount->tree);
+	if (!entry->in_hiding || entry->hide != HIDE_DELETE || entry->sending)
+		return -EBUSY;
+	r = identity_copy(&entry->what, &ret->what);
+	if (r < 0)
+		return r;
+	entry->sending = true;
+	ret->trash = trash;
+	ret->entry = entry_ref(entry);
+	return 0;
+}
+
+/* The kernel's node of the directory, or 0. */
+static fuse_ino_t settle_entry(struct sending *s, int result, const struct err *err, char **ret_name)
+{
+	struct tree *tree = s->trash->mount->tree;
+	struct entry *entry = s->entry;
+
+	scope_lock(tree, tree);
+	/* Who waits for the answer is told; who does not, by the next flush. */
+	if (result < 0 && !s->r)
+		note_missed_locked(s->trash, entry->parent, err);
 	if (entry->hide == HIDE_DELETE) {
 		entry->hide = HIDE_NONE;
-		if (r == 0 && !entry->draft)
+		if (result == 0 && !entry->draft)
 			tree_unlink(tree, entry);
 		else
 			tree_settle(tree, entry);
 	}
-	if (r == 0 && !entry->unlinked && entry->what.id && !strcmp(entry->what.id, what->id)) {
-		/* Written again while the DELETE was on its way: what comes is a create. */
+	/* Written again while the DELETE was on its way: what comes is a create. */
+	if (result == 0 && !entry->unlinked && entry->what.id && !strcmp(entry->what.id, s->what.id)) {
 		free(entry->what.id);
 		entry->what.id = NULL;
 	}
 	tree->changes++;
-	t->sending--;
-	forget(t, find(t, entry));
-	dir = entry->parent && entry->parent->current ? entry->parent->current->id : 0;
-	name = strdup(entry_name(entry));
-	pthread_mutex_unlock(&tree->lock);
-	if (r < 0 && dir && name) {
-		notify_entry(t->mount->notifier, dir, name);
-		notify_inode(t->mount->notifier, dir, true);
-	}
-	return r;
+	entry->sending = false;
+	forget_locked(s->trash, entry);
+	*ret_name = strdup(entry_name(entry));
+	return entry->parent && entry->parent->current ? entry->parent->current->id : 0;
 }
 
-struct sending {
-	struct timers *t;
-	struct entry *entry;  /* owned reference */
-	struct identity what; /* owned strings */
-};
-
-/* With the tree's lock: the entry's DELETE is this caller's from now on. */
-static int claim(struct timers *t, struct hidden *h, struct sending *ret)
+/* In turn with what else is sent for the entry: an update's answer that comes after the DELETE's would bring the resource back into
+   the list. */
+static int take_turn(struct sending *s, struct err *err)
 {
-	int r = identity_copy(&h->entry->what, &ret->what);
+	int result;
 
-	if (r < 0)
-		return r;
-	h->sending = true;
-	t->sending++;
-	ret->t = t;
-	ret->entry = entry_ref(h->entry);
-	return 0;
+	if (s->r)
+		return request_take_turn(s->r, &s->entry->turn);
+	result = turn_take(&s->entry->turn, NULL, clock_after_ms(s->trash->mount->options->timeout_ms));
+	return result < 0 ? err_set(err, -result, "the deadline passed while another change of the same resource was being answered") :
+			    0;
+}
+
+/* Sends what was claimed, and takes it out of hiding. */
+static int delete_entry(struct sending *s, struct err *err)
+{
+	struct mount *mount = s->trash->mount;
+	cleanup_free_ char *path = entry_path(mount->tree, s->entry, NULL), *name = NULL;
+	fuse_ino_t dir;
+	int result = take_turn(s, err);
+	bool turn = result == 0;
+
+	if (result == 0)
+		result = commit_delete(mount, s->r, &s->what, err);
+	if (result < 0) {
+		err->errnum = -result;
+		failures_add(mount->failures, path ? path : "?", "unlink", err, NULL, 0);
+	}
+	dir = settle_entry(s, result, err, &name);
+	if (turn)
+		turn_give(&s->entry->turn);
+	if (result < 0 && dir && name) {
+		notify_entry(mount->notifier, dir, name);
+		notify_inode(mount->notifier, dir, true);
+	}
+	return result;
 }
 
 static void sending_clear(struct sending *s)
 {
 	identity_clear(&s->what);
-	entry_release(s->t->mount->tree, s->entry);
+	entry_release(s->trash->mount->tree, s->entry);
 }
 
 static void send_task(void *arg)
@@ -210,192 +247,207 @@ static void send_task(void *arg)
 	struct sending *s = arg;
 	struct err err = ERR_INIT;
 
-	delete_entry(s->t, s->entry, &s->what, &err);
+	(void)delete_entry(s, &err);
 	sending_clear(s);
 	free(s);
 }
 
-static void send_in_pool(struct timers *t, struct hidden *h)
+static void send_in_pool_locked(struct trash *trash, struct entry *entry) REQUIRES(tree_locked);
+static void send_in_pool_locked(struct trash *trash, struct entry *entry)
 {
 	struct sending *s = calloc(1, sizeof(*s));
 
-	if (!s || claim(t, h, s) < 0) {
-		free(s);
-		return;
-	}
-	if (pool_run(t->mount->writers, send_task, s) < 0) {
-		h->sending = false;
-		t->sending--;
-		entry_unref_locked(t->mount->tree, s->entry);
+	tree_assert_locked(trash->mount->tree);
+	if (s && claim_locked(trash, entry, s) == 0) {
+		if (pool_run(trash->mount->deleters, send_task, s) == 0)
+			return;
+		entry->sending = false;
+		entry_unref_locked(trash->mount->tree, s->entry);
 		identity_clear(&s->what);
-		free(s);
-		/* No thread to be had: in a while again. */
-		h->entry->hide_until_ms = clock_after_ms(1000);
 	}
+	free(s);
+	/* No memory, or no thread to be had: in a while again. */
+	entry->hide_until_ms = clock_after_ms(TRASH_AGAIN_MS);
 }
 
-int trash_delete_now(struct mount *mount, struct entry *entry, struct err *err)
+int trash_delete_now(struct request *r, struct entry *entry)
 {
-	struct timers *t = mount->timers;
+	struct mount *mount = r->mount;
 	struct sending s = { 0 };
-	struct hidden *h;
-	int r;
+	int result;
 
-	pthread_mutex_lock(&mount->tree->lock);
-	h = find(t, entry);
-	r = h && !h->sending ? claim(t, h, &s) : -EBUSY;
-	pthread_mutex_unlock(&mount->tree->lock);
-	if (r < 0)
-		return r;
-	r = delete_entry(t, entry, &s.what, err);
+	assert_return(r->worker, -EIO);
+	tree_lock(mount->tree);
+	result = claim_locked(mount->trash, entry, &s);
+	/* Without its DELETE nothing is away. */
+	if (result < 0 && result != -EBUSY)
+		trash_show_locked(mount, entry);
+	tree_unlock(mount->tree);
+	if (result < 0)
+		return result;
+	s.r = r;
+	result = delete_entry(&s, &r->err);
 	sending_clear(&s);
-	/* The call itself told. */
-	pthread_mutex_lock(&mount->tree->lock);
-	struct missed *m, *next;
-	DL_FOREACH_SAFE(t->missed, m, next) {
-		if (r < 0 && m->dir == entry->parent) {
-			DL_DELETE(t->missed, m);
-			entry_unref_locked(mount->tree, m->dir);
-			free(m);
-		}
-	}
-	pthread_mutex_unlock(&mount->tree->lock);
-	return r;
+	return result;
 }
 
 /* ---- the clock ---- */
 
-static int64_t due(struct timers *t)
+/* Its time in hiding is over, and nobody wrote it again. Returns its path, owned by the caller, or NULL without memory. */
+static char *come_back_locked(struct trash *trash, struct entry *entry) REQUIRES(tree_locked);
+static char *come_back_locked(struct trash *trash, struct entry *entry)
+{
+	char *path = entry_path_locked(entry, NULL);
+	struct mount *mount = trash->mount;
+	fuse_ino_t dir = entry->parent && entry->parent->current ? entry->parent->current->id : 0;
+
+	tree_assert_locked(mount->tree);
+	if (dir) {
+		notify_entry(mount->notifier, dir, entry_name(entry));
+		notify_inode(mount->notifier, dir, true);
+	}
+	trash_show_locked(mount, entry);
+	return path;
+}
+
+/* One look at all that is hidden. It ends with the first one that came back, for it is put on record without the lock. */
+static int64_t look(struct trash *trash, char **ret_back)
 {
 	int64_t now = clock_now_ms(), next = CLOCK_NEVER;
-	struct hidden *h, *after;
+	struct entry *entry, *after;
 
-	DL_FOREACH_SAFE(t->hidden, h, after) {
-		if (h->sending)
+	scope_lock(tree, trash->mount->tree);
+	for (entry = trash->hidden; entry; entry = after) {
+		after = entry->hidden_next;
+		if (entry->sending)
 			continue;
-		if (h->entry->hide_until_ms <= now) {
-			if (h->entry->hide == HIDE_DELETE)
-				send_in_pool(t, h);
-			else if (!h->entry->draft)
-				trash_show_locked(t->mount, h->entry);
-			else
-				h->entry->hide_until_ms = now + TRASH_BACKUP_MS;
-			continue;
+		if (entry->hide_until_ms <= now && entry->hide == HIDE_DELETE)
+			send_in_pool_locked(trash, entry);
+		else if (entry->hide_until_ms <= now && entry->draft)
+			continue; /* its end tells */
+		else if (entry->hide_until_ms <= now) {
+			*ret_back = come_back_locked(trash, entry);
+			return now;
 		}
-		if (h->entry->hide_until_ms < next)
-			next = h->entry->hide_until_ms;
+		if (!entry->sending && entry->hide_until_ms < next)
+			next = entry->hide_until_ms;
 	}
 	return next;
 }
 
-static void *thread_main(void *arg)
+static int64_t due(void *arg)
 {
-	struct timers *t = arg;
-	pthread_mutex_t *lock = &t->mount->tree->lock;
+	struct trash *trash = arg;
+	cleanup_free_ char *back = NULL;
+	int64_t next = look(trash, &back);
+	struct err err = ERR_INIT;
 
-	pthread_setname_np(pthread_self(), "cfcfs-timers");
-	pthread_mutex_lock(lock);
-	while (!t->ending)
-		clock_cond_wait(&t->changed, lock, due(t));
-	pthread_mutex_unlock(lock);
-	return NULL;
-}
-
-int trash_start(struct timers *t)
-{
-	sigset_t all, old;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&t->thread, NULL, thread_main, t);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	t->started = r == 0;
-	return -r;
+	if (back) {
+		err_set(&err, ECANCELED,
+			"renamed to a backup's name and not written again within %d s: it is back, nothing was deleted",
+			TRASH_BACKUP_MS / MSEC_PER_SEC);
+		failures_add(trash->mount->failures, back, "rename", &err, NULL, 0);
+	}
+	return next;
 }
 
 /* ---- flushing ---- */
 
-static bool is_in(const struct entry *entry, const struct entry *dir)
+static bool pending_locked(struct trash *trash, const struct entry *dir) REQUIRES(tree_locked);
+static bool pending_locked(struct trash *trash, const struct entry *dir)
 {
-	return !dir || entry->parent == dir;
-}
+	struct entry *entry;
 
-static bool pending_locked(struct timers *t, const struct entry *dir)
-{
-	struct hidden *h;
-
-	DL_FOREACH(t->hidden, h) {
-		if (is_in(h->entry, dir) && (h->sending || h->entry->hide == HIDE_DELETE))
+	tree_assert_locked(trash->mount->tree);
+	DL_FOREACH2(trash->hidden, entry, hidden_next) {
+		if ((!dir || entry->parent == dir) && (entry->sending || entry->hide == HIDE_DELETE))
 			return true;
 	}
 	return false;
 }
 
-bool trash_pending(struct mount *mount, struct entry *dir)
+static bool is_pending(struct mount *mount, struct entry *dir)
 {
-	scoped_lock(&mount->tree->lock);
-	return pending_locked(mount->timers, dir);
+	scope_lock(tree, mount->tree);
+	return pending_locked(mount->trash, dir);
 }
 
-static int take_missed(struct timers *t, struct entry *dir, struct err *err)
+bool trash_owes(struct mount *mount, struct entry *dir)
 {
-	struct missed *m, *next;
-	int r = 0;
-
-	DL_FOREACH_SAFE(t->missed, m, next) {
-		if (dir && m->dir != dir)
-			continue;
-		if (r == 0) {
-			*err = m->err;
-			r = -m->err.errnum;
-		}
-		DL_DELETE(t->missed, m);
-		entry_unref_locked(t->mount->tree, m->dir);
-		free(m);
-	}
-	return r;
+	scope_lock(tree, mount->tree);
+	return dir->missed || pending_locked(mount->trash, dir);
 }
 
-int trash_flush(struct mount *mount, struct entry *dir, struct err *err)
+/* The first failure since the last flush; of the directory, or of all. */
+static int take_missed_locked(struct trash *trash, struct entry *dir, struct err *err) REQUIRES(tree_locked);
+static int take_missed_locked(struct trash *trash, struct entry *dir, struct err *err)
 {
-	struct timers *t = mount->timers;
-	struct hidden *h, *next;
+	int errnum = dir ? dir->missed : trash->missed.errnum;
 
-	scoped_lock(&mount->tree->lock);
-	DL_FOREACH_SAFE(t->hidden, h, next) {
-		if (is_in(h->entry, dir) && h->entry->hide == HIDE_DELETE && !h->sending)
-			send_in_pool(t, h);
+	tree_assert_locked(trash->mount->tree);
+	if (!dir || trash->missed_in == dir) {
+		if (errnum)
+			*err = trash->missed;
+		trash->missed = (struct err)ERR_INIT;
+		trash->missed_in = NULL;
 	}
-	/* Each DELETE has a deadline of its own, so this ends. */
-	while (pending_locked(t, dir))
-		clock_cond_wait(&t->changed, &mount->tree->lock, clock_after_ms(MSEC_PER_SEC));
-	return take_missed(t, dir, err);
+	if (dir && dir->missed) {
+		dir->missed = 0;
+		entry_unref_locked(trash->mount->tree, dir);
+	}
+	return -errnum;
 }
 
-struct timers *trash_free(struct timers *t)
+static void begin_flush(struct trash *trash, struct entry *dir, struct flusher *f)
 {
-	struct hidden *h, *next;
-	struct missed *m, *after;
+	struct entry *entry, *after;
 
-	if (!t)
-		return NULL;
-	pthread_mutex_lock(&t->mount->tree->lock);
-	t->ending = true;
-	pthread_cond_broadcast(&t->changed);
-	pthread_mutex_unlock(&t->mount->tree->lock);
-	if (t->started)
-		pthread_join(t->thread, NULL);
-	pthread_mutex_lock(&t->mount->tree->lock);
-	DL_FOREACH_SAFE(t->hidden, h, next)
-		forget(t, h);
-	DL_FOREACH_SAFE(t->missed, m, after) {
-		DL_DELETE(t->missed, m);
-		entry_unref_locked(t->mount->tree, m->dir);
-		free(m);
+	scope_lock(tree, trash->mount->tree);
+	for (entry = trash->hidden; entry; entry = after) {
+		after = entry->hidden_next;
+		if ((!dir || entry->parent == dir) && entry->hide == HIDE_DELETE && !entry->sending)
+			send_in_pool_locked(trash, entry);
 	}
-	pthread_mutex_unlock(&t->mount->tree->lock);
-	pthread_cond_destroy(&t->changed);
-	free(t);
-	return NULL;
+	DL_APPEND(trash->flushers, f);
+	timer_wake(trash->mount->timer);
+}
+
+static int end_flush(struct trash *trash, struct entry *dir, struct flusher *f, int result, struct err *err)
+{
+	int missed;
+
+	scope_lock(tree, trash->mount->tree);
+	DL_DELETE(trash->flushers, f);
+	missed = take_missed_locked(trash, dir, err);
+	return missed < 0 ? missed : result;
+}
+
+static int wait_flush(struct mount *mount, struct entry *dir, struct waiter *waiter, int64_t deadline_ms, struct err *err)
+{
+	struct flusher f = { .waiter = waiter };
+	int result = 0;
+
+	begin_flush(mount->trash, dir, &f);
+	while (result == 0 && is_pending(mount, dir))
+		result = waiter_wait(waiter, deadline_ms, false);
+	result = end_flush(mount->trash, dir, &f, result, err);
+	if (result == -ETIMEDOUT && !err->errnum)
+		return err_set(err, ETIMEDOUT, "the deadline passed before every pending delete was answered; they go on");
+	return result;
+}
+
+int trash_flush(struct mount *mount, struct entry *dir, struct waiter *waiter, int64_t deadline_ms, struct err *err)
+{
+	struct waiter own;
+	int result;
+
+	assert_return(!pool_is_mine(mount->deleters), -EDEADLK);
+	if (waiter)
+		return wait_flush(mount, dir, waiter, deadline_ms, err);
+	result = waiter_init(&own);
+	if (result < 0)
+		return result;
+	result = wait_flush(mount, dir, &own, deadline_ms, err);
+	waiter_destroy(&own);
+	return result;
 }
