@@ -23,6 +23,7 @@ struct failures {
 	struct lock lock;      /* guards all below */
 	char *lines[FAILURES_MAX]; /* owned; a ring: line n stands at n % FAILURES_MAX */
 	uint64_t serial;           /* number of lines ever written */
+	uint64_t first, end;       /* bytes ever written before the oldest line kept, and in all */
 	struct memo *texts;        /* at most FAILURES_MAX */
 	struct memo *rejected;     /* at most REJECTED_MAX and REJECTED_BYTES_MAX */
 	size_t rejected_bytes;
@@ -216,6 +217,20 @@ static void keep_rejected(struct failures *f, struct memo *memo)
 		drop_rejected(f, f->rejected);
 }
 
+/* Takes line over. */
+static void add_line_locked(struct failures *f, char *line) REQUIRES(failures_locked);
+static void add_line_locked(struct failures *f, char *line)
+{
+	char **place = &f->lines[f->serial++ % FAILURES_MAX];
+
+	failures_assert_locked(f);
+	if (*place)
+		f->first += strlen(*place);
+	free(*place);
+	*place = line;
+	f->end += strlen(line);
+}
+
 void failures_add(struct failures *f, const char *path, const char *op, const struct err *err, const char *content, size_t len)
 {
 	const char *text = err->text[0] ? err->text : strerrordesc_np(err->errnum);
@@ -224,10 +239,8 @@ void failures_add(struct failures *f, const char *path, const char *op, const st
 	struct memo *rejected = content ? memo_new(path, content, len) : NULL;
 
 	scope_lock(failures, f);
-	if (line) {
-		free(f->lines[f->serial % FAILURES_MAX]);
-		f->lines[f->serial++ % FAILURES_MAX] = line;
-	}
+	if (line)
+		add_line_locked(f, line);
 	keep_text(f, path, memo);
 	if (rejected)
 		keep_rejected(f, rejected);
@@ -268,6 +281,46 @@ char *failures_text_below(struct failures *f, const char *dir)
 			last = memo;
 	}
 	return last ? strdup(last->data) : NULL;
+}
+
+uint64_t failures_first(struct failures *f)
+{
+	scope_lock(failures, f);
+	return f->first;
+}
+
+uint64_t failures_end(struct failures *f)
+{
+	scope_lock(failures, f);
+	return f->end;
+}
+
+size_t failures_read(struct failures *f, uint64_t at, char *out, size_t size)
+{
+	uint64_t begin, i;
+	size_t used = 0;
+
+	scope_lock(failures, f);
+	begin = f->first;
+	i = f->serial > FAILURES_MAX ? f->serial - FAILURES_MAX : 0;
+	if (at < begin) {
+		used = begin - at < size ? (size_t)(begin - at) : size;
+		memset(out, '\n', used);
+		at += used;
+	}
+	for (; i < f->serial && used < size; i++) {
+		const char *line = f->lines[i % FAILURES_MAX];
+		size_t len = strlen(line), skip = at > begin ? at - begin : 0, n;
+
+		begin += len;
+		if (skip >= len)
+			continue;
+		n = len - skip < size - used ? len - skip : size - used;
+		memcpy(out + used, line + skip, n);
+		used += n;
+		at += n;
+	}
+	return used;
 }
 
 int failures_lines(struct failures *f, struct buf *out)

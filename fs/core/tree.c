@@ -130,20 +130,37 @@ uint64_t tree_fresh_ino(struct tree *tree)
 	return tree->next_ino++;
 }
 
-/* The same resource has the same number in every mount and after every remount. */
-static uint64_t identity_ino(struct tree *tree, const struct identity *what)
+/* The same resource has the same number in every mount and after every remount. 0: it has none of its own. */
+static uint64_t identity_ino(const struct identity *what, const char *name)
 {
 	cleanup_buf_ struct buf b = BUF_INIT;
 	const char *leaf = what->leaf ? what->leaf->name : what->part ? what->part->name : "";
+	int r;
 
 	if (what->place == PLACE_ROOT)
 		return FUSE_ROOT_ID;
-	if (!place_is_of_account(what->place) || (what->place == PLACE_RESOURCE && !what->id))
-		return tree_fresh_ino(tree);
-	if (buf_addf(&b, "%d %s %s %s %s", what->place, what->kind ? what->kind->name : "",
-		     what->parent_id ? what->parent_id : "", what->id ? what->id : "", leaf) < 0)
-		return tree_fresh_ino(tree);
-	return (hash64(b.data, b.len) & (FRESH_INO_FIRST - 1)) | 2;
+	if (place_is_local(what->place) || (what->place == PLACE_RESOURCE && !what->id))
+		return 0;
+	if (place_is_control(what->place))
+		r = buf_addf(&b, "%d %s", what->place, what->id ? what->id : name);
+	else
+		r = buf_addf(&b, "%d %s %s %s %s", what->place, what->kind ? what->kind->name : "",
+			     what->parent_id ? what->parent_id : "", what->id ? what->id : "", leaf);
+	return r < 0 ? 0 : (hash64(b.data, b.len) & (FRESH_INO_FIRST - 1)) | 2;
+}
+
+static uint64_t new_ino(struct tree *tree, const struct identity *what, const char *name)
+{
+	uint64_t ino = identity_ino(what, name);
+
+	return ino ? ino : tree_fresh_ino(tree);
+}
+
+uint64_t tree_ino(struct tree *tree, struct entry *parent, const char *name, const struct identity *what)
+{
+	struct entry *entry = tree_find(tree, parent, name);
+
+	return entry ? entry->ino : what ? identity_ino(what, name) : 0;
 }
 
 void tree_identify(struct tree *tree, struct entry *entry, const char *id)
@@ -152,7 +169,7 @@ void tree_identify(struct tree *tree, struct entry *entry, const char *id)
 		return;
 	free(entry->what.id);
 	entry->what.id = strdup(id);
-	entry->ino = identity_ino(tree, &entry->what);
+	entry->ino = new_ino(tree, &entry->what, entry_name(entry));
 }
 
 static void entry_destroy(struct tree *tree, struct entry *entry)
@@ -282,7 +299,7 @@ struct entry *tree_obtain(struct tree *tree, struct entry *parent, const char *n
 	entry->parent = parent ? entry_ref(parent) : NULL;
 	entry->what = *what;
 	what->id = what->parent_id = what->grandparent_id = NULL;
-	entry->ino = identity_ino(tree, &entry->what);
+	entry->ino = new_ino(tree, &entry->what, entry_name(entry));
 	entry->mtime_ns = clock_wall_ns();
 	entry->set_mtime_ns = entry->set_mode = entry->set_uid = entry->set_gid = -1;
 	entry->made_mode = entry->made_uid = entry->made_gid = -1;

@@ -113,6 +113,7 @@ struct node {
 	pid_t bytes_for;     /* the thread that opens */
 	struct entry *entry; /* owned reference */
 	struct stamp stamp;
+	uint64_t base;    /* of a log: where in all that was ever written to it this node begins */
 	uint64_t content; /* hash64 of the bytes; 0: a draft's, or not known */
 	int64_t size;
 };
@@ -162,6 +163,8 @@ int tree_move(struct tree *tree, struct entry *entry, struct entry *parent, cons
 /* Puts into, or takes out of, the parent's locals according to whether it has a draft, is hidden or is scratch. */
 void tree_settle(struct tree *tree, struct entry *entry);
 uint64_t tree_fresh_ino(struct tree *tree);
+/* The number of a name in a directory: its entry's, else the one that it would get; 0: not known before it is looked up. */
+uint64_t tree_ino(struct tree *tree, struct entry *parent, const char *name, const struct identity *what);
 const char *entry_name(const struct entry *entry);
 /* From the mount's root, starting with '/'; freed by the caller; NULL without memory. name may be NULL. */
 char *entry_path_locked(const struct entry *entry, const char *name);

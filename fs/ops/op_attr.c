@@ -92,10 +92,14 @@ static int enter(struct request *r, struct entry *dir, const char *name, struct 
 	entry = tree_obtain(tree, dir, name, what);
 	if (!entry)
 		return -ENOMEM;
+	if (view && entry->current && entry->current->base != view->base)
+		tree_renew(entry);
 	node = view && !entry->draft ? tree_lookup(tree, entry, &view->stamp, view->grows ? 0 : view->content, view->size) :
 				       tree_lookup(tree, entry, &none, 0, 0);
 	if (node) {
 		e->ino = node->id;
+		if (view)
+			node->base = view->base;
 		if (view && !entry->draft)
 			keep_for_open(r, node, view);
 		if (entry->draft)
@@ -131,8 +135,13 @@ static int lookup_file(struct request *r, struct entry *dir, const char *name, s
 	struct node known;
 	uint64_t changes;
 	bool is_known = known_node(r, dir, name, what, &known, &changes);
-	int result = view_make(r, what, is_known ? &known : NULL, &view);
+	const struct control_log *log = view_log(what);
+	int result;
 
+	/* What the node begins with is kept no longer: the name leads to one that begins later. */
+	if (log && is_known && known.base < log->first(r->mount))
+		is_known = false;
+	result = view_make(r, what, is_known ? &known : NULL, &view);
 	if (result == -ENOENT)
 		return missing(r, 0, e);
 	if (result < 0)

@@ -17,6 +17,7 @@
 struct dir_name {
 	char *name; /* owned */
 	bool is_dir;
+	uint64_t ino;
 };
 
 struct dir_listing {
@@ -35,7 +36,7 @@ struct dir_listing *dir_listing_free(struct dir_listing *l)
 	return NULL;
 }
 
-static int add_name(struct dir_listing *l, const char *name, bool is_dir)
+static int add_name(struct dir_listing *l, const char *name, bool is_dir, uint64_t ino)
 {
 	if (l->count == l->cap) {
 		size_t cap = l->cap ? l->cap * 2 : 32;
@@ -49,6 +50,7 @@ static int add_name(struct dir_listing *l, const char *name, bool is_dir)
 	l->names[l->count].name = strdup(name);
 	if (!l->names[l->count].name)
 		return -ENOMEM;
+	l->names[l->count].ino = ino;
 	l->names[l->count++].is_dir = is_dir;
 	return 0;
 }
@@ -58,6 +60,7 @@ static int add_name(struct dir_listing *l, const char *name, bool is_dir)
 struct local_name {
 	UT_hash_handle hh;
 	bool hidden, is_dir;
+	uint64_t ino;
 	char name[];
 };
 
@@ -85,12 +88,15 @@ static int copy_locals(struct tree *tree, struct entry *dir, struct local_name *
 		memcpy(l->name, entry_name(e), n);
 		l->hidden = !e->draft && e->hide != HIDE_NONE;
 		l->is_dir = entry_is_dir(e);
+		l->ino = e->ino;
 		HASH_ADD_STR(*ret, name, l);
 	}
 	return 0;
 }
 
 struct building {
+	struct tree *tree;
+	struct entry *dir;
 	struct dir_listing *listing;
 	struct local_name *locals;
 	const char *suffix; /* of the collection's files; NULL elsewhere */
@@ -117,32 +123,38 @@ static int build_name(void *arg, const char *name, bool is_dir, const struct ide
 {
 	struct building *b = arg;
 
-	(void)what;
-	return covered(b, name, is_dir) ? 0 : add_name(b->listing, name, is_dir);
+	uint64_t ino;
+
+	if (covered(b, name, is_dir))
+		return 0;
+	tree_lock(b->tree);
+	ino = tree_ino(b->tree, b->dir, name, what);
+	tree_unlock(b->tree);
+	return add_name(b->listing, name, is_dir, ino);
 }
 
 static int build_all(struct request *r, struct handle *h, struct building *b)
 {
 	struct store_info info = { 0 };
 	struct local_name *l, *next;
-	int result = add_name(b->listing, ".", true);
+	int result = add_name(b->listing, ".", true, h->entry->ino);
 
 	if (result == 0)
-		result = add_name(b->listing, "..", true);
+		result = add_name(b->listing, "..", true, h->entry->parent ? h->entry->parent->ino : FUSE_ROOT_ID);
 	if (result == 0)
 		result = copy_locals(r->mount->tree, h->entry, &b->locals);
 	if (result == 0)
 		result = walk_each(r, &h->what, build_name, b, &info);
 	HASH_ITER(hh, b->locals, l, next) {
 		if (result == 0 && !l->hidden)
-			result = add_name(b->listing, l->name, l->is_dir);
+			result = add_name(b->listing, l->name, l->is_dir, l->ino);
 	}
 	return result;
 }
 
 static int build(struct request *r, struct handle *h)
 {
-	struct building b = { .listing = calloc(1, sizeof(*b.listing)) };
+	struct building b = { .tree = r->mount->tree, .dir = h->entry, .listing = calloc(1, sizeof(*b.listing)) };
 	int result;
 
 	if (!b.listing)
@@ -205,6 +217,12 @@ int op_opendir(struct request *r)
 	return reply_open(r, &r->fi);
 }
 
+/* A number that is not known before a lookup must not be 0, which means that there is no such name. */
+static struct stat shown(const struct dir_name *name)
+{
+	return (struct stat){ .st_ino = name->ino ? name->ino : UINT64_MAX, .st_mode = name->is_dir ? S_IFDIR : S_IFREG };
+}
+
 static size_t add_entry(struct request *r, struct subject *dir, const struct dir_name *name, bool plus, bool attributes,
 			char *out, size_t room, off_t next)
 {
@@ -212,7 +230,7 @@ static size_t add_entry(struct request *r, struct subject *dir, const struct dir
 	size_t n;
 
 	if (!plus) {
-		struct stat st = { .st_ino = 1, .st_mode = name->is_dir ? S_IFDIR : S_IFREG };
+		struct stat st = shown(name);
 
 		return fuse_add_direntry(r->fuse, out, room, name->name, &st, next);
 	}
@@ -223,7 +241,7 @@ static size_t add_entry(struct request *r, struct subject *dir, const struct dir
 	if (attributes && name->name[0] != '.' && lookup_name(r, dir, name->name, &e) < 0)
 		e = (struct fuse_entry_param){ 0 };
 	if (!e.ino)
-		e.attr = (struct stat){ .st_ino = 1, .st_mode = name->is_dir ? S_IFDIR : S_IFREG };
+		e.attr = shown(name);
 	return fuse_add_direntry_plus(r->fuse, out, room, name->name, &e, next);
 }
 

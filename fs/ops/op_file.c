@@ -437,6 +437,17 @@ static int read_draft(struct request *r, struct draft *draft)
 	return reply_buf(r, out, draft_read(draft, out, size, r->offset));
 }
 
+static int read_log(struct request *r, const struct control_log *log, uint64_t base)
+{
+	cleanup_free_ char *out = malloc(r->size ? r->size : 1);
+
+	if (!out)
+		return -ENOMEM;
+	if (r->offset < 0)
+		return -EINVAL;
+	return reply_buf(r, out, log->read(r->mount, base + (uint64_t)r->offset, out, r->size));
+}
+
 /* What grows is looked at anew for each read; the rest is what it was at open. */
 static int read_growing(struct request *r, struct handle *h)
 {
@@ -471,6 +482,8 @@ int op_read(struct request *r)
 
 	if (h->draft)
 		return read_draft(r, h->draft);
+	if (view_log(&h->what) && !h->writes)
+		return read_log(r, view_log(&h->what), h->view.base);
 	if (h->view.grows || h->writes)
 		return read_growing(r, h);
 	return read_opened(r, h);

@@ -23,6 +23,23 @@ static int read_errors(struct mount *mount, struct buf *out)
 	return failures_lines(mount->failures, out);
 }
 
+static uint64_t errors_first(struct mount *mount)
+{
+	return failures_first(mount->failures);
+}
+
+static uint64_t errors_end(struct mount *mount)
+{
+	return failures_end(mount->failures);
+}
+
+static size_t errors_read(struct mount *mount, uint64_t at, char *out, size_t size)
+{
+	return failures_read(mount->failures, at, out, size);
+}
+
+static const struct control_log errors_log = { errors_first, errors_end, errors_read };
+
 /* Fills names with the directories of the root, once each. */
 static size_t root_names(const char *names[ROOT_NAMES_MAX])
 {
@@ -121,12 +138,12 @@ static int write_refresh(struct mount *mount, const char *text, size_t len, stru
 }
 
 const struct control control_rows[] = {
-	{ "version", 0444, read_version, NULL },
-	{ "errors.jsonl", 0444, read_errors, NULL },
-	{ "metrics", 0444, report_metrics, NULL },
-	{ "offers.json", 0444, offers_print, NULL },
-	{ "refresh", 0200, NULL, write_refresh },
-	{ NULL, 0, NULL, NULL },
+	{ "version", 0444, read_version, NULL, NULL },
+	{ "errors.jsonl", 0444, read_errors, NULL, &errors_log },
+	{ "metrics", 0444, report_metrics, NULL, NULL },
+	{ "offers.json", 0444, offers_print, NULL, NULL },
+	{ "refresh", 0200, NULL, write_refresh, NULL },
+	{ NULL, 0, NULL, NULL, NULL },
 };
 
 const struct control *control_find(const char *name)

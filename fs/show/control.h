@@ -4,6 +4,15 @@
 #include "api/base/buf.h"
 #include "fs/core/mount.h"
 
+/* A file that only grows: all that was ever written to it is one text, of which the end is kept. An open of it begins at what is kept
+   then, and reads on from there. */
+struct control_log {
+	uint64_t (*first)(struct mount *mount); /* offset of what is kept */
+	uint64_t (*end)(struct mount *mount);
+	/* Copies what lies at the offset, less at the end; something harmless for what is kept no longer. */
+	size_t (*read)(struct mount *mount, uint64_t at, char *out, size_t size);
+};
+
 struct control {
 	const char *name; /* "metrics" */
 	unsigned mode;
@@ -11,6 +20,7 @@ struct control {
 	int (*read)(struct mount *mount, struct buf *out);
 	/* What one write (or all until the first flush) said. -EINVAL with text. NULL: read-only. */
 	int (*write)(struct mount *mount, const char *text, size_t len, struct err *err);
+	const struct control_log *log; /* NULL: none */
 };
 
 /* version, errors.jsonl, metrics, offers.json, refresh; ends with a NULL name. rejected/ is a directory and no row. */

@@ -395,6 +395,19 @@ static bool stamp_holds(const struct view *view, const struct identity *what, co
 	return known->stamp.snapshot_hash == view->stamp.snapshot_hash && known->stamp.kept_serial == view->stamp.kept_serial;
 }
 
+const struct control_log *view_log(const struct identity *what)
+{
+	return what->place == PLACE_CONTROL && what->control ? what->control->log : NULL;
+}
+
+/* A node of a log begins where it began when it was looked up. */
+static void measure_log(struct mount *mount, const struct control_log *log, const struct node *known, struct view *ret)
+{
+	ret->base = known ? known->base : log->first(mount);
+	ret->size = (int64_t)(log->end(mount) - ret->base);
+	ret->content = 1;
+}
+
 int view_make(struct request *r, const struct identity *what, const struct node *known, struct view *ret)
 {
 	cleanup_free_ char *key = view_key(what);
@@ -414,7 +427,9 @@ int view_make(struct request *r, const struct identity *what, const struct node 
 	}
 	if (result < 0)
 		return result;
-	if (stamp_holds(ret, what, known)) {
+	if (view_log(what)) {
+		measure_log(r->mount, view_log(what), known, ret);
+	} else if (stamp_holds(ret, what, known)) {
 		ret->content = known->content;
 		ret->size = known->size;
 	} else {

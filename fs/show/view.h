@@ -4,10 +4,13 @@
 #include "fs/core/kept.h"
 #include "fs/core/request.h"
 
+struct control_log;
+
 struct view {
 	int64_t size;
 	uint64_t content; /* hash64 of the bytes; never 0 */
 	struct stamp stamp;
+	uint64_t base; /* of a log: see struct control_log */
 	bool grows; /* one node that grows: not versioned, never cached by the kernel */
 	int64_t mtime_ns, atime_ns, ctime_ns;
 	unsigned mode; /* permission bits */
@@ -24,6 +27,8 @@ struct view {
 int view_make(struct request *r, const struct identity *what, const struct node *known, struct view *ret);
 /* The bytes. */
 int view_bytes(struct request *r, const struct identity *what, struct view *view, struct body **ret);
+/* The log behind the file, or NULL. */
+const struct control_log *view_log(const struct identity *what);
 void view_clear(struct view *view);
 #define cleanup_view_ cleanup_(view_clear)
 

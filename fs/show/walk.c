@@ -199,6 +199,19 @@ int walk_identify(struct request *r, const struct identity *dir, const char *nam
 
 /* ---- listing ---- */
 
+/* The directory of a kind. */
+static int each_kind(const struct kind *kind, char *parent, char *grandparent, walk_fn each, void *arg)
+{
+	const struct identity what = {
+		.place = kind->flags & KIND_SINGLETON ? PLACE_PARTS : PLACE_COLLECTION,
+		.kind = kind,
+		.parent_id = parent,
+		.grandparent_id = grandparent,
+	};
+
+	return each(arg, kind->dir, true, &what);
+}
+
 static int each_root(struct request *r, walk_fn each, void *arg)
 {
 	int result = shown_look_at_root(r);
@@ -207,7 +220,7 @@ static int each_root(struct request *r, walk_fn each, void *arg)
 		shown_note_listing(r, NULL, NULL);
 	for (const struct kind *const *k = kinds; *k && result == 0; k++) {
 		if (!(*k)->parent && shown_kind(r->mount, *k) && shown_offer(r->mount, *k, NULL) != OFFER_ABSENT)
-			result = each(arg, (*k)->dir, true, NULL);
+			result = each_kind(*k, NULL, NULL, each, arg);
 	}
 	return result;
 }
@@ -229,8 +242,10 @@ static int each_item(struct request *r, const struct identity *dir, struct list 
 		what.id = item->snapshot->id;
 		result = each(arg, item->file_name, false, &what);
 		if (result == 0 && dirs && strlen(item->file_name) > suffix) {
+			what.place = PLACE_RESOURCE_DIR;
 			snprintf(dir_name, sizeof(dir_name), "%.*s", (int)(strlen(item->file_name) - suffix), item->file_name);
-			result = each(arg, dir_name, true, NULL);
+			result = each(arg, dir_name, true, &what);
+			what.place = PLACE_RESOURCE;
 		}
 	}
 	return result;
@@ -242,22 +257,30 @@ static int each_leaf(struct request *r, const struct identity *dir, walk_fn each
 	int result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, false, &snapshot, ret_info);
 
 	for (const struct leaf *leaf = dir->kind->leaves; leaf && leaf->name && result == 0; leaf++) {
+		const struct identity what = {
+			.place = PLACE_LEAF,
+			.kind = dir->kind,
+			.leaf = leaf,
+			.parent_id = dir->parent_id,
+			.id = dir->id,
+		};
 		bool offered = false;
 
 		if (has_leaf(leaf, snapshot->traits))
 			result = shown_leaf(r, dir, leaf, &offered);
 		if (result == 0 && offered)
-			result = each(arg, leaf->name, false, NULL);
+			result = each(arg, leaf->name, false, &what);
 	}
 	for (const struct kind *const *k = kinds; *k && result == 0; k++) {
 		if ((*k)->parent == dir->kind && !shown_is_left_out(r->mount, *k) &&
 		    shown_offer(r->mount, *k, dir->id) != OFFER_ABSENT)
-			result = each(arg, (*k)->dir, true, NULL);
+			result = each_kind(*k, dir->id, dir->parent_id, each, arg);
 	}
 	return result;
 }
 
 struct control_each {
+	const char *dir; /* the path under rejected/ */
 	walk_fn each;
 	void *arg;
 };
@@ -265,20 +288,29 @@ struct control_each {
 static int each_rejected(void *arg, const char *name, bool is_dir)
 {
 	struct control_each *c = arg;
+	cleanup_free_ char *path = NULL;
+	struct identity what = { .place = is_dir ? PLACE_CONTROL_DIR : PLACE_CONTROL };
 
-	return c->each(c->arg, name, is_dir, NULL);
+	if (asprintf(&path, "%s/%s", c->dir, name) < 0)
+		return -ENOMEM;
+	what.id = path;
+	return c->each(c->arg, name, is_dir, &what);
 }
 
 static int each_control(struct request *r, const struct identity *dir, walk_fn each, void *arg)
 {
-	struct control_each c = { each, arg };
+	const struct identity rejected = { .place = PLACE_CONTROL_DIR, .id = (char[]){ "" } };
+	struct control_each c = { dir->id, each, arg };
 	int result = 0;
 
 	if (dir->id)
 		return failures_rejected_each(r->mount->failures, dir->id, each_rejected, &c);
-	for (const struct control *row = control_rows; row->name && result == 0; row++)
-		result = each(arg, row->name, false, NULL);
-	return result ? result : each(arg, CONTROL_REJECTED, true, NULL);
+	for (const struct control *row = control_rows; row->name && result == 0; row++) {
+		const struct identity what = { .place = PLACE_CONTROL, .control = row };
+
+		result = each(arg, row->name, false, &what);
+	}
+	return result ? result : each(arg, CONTROL_REJECTED, true, &rejected);
 }
 
 static int each_part(struct request *r, const struct identity *dir, walk_fn each, void *arg)
@@ -286,13 +318,14 @@ static int each_part(struct request *r, const struct identity *dir, walk_fn each
 	int result = 0;
 
 	for (const struct part *part = dir->kind->parts; part->name && result == 0; part++) {
+		const struct identity what = { .place = PLACE_PART, .kind = dir->kind, .part = part };
 		bool offered = false;
 
 		if (!shown_part(r->mount, part))
 			continue;
 		result = shown_part_is_offered(r, part, &offered);
 		if (result == 0 && offered)
-			result = each(arg, part->name, false, NULL);
+			result = each(arg, part->name, false, &what);
 	}
 	return result;
 }

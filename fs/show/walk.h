@@ -9,7 +9,7 @@
  */
 int walk_identify(struct request *r, const struct identity *dir, const char *name, struct identity *ret, int64_t *ret_expires_ms);
 
-/* Calls each() for every name in the directory, but local ones, until it returns non-zero. id: of the resource, or NULL. */
+/* Calls each() for every name in the directory, but local ones, until it returns non-zero. what: as walk_identify would say it. */
 typedef int (*walk_fn)(void *arg, const char *name, bool is_dir, const struct identity *what);
 int walk_each(struct request *r, const struct identity *dir, walk_fn each, void *arg, struct store_info *ret_info);
 /* A number that changes when walk_each would bring something else; 0: not known without asking. */
