@@ -304,9 +304,9 @@ static bool may_send(struct request *r, const struct subject *s)
 {
 	struct stat st;
 
-	pthread_mutex_lock(&s->tree->lock);
+	tree_lock(s->tree);
 	stat_dir(r->mount, s->entry, &st);
-	pthread_mutex_unlock(&s->tree->lock);
+	tree_unlock(s->tree);
 	if (r->ctx.uid == 0 || r->ctx.uid == st.st_uid)
 		return true;
 	return st.st_mode & (in_group(r, st.st_gid) ? S_IWGRP : S_IWOTH);
@@ -373,6 +373,9 @@ static int found_one(void *arg, const char *name, bool is_dir, const struct iden
 	return 1;
 }
 
+#define NOT_SCRATCH 1
+
+/* 0; -errno; NOT_SCRATCH: the name is something of the account. */
 static int rmdir_scratch(struct subject *dir, const char *name)
 {
 	struct entry *entry;
@@ -380,7 +383,7 @@ static int rmdir_scratch(struct subject *dir, const char *name)
 	scope_lock(tree, dir->tree);
 	entry = tree_find(dir->tree, dir->entry, name);
 	if (!entry || entry->what.place != PLACE_SCRATCH_DIR)
-		return -EAGAIN;
+		return NOT_SCRATCH;
 	if (entry->locals)
 		return -ENOTEMPTY;
 	tree_unlink(dir->tree, entry);
@@ -425,7 +428,7 @@ int op_rmdir(struct request *r)
 	if (result < 0)
 		return result;
 	result = rmdir_scratch(&s, r->name);
-	if (result == -EAGAIN)
+	if (result == NOT_SCRATCH)
 		result = rmdir_collection(r, &s);
 	return result < 0 ? result : reply_ok(r);
 }

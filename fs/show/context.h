@@ -12,7 +12,7 @@ struct context {
 
 /*
  * keys: the names of SSH keys are needed. compare: the account's defaults and the remembered service's defaults of the
- * resource (id, or NULL) too. May have to wait (-EAGAIN in the first phase). context_clear in every case.
+ * resource (id, or NULL) too. May have to wait (RUN_IN_WORKER in the first phase). context_clear in every case.
  */
 int context_init(struct request *r, struct context *c, bool keys, bool compare, const struct kind *kind, const char *id);
 void context_clear(struct context *c);

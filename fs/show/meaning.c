@@ -95,7 +95,7 @@ static int ask_if_possible(struct question *q)
 {
 	int result = can_get(q) ? ask(q, q->r->mount->options->cache_ttl_ms) : 0;
 
-	if (result == 0 || result == -EAGAIN || result == -EINTR || result == -ENOMEM)
+	if (result == 0 || result == RUN_IN_WORKER || result == -EAGAIN || result == -EINTR || result == -ENOMEM)
 		return result;
 	err_clear(&q->r->err);
 	q->stale = true;
@@ -284,7 +284,7 @@ static int settle(struct question *q)
 	if (!q->changed || !q->record.serial)
 		return 0;
 	if (request_need_worker(q->r) < 0)
-		return -EAGAIN;
+		return RUN_IN_WORKER;
 	if (intents_judged(q->r->mount->intents, q->kind->dir, q->id, q->record.serial, &j, q->ends) && q->why)
 		tell_failure(q);
 	return 0;

@@ -44,7 +44,7 @@ struct question {
 /* Wall-clock time of a moment of CLOCK_MONOTONIC. */
 int64_t meaning_wall_ns(int64_t ms);
 /* Reads a rollout into *ret: from memory for ever where it is over. An answer that says nothing of it is ROLLOUT_UNKNOWN and no
-   failure. -EAGAIN in the first phase; -EINTR; -ENOMEM. */
+   failure. RUN_IN_WORKER in the first phase; -EINTR; -ENOMEM. */
 int meaning_read_rollout(struct question *q, const char *id, struct rollout *ret);
 void meaning_rollout_clear(struct rollout *rollout);
 /* The body of an answer as an object, borrowed from it. */

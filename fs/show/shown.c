@@ -95,7 +95,7 @@ static int refuse_dir(struct request *r, const struct kind *kind, const char *pa
 /* After a look that is only meant to find out what is offered: 0, or why there was none yet. */
 static int ignore_failure(struct request *r, int result)
 {
-	if (result == -EAGAIN || result == -EINTR)
+	if (result == RUN_IN_WORKER || result == -EAGAIN || result == -EINTR)
 		return result;
 	err_clear(&r->err);
 	return 0;
@@ -191,7 +191,7 @@ int shown_look_at_root(struct request *r)
 	if (!offers_first_look(r->mount->offers, false) || !is_anything_open(r->mount))
 		return 0;
 	if (!r->worker)
-		return -EAGAIN;
+		return RUN_IN_WORKER;
 	if (!offers_first_look(r->mount->offers, true))
 		return 0;
 	look_side_by_side(r->mount);

@@ -16,16 +16,16 @@ bool shown_part(const struct mount *mount, const struct part *part);
 enum offer shown_offer(const struct mount *mount, const struct kind *kind, const char *parent);
 /*
  * A name that leads to a kind's directory: 0, or -EOPNOTSUPP with the sentence. Who asks for it by name is told what the first contact
- * says (-EAGAIN before it); who goes through the tree goes on. *ret_expires_ms becomes 0 where the answer may change.
+ * says (RUN_IN_WORKER before it); who goes through the tree goes on. *ret_expires_ms becomes 0 where the answer may change.
  */
 int shown_find_dir(struct request *r, const struct kind *kind, const char *parent, int64_t *ret_expires_ms);
 /*
  * Before the root is listed for the first time: asks for what is not known yet, side by side, and waits for it no longer than
- * SHOWN_LOOK_MS; what has not answered by then is shown. -EAGAIN before the worker's turn. These are lists that a crawl asks for anyway.
+ * SHOWN_LOOK_MS; what has not answered by then is shown. RUN_IN_WORKER before the worker's turn. These are lists that a crawl asks for anyway.
  */
 int shown_look_at_root(struct request *r);
 #define SHOWN_LOOK_MS 800
-/* Whether a leaf of dir, or a part, is offered; asks where that is not known. -EAGAIN or -EINTR: there is no answer yet. */
+/* Whether a leaf of dir, or a part, is offered; asks where that is not known. RUN_IN_WORKER or -EINTR: there is no answer yet. */
 int shown_leaf(struct request *r, const struct identity *dir, const struct leaf *leaf, bool *ret);
 int shown_part_is_offered(struct request *r, const struct part *part, bool *ret);
 

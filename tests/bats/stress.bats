@@ -1,15 +1,15 @@
 #!/usr/bin/env bats
-# 32 processes read, write and delete at random, with cfcfs built by the sanitizers: no report, and in the end the tree
+# Many processes read, write and delete at random, with cfcfs built by the sanitizers: no report, and in the end the tree
 # is what the account holds.
 # alone
-# deadline: 420 s
+# deadline: 900 s
 load lib
 
 # A setarch that turns address randomisation off, which ThreadSanitizer's runtime cannot always place itself beside.
 no_aslr() { setarch "$(uname -m)" -R true 2>/dev/null && echo "setarch $(uname -m) -R"; }
 
-# stress NAME DIR : the whole of it, with the cfcfs of this build folder.
-stress() {
+# begin NAME DIR : a mount by the cfcfs of this build folder.
+begin() {
   CFCFS=$2/fs/cfcfs
   [ -x "$CFCFS" ] || skip "no $1 build: run it by tools/test"
   export ASAN_OPTIONS=log_path=$T/report:exitcode=99:detect_leaks=1:halt_on_error=0:abort_on_error=0
@@ -18,23 +18,51 @@ stress() {
   # shellcheck disable=SC2155
   export CFCFS_WRAP=$(no_aslr)
   start -o max_delete=10000,burst=100000,rps=10000,delete_grace=0.2,cache_ttl=0.5,status_ttl=0.3,negative_ttl=0.1,rollout=none,timeout=30
-  local seed=${CFCFS_STRESS_SEED:-$(($(date +%s) % 100000))} status=0
-  echo "seed $seed"
-  timeout 100 "$HAMMER" "$APPS" "${CFCFS_STRESS_PROCESSES:-32}" "${CFCFS_STRESS_SECONDS:-20}" "$seed" >"$T/hammer.out" 3>&- || status=$?
-  cat "$T/hammer.out"
-  kill -0 "$MOUNT_PID" || fail "cfcfs died"
+  SEED=${CFCFS_STRESS_SEED:-$(($(date +%s) % 100000))}
+  echo "seed $SEED"
+}
+
+# end STATUS : the load's exit status; no report, and the tree is the account.
+end() {
+  local same=yes
+  kill -0 "$MOUNT_PID" || fail "cfcfs died: $(head -n 60 "$T"/report.* 2>/dev/null)"
   sync "$APPS" || true
   sleep 1
   sync "$APPS" || true
-  local same=yes
   tree_is_account || same=no
   umount_cfcfs
   cat "$T"/report.* 2>/dev/null | head -n 150
   ! compgen -G "$T/report.*" >/dev/null || fail "the sanitizer reports"
   assert_equal "$same" yes "the tree is the account"
   assert_equal "$MOUNT_STATUS" 0 "cfcfs's exit status"
-  assert_equal "$status" 0 "the load's exit status"
+  assert_equal "$1" 0 "the load's exit status"
 }
+
+stress() {
+  local status=0
+  begin "$@"
+  timeout 100 "$HAMMER" "$APPS" "${CFCFS_STRESS_PROCESSES:-32}" "${CFCFS_STRESS_SECONDS:-20}" "$SEED" >"$T/hammer.out" 3>&- || status=$?
+  cat "$T/hammer.out"
+  end "$status"
+}
+
+# Three processes of several threads each, on the same few names. CFCFS_CHAOS_SECONDS=600 is the long form.
+chaos() {
+  local i status=0 pids=() seconds=${CFCFS_CHAOS_SECONDS:-15}
+  begin "$@"
+  BATS_TEST_TIMEOUT=$((seconds + 120))
+  for i in 1 2 3; do
+    timeout $((seconds + 60)) python3 "$SOURCE_DIR/tests/bats/chaos.py" "$APPS" "$seconds" $((SEED + i)) >"$T/chaos.$i" 2>&1 3>&- &
+    pids+=("$!")
+  done
+  for i in "${pids[@]}"; do wait "$i" || status=$?; done
+  cat "$T"/chaos.*
+  # What editors would have left: names come back, drafts are gone.
+  rm -rf "$APPS"/.[!.]* "$APPS"/*~ "$APPS"/*.tmp
+  wait_until 30 "names in hiding to be back" nothing_hides
+  end "$status"
+}
+nothing_hides() { [ "$(ls "$APPS" | grep -c '\.json$')" = "$(api GET '/applications?per_page=1000' | jq length)" ]; }
 
 # What each side says of an application, one a line.
 of_tree() {
@@ -68,4 +96,30 @@ tree_is_account() {
 
 @test "32 processes for 20 seconds: thread sanitizer" {
   stress thread "${CFCFS_TSAN_DIR:-$BUILD-thread}"
+}
+
+@test "whatever can be done to a few names: address sanitizer" {
+  chaos address "${CFCFS_ASAN_DIR:-$BUILD-address}"
+}
+
+@test "whatever can be done to a few names: thread sanitizer" {
+  chaos thread "${CFCFS_TSAN_DIR:-$BUILD-thread}"
+}
+
+@test "umount -f with deletes due and a fetch in flight: address sanitizer" {
+  begin address "${CFCFS_ASAN_DIR:-$BUILD-address}"
+  needs_root
+  umount_cfcfs
+  local app reader tries
+  app=$(api POST /applications '{"name":"web","scheduling_policy":"default","instances":0,"max_instances":1,"jobs":true,
+    "configuration":{"image":"registry.cloudflare.com/app:v1","instance_type":"lite"}}' | jq -r .id)
+  api POST "/applications/$app/jobs" '{"entrypoint":["sleep"],"command":["1"]}' >/dev/null
+  mount_cfcfs -o rollout=none,timeout=30,retries=0,delete_grace=1
+  fault '{"method":"GET","path":"/secrets","latency_ms":4000}'
+  timeout -s INT 0.7 ls "$MNT/secrets" >/dev/null 2>&1 || true # the reader leaves, its fetch flies on
+  rm "$APPS"/web/jobs/*.json
+  umount -f "$MNT"
+  wait_until 30 "the process to end" gone "$MOUNT_PID"
+  ! compgen -G "$T/report.*" >/dev/null || fail "$(cat "$T"/report.*)"
+  assert_calls 1 DELETE '*'
 }
