@@ -30,6 +30,7 @@ struct renaming {
 	struct draft *draft;    /* the source's; owned reference, or NULL */
 	struct identity target; /* what the new name is, or would be */
 	bool target_exists;     /* as something of the account, or local */
+	bool target_lives;      /* in hiding behind its backup: the account has it */
 };
 
 static void renaming_clear(struct renaming *n)
@@ -85,6 +86,7 @@ static int find_target(struct renaming *n)
 	if (e && e->local) {
 		hidden = !e->draft && e->hide != HIDE_NONE;
 		n->target_exists = !hidden;
+		n->target_lives = e->hide == HIDE_BACKUP;
 		result = identity_copy(&e->what, &n->target);
 		tree_unlock(tree);
 		return result;
@@ -421,6 +423,10 @@ static int rename_resource(struct renaming *n)
 		return err_set(&n->r->err, EPERM, "a %s cannot become something else", kind->name);
 	if (!(kind->verbs & KIND_RENAME))
 		return err_set(&n->r->err, EPERM, "a %s cannot be renamed", kind->name);
+	if (n->target_lives)
+		return err_set(&n->r->err, EEXIST,
+			       "the name '%s' is taken: its %s was only renamed to a backup's name here, and lives",
+			       n->r->new_name, kind->name);
 	if (n->target_exists)
 		return err_set(&n->r->err, EEXIST, "the name '%s' is taken", n->r->new_name);
 	result = request_need_worker(n->r);

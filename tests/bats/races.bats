@@ -186,3 +186,17 @@ P
   assert_sys EPERM rename "$APPS/.folder" "$APPS/new.json"
   assert_error 'directory cannot become'
 }
+
+@test "a resource renamed onto a name that only a backup hides: EEXIST, and no second resource of the name" {
+  start -o rollout=none
+  web_json "$T/web.json"
+  cp "$T/web.json" "$APPS/a0.json"
+  cp "$T/web.json" "$APPS/a1.json"
+  mv "$APPS/a1.json" "$APPS/a1.json~"
+  assert_sys EEXIST rename "$APPS/a0.json" "$APPS/a1.json"
+  assert_error 'lives'
+  assert_equal "$(app_names | tr '\n' ' ')" 'a0 a1 '
+  # What an editor does next still works: the backup comes back, untouched.
+  mv "$APPS/a1.json~" "$APPS/a1.json"
+  assert_same_json "$APPS/a1.json" "$T/web.json"
+}
