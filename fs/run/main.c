@@ -53,9 +53,7 @@ static int run_foreground(struct start *s)
 		start_end(s);
 		return fail(status, err.text);
 	}
-	start_notify("READY=1");
 	status = start_serve(s);
-	start_notify("STOPPING=1");
 	start_end(s);
 	return status;
 }

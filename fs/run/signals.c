@@ -8,6 +8,7 @@
 #include "fs/run/keeper.h"
 #include "fs/run/lifecycle.h"
 #include "fs/run/loop.h"
+#include "fs/run/systemd.h"
 #include "fs/core/notify.h"
 
 enum phase {
@@ -68,6 +69,7 @@ static void begin_close(struct signals *s)
 	if (s->closing || s->phase != PHASE_UP)
 		return;
 	log_info("ending: sending what is pending");
+	systemd_stopping("Sending what is pending", s->mount->options->timeout_ms + SIGNALS_LINGER_MS);
 	if (pthread_create(&s->closer, NULL, close_mount, s) == 0)
 		s->closing = true;
 	else
@@ -107,8 +109,11 @@ static void on_hangup(struct signals *s)
 	if (r < 0)
 		log_warning("reopening the log: %s", strerrordesc_np(-r));
 	scoped_lock(&s->lock);
-	if (s->phase == PHASE_UP)
-		mount_reload(s->mount);
+	if (s->phase != PHASE_UP)
+		return;
+	systemd_reloading();
+	mount_reload(s->mount);
+	systemd_ready("Serving; the token and the log were read again");
 }
 
 static void wanted(sigset_t *set)

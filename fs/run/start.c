@@ -1,9 +1,7 @@
 #include "fs/run/start.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "api/base/log.h"
 #include "api/base/rand.h"
@@ -17,6 +15,7 @@
 #include "fs/run/probe.h"
 #include "fs/run/session.h"
 #include "fs/run/signals.h"
+#include "fs/run/systemd.h"
 
 /* The process leaves its directory; its paths stay those that the user meant. */
 static int make_absolute(char **path)
@@ -184,12 +183,22 @@ int start_mount(struct start *s, struct err *err)
 	return make_session(s, err) < 0 ? EXIT_MOUNT : EXIT_MOUNTED;
 }
 
+/* The account and the place, for "systemctl status". */
+static void start_ready(struct start *s)
+{
+	char text[400];
+
+	snprintf(text, sizeof(text), "Serving account %.64s at %.256s", s->options.account_id, s->options.mountpoint);
+	systemd_ready(text);
+}
+
 int start_serve(struct start *s)
 {
 	int r;
 
 	signals_serve(s->signals, s->mount, s->loop, s->keeper);
 	log_info("mounted account %s on %s", s->options.account_id, s->options.mountpoint);
+	start_ready(s);
 	r = loop_run(s->loop);
 	/* Unmounted, by us or by another: what is mounted there from now on is not ours, be it by the same number. */
 	if (r == 0)
@@ -219,26 +228,4 @@ void start_end(struct start *s)
 	free(s->base_url);
 	free(s->source);
 	options_free(&s->options);
-}
-
-/* sd_notify(3) documents the protocol: one datagram. */
-void start_notify(const char *state)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const char *path = getenv("NOTIFY_SOCKET");
-	cleanup_close_ int fd = -1;
-	size_t len;
-
-	if (!path || (*path != '/' && *path != '@'))
-		return;
-	len = strlen(path);
-	if (len >= sizeof(address.sun_path))
-		return;
-	memcpy(address.sun_path, path, len);
-	if (*path == '@')
-		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
-			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
-		log_warning("telling systemd: %s", strerrordesc_np(errno));
 }

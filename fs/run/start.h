@@ -40,6 +40,3 @@ int start_mount(struct start *s, struct err *err);
 int start_serve(struct start *s);
 /* Takes the mount away, if it stands, and frees all. */
 void start_end(struct start *s);
-
-/* Tells systemd ("READY=1"), where it asked to be told. */
-void start_notify(const char *state);
