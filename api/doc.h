@@ -65,7 +65,8 @@ struct doc_context {
 	/* Fields of this resource that were removed, or never said, and that the answer still shows: the service's own defaults,
 	   as a partial object ({"configuration":{"command":["x"]}}), an array's items at their places; or NULL. */
 	struct json_object *service_defaults;
-	/* The document that this state last wrote for the resource, or NULL: it is not known. */
+	/* What the document said that this state last wrote for the resource, as far as no answer tells (doc_said), or NULL: it is not
+	   known. */
 	struct json_object *written;
 	/* Nothing is forgiven for lack of memory (FIELD_ANSWERED): for finding out what the service filled in. */
 	bool exact;
@@ -135,6 +136,12 @@ bool doc_same(const struct kind *kind, struct json_object *object, struct json_o
    and the answer shows it. */
 struct json_object *doc_service_defaults(const struct kind *kind, struct json_object *patch, struct json_object *answer,
 					 const struct doc_context *ctx);
+
+/*
+ * Of a document that was written, what an answer cannot say that it was said: what the service answers unasked, in other words (a
+ * size) or computed, and what is empty. An object of its own, maybe empty, to be remembered as doc_context.written; NULL without memory.
+ */
+struct json_object *doc_said(const struct kind *kind, struct json_object *doc);
 
 /*
  * Whether object is what the service made of the patch for doc: it means the same, but for what it has in the items of arrays that

@@ -130,6 +130,9 @@ static int show_member(const struct shower *s, const struct field *f, struct jso
 
 	if (s->declared && !written && (f->flags & FIELD_UNSAID || doc_is_empty(v)))
 		return 0;
+	/* The answer is no echo: where it is known what was said, that is what a document is compared with. */
+	if (f->flags & FIELD_COMPUTED && s->ctx && s->ctx->written)
+		v = written;
 	if (f->flags & FIELD_WRITE_ONLY) {
 		/* The service never answers it, but a hook may know; a secret is not shown even where it is known. */
 		if ((!written && !v) || (f->flags & FIELD_SECRET))

@@ -260,6 +260,8 @@ void accept_change(struct mount *mount, const struct change *change, const struc
 	if (change->verb == VERB_UPDATE && change->kind->flags & KIND_ROLLOUT_FOLLOWS)
 		ret->hash = 0;
 	if (result == 0)
+		accept_said(mount, change, ret->id ? ret->id : change->id);
+	if (result == 0)
 		accept_ended(mount, change);
 	settle_owed(mount, change, outcome, result);
 	if (change->verb == VERB_ACTION && (result == 0 || outcome->unknown))

@@ -24,5 +24,7 @@ void accepted_clear(struct accepted *accepted);
 
 /* A step that was made: what it carried is meant from now on. answer: the object in its answer, or NULL. */
 void accept_meant(struct mount *mount, const struct change *change, const struct step *step, struct json_object *answer);
+/* The document of a change that was made said this of the resource. */
+void accept_said(struct mount *mount, const struct change *change, const char *id);
 /* A delete or a verb that was made: what is no longer meant. */
 void accept_ended(struct mount *mount, const struct change *change);

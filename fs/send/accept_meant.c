@@ -68,12 +68,20 @@ void accept_meant(struct mount *mount, const struct change *change, const struct
 		note_update(mount, change, body, answer);
 }
 
+void accept_said(struct mount *mount, const struct change *change, const char *id)
+{
+	if (id && change->after && (change->verb == VERB_CREATE || change->verb == VERB_UPDATE) && !change->part)
+		context_remember(mount, change->kind, id, change->after);
+}
+
 void accept_ended(struct mount *mount, const struct change *change)
 {
 	const struct kind *parent = change->kind->parent;
 
 	if (change->verb == VERB_DELETE && change->kind->flags & KIND_ROLLOUT_FOLLOWS)
 		intents_forget(mount->intents, change->kind->dir, change->id);
+	if (change->verb == VERB_DELETE)
+		context_remember(mount, change->kind, change->id, NULL);
 	/* We asked for it: what the rollout carries is meant no longer. */
 	if (change->verb == VERB_ACTION && parent && parent->flags & KIND_ROLLOUT_FOLLOWS &&
 	    (!strcmp(change->action->word, "revert") || !strcmp(change->action->word, "previous")))

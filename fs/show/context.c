@@ -88,9 +88,38 @@ static int load_defaults(struct request *r, struct context *c)
 	return 0;
 }
 
-int context_init(struct request *r, struct context *c, bool keys, bool compare, const struct kind *kind, const char *id)
+/* A row of the state about the resource; NULL where there is none. */
+static struct json_object *remembered(struct mount *mount, const char *table, const struct kind *kind, const char *id)
 {
 	cleanup_buf_ struct buf text = BUF_INIT;
+
+	if (!id || state_get(mount->state, table, kind->dir, id, &text) < 0 || !text.len)
+		return NULL;
+	return json_tokener_parse(text.data);
+}
+
+/* Whether there is something that an answer cannot tell of. */
+static bool is_said_of(const struct kind *kind)
+{
+	return kind->verbs & KIND_UPDATE && kind->flags & KIND_ROLLOUT_FOLLOWS;
+}
+
+void context_remember(struct mount *mount, const struct kind *kind, const char *id, struct json_object *doc)
+{
+	struct json_object *said = doc ? doc_said(kind, doc) : NULL;
+	const char *text = said ? json_object_to_json_string_ext(said, JSON_C_TO_STRING_PLAIN) : NULL;
+
+	if (!is_said_of(kind))
+		text = NULL;
+	else if (text)
+		state_set(mount->state, "written", kind->dir, id, text, strlen(text));
+	else
+		state_delete(mount->state, "written", kind->dir, id);
+	json_object_put(said);
+}
+
+int context_init(struct request *r, struct context *c, bool keys, bool compare, const struct kind *kind, const char *id)
+{
 	int result = 0;
 
 	*c = (struct context){
@@ -100,16 +129,17 @@ int context_init(struct request *r, struct context *c, bool keys, bool compare, 
 		result = load_keys(r, c);
 	if (result == 0 && compare)
 		result = load_defaults(r, c);
-	if (result == 0 && compare && id && state_get(r->mount->state, "defaults", kind->dir, id, &text) == 0 && text.len) {
-		c->defaults = json_tokener_parse(text.data);
-		c->doc.service_defaults = c->defaults;
-	}
+	if (result == 0 && compare)
+		c->doc.service_defaults = c->defaults = remembered(r->mount, "defaults", kind, id);
+	if (result == 0 && is_said_of(kind))
+		c->doc.written = c->said = remembered(r->mount, "written", kind, id);
 	return result;
 }
 
 void context_clear(struct context *c)
 {
 	json_object_put(c->defaults);
+	json_object_put(c->said);
 	list_unref(c->keys);
 	*c = (struct context){ 0 };
 }
@@ -120,6 +150,7 @@ void context_copy(const struct context *from, struct context *ret)
 	if (from->keys)
 		ret->keys = list_ref(from->keys);
 	ret->defaults = json_object_get(from->defaults);
+	ret->said = json_object_get(from->said);
 }
 
 uint64_t context_serial(const struct context *c)

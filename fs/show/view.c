@@ -100,7 +100,7 @@ static int render_object(struct request *r, const struct identity *what, struct 
 	if (result == 0)
 		result = source_object(r, what->kind, what->parent_id, view->snapshot, &object);
 	if (result == 0)
-		result = doc_render(what->kind, doc_view, object, NULL, &c.doc, &out);
+		result = doc_render(what->kind, doc_view, object, c.doc.written, &c.doc, &out);
 	if (result == 0 && (doc_view == DOC_SETTABLE || doc_view == DOC_DECLARED))
 		result = add_whole_name(what->kind, view->snapshot->name, &out);
 	json_object_put(object);

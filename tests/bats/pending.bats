@@ -348,3 +348,43 @@ update() { sed -i s/:v1/:v2/ "$WEB"; }
   assert_equal "$(stat -c %a "$WEB")" 600
   assert_equal "$(stat -c %a "$APPS/web/status.json")" 400
 }
+
+# declared NAME : its document as view=spec shows it, on one line.
+declared() { jq -cS . "$APPS/$1.json"; }
+
+@test "what the service computes, or answers unasked, is no setting: view=spec leaves it out unless it was said" {
+  start_emulator --profile live --time-scale 0.001
+  mount_cfcfs -o "$QUICK,view=spec"
+  echo '{"max_instances":5,"configuration":{"image":"docker.io/library/redis:7"}}' >"$T/redis.json"
+  web_json "$T/web.json" '.instances = 0 | .configuration.network.mode = "private" | .configuration.command = []'
+  cp "$T/redis.json" "$T/web.json" "$APPS/"
+  # Read back as it was written, and after a remount by what this state remembers.
+  assert_same_json "$T/redis.json" "$APPS/redis.json"
+  umount_cfcfs
+  mount_cfcfs -o "$QUICK,view=spec"
+  ID=$(jq -r .id <<<"$(api GET /applications | jq '.[] | select(.name == "web")')")
+  assert_equal "$(api GET "/applications/$ID" | jq .instances)" 5
+  jq -e '.instances == 0 and .configuration.network.mode == "private" and .configuration.command == []
+    and .configuration.instance_type == "lite" and (.configuration | has("vcpu") or has("runtime") | not)' "$APPS/web.json"
+  jq -e '(has("instances") or (.configuration | has("network") or has("runtime") or has("command") or has("vcpu"))) | not' \
+    "$APPS/redis.json"
+  # Neither is a difference: not the repository's document, nor what the mount shows.
+  declared web >"$T/shown"
+  clear_requests
+  cp "$T/redis.json" "$T/web.json" "$APPS/"
+  cp "$T/shown" "$APPS/web.json"
+  assert_writes 0
+  # Another state knows nothing of what was said, and shows less.
+  umount_cfcfs
+  mount_cfcfs -o "$QUICK,view=spec,state_dir=$T/state2"
+  jq -e '(has("instances") or (.configuration | has("network") or has("command"))) | not' "$APPS/web.json"
+  cp "$T/redis.json" "$APPS/"
+  assert_writes 0
+  # A number that was not said before is a change.
+  umount_cfcfs
+  mount_cfcfs -o "$QUICK,view=spec"
+  jq '.instances = 5' "$T/web.json" >"$T/more.json"
+  cp "$T/more.json" "$APPS/web.json"
+  assert_writes 1
+  jq -e '.instances == 5' "$APPS/web.json"
+}

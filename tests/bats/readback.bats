@@ -91,14 +91,14 @@ stranger() { api PATCH "/applications/$ID" "$1" >/dev/null; }
   cp "$T/odd.json" "$WEB"
   touch -d '2020-02-03 04:05:06' "$WEB"
   chmod 640 "$WEB"
-  stranger '{"instances":11}'
+  stranger '{"max_instances":901}'
   refresh
-  jq -e '.instances == 11' "$WEB"
+  jq -e '.max_instances == 901' "$WEB"
   assert_fails cmp -s "$T/odd.json" "$WEB"
   assert_equal "$(stat -c %a "$WEB")" 644
   assert_equal "$(stat -c %y "$WEB" | cut -c1-4)" "$(date +%Y)"
   # The document that comes back by another hand is the account's own spelling, not what was once written.
-  stranger '{"instances":10}'
+  stranger '{"max_instances":900}'
   refresh
   assert_same_json "$T/web.json" "$WEB"
   assert_fails cmp -s "$T/odd.json" "$WEB"
