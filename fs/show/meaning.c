@@ -95,7 +95,7 @@ static int ask_if_possible(struct question *q)
 {
 	int result = can_get(q) ? ask(q, q->r->mount->options->cache_ttl_ms) : 0;
 
-	if (result == 0 || result == RUN_IN_WORKER || result == -EAGAIN || result == -EINTR || result == -ENOMEM)
+	if (result == 0 || result == RUN_IN_WORKER || result == -EINTR || result == -ENOMEM)
 		return result;
 	err_clear(&q->r->err);
 	q->stale = true;

@@ -197,7 +197,7 @@ static bool recall(struct question *q, const struct kind *kind, const char *key,
 /* A failure of the moment says nothing of the rollout; what is not there, or not offered, does. */
 static int no_answer(struct question *q, int result, struct rollout *ret)
 {
-	if (result == RUN_IN_WORKER || result == -EAGAIN || result == -EINTR || result == -ENOMEM)
+	if (result == RUN_IN_WORKER || result == -EINTR || result == -ENOMEM)
 		return result;
 	err_clear(&q->r->err);
 	ret->state = result == -ENOENT                          ? ROLLOUT_GONE :
