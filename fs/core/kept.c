@@ -83,8 +83,7 @@ static struct record *obtain(struct kept *kept, const char *key)
 	if (!record)
 		return NULL;
 	memcpy(record->key, key, n);
-	record->value.mtime_ns = record->value.atime_ns = -1;
-	record->value.mode = record->value.uid = record->value.gid = -1;
+	record->value.attributes = ATTRIBUTES_NONE;
 	HASH_ADD_STR(kept->records, key, record);
 	if (!record->hh.tbl) {
 		free(record);
@@ -104,7 +103,7 @@ void kept_get(struct kept *kept, const char *key, struct kept_value *ret)
 {
 	struct record *record;
 
-	*ret = (struct kept_value){ .mtime_ns = -1, .atime_ns = -1, .mode = -1, .uid = -1, .gid = -1 };
+	*ret = (struct kept_value){ .attributes = ATTRIBUTES_NONE };
 	scope_lock(kept, kept);
 	record = find(kept, key);
 	if (!record)
@@ -157,24 +156,18 @@ void kept_confirm(struct kept *kept, const char *key, uint64_t serial, uint64_t 
 		remove_record(kept, record);
 }
 
-int kept_set_attributes(struct kept *kept, const char *key, const struct kept_value *a)
+int kept_set_attributes(struct kept *kept, const char *key, uint64_t content, const struct attributes *attributes)
 {
 	struct record *record;
-	struct kept_value *v;
 
 	scope_lock(kept, kept);
 	record = obtain(kept, key);
 	if (!record)
 		return -ENOMEM;
-	v = &record->value;
-	if (v->content != a->content)
-		v->mtime_ns = v->atime_ns = v->mode = v->uid = v->gid = -1;
-	v->content = a->content;
-	v->mtime_ns = a->mtime_ns >= 0 ? a->mtime_ns : v->mtime_ns;
-	v->atime_ns = a->atime_ns >= 0 ? a->atime_ns : v->atime_ns;
-	v->mode = a->mode >= 0 ? a->mode : v->mode;
-	v->uid = a->uid >= 0 ? a->uid : v->uid;
-	v->gid = a->gid >= 0 ? a->gid : v->gid;
+	if (record->value.content != content)
+		record->value.attributes = ATTRIBUTES_NONE;
+	record->value.content = content;
+	attributes_merge(&record->value.attributes, attributes);
 	shrink(kept, record);
 	return 0;
 }

@@ -301,8 +301,7 @@ struct entry *tree_obtain(struct tree *tree, struct entry *parent, const char *n
 	what->id = what->parent_id = what->grandparent_id = NULL;
 	entry->ino = new_ino(tree, &entry->what, entry_name(entry));
 	entry->mtime_ns = clock_wall_ns();
-	entry->set_mtime_ns = entry->set_mode = entry->set_uid = entry->set_gid = -1;
-	entry->made_mode = entry->made_uid = entry->made_gid = -1;
+	entry->set = entry->made = ATTRIBUTES_NONE;
 	HASH_ADD_KEYPTR(hh, tree->entries, entry->key, len, entry);
 	if (!entry->hh.tbl) {
 		entry->unlinked = true;

@@ -11,6 +11,7 @@
 #include "api/base/turn.h"
 #include "api/kind.h"
 #include "cache/snapshot.h"
+#include "fs/core/attributes.h"
 #include "fs/core/hash.h"
 
 struct draft;
@@ -86,11 +87,9 @@ struct entry {
 	char *target;                       /* owned: PLACE_LINK */
 	char *backup_of;                    /* owned: scratch that a resource was renamed to: the resource's file name */
 	int64_t mtime_ns;                   /* of what the mount itself keeps, and of directories */
-	/* Set by tools on what is local (-1: not set); they go with the content to what is kept of the resource. */
-	int64_t set_mtime_ns, set_mode, set_uid, set_gid;
-	/* What holds where no tool set anything: the mode that scratch was made with, which stays behind when its content
-	   becomes a resource's, and who made it (-1: the mount's owner). */
-	int64_t made_mode, made_uid, made_gid;
+	struct attributes set;  /* by tools, on what is local */
+	struct attributes made; /* what holds where no tool set anything: the mode that scratch was made with, which stays behind
+	                           when its content becomes a resource's, and who made it (not set: the mount's owner) */
 	struct turn turn; /* who sends for this entry; had across the network, by workers only, and before any lock */
 };
 

@@ -281,32 +281,17 @@ int op_getattr(struct request *r)
 
 /* ---- setattr ---- */
 
-static void set_fields(const struct request *r, int64_t now_ns, int64_t *mtime_ns, int64_t *mode, int64_t *uid, int64_t *gid)
-{
-	if (r->to_set & FUSE_SET_ATTR_MTIME_NOW)
-		*mtime_ns = now_ns;
-	else if (r->to_set & FUSE_SET_ATTR_MTIME)
-		*mtime_ns = (int64_t)r->attr.st_mtim.tv_sec * NSEC_PER_SEC + r->attr.st_mtim.tv_nsec;
-	if (r->to_set & FUSE_SET_ATTR_MODE)
-		*mode = r->attr.st_mode & 07777;
-	if (r->to_set & FUSE_SET_ATTR_UID)
-		*uid = r->attr.st_uid;
-	if (r->to_set & FUSE_SET_ATTR_GID)
-		*gid = r->attr.st_gid;
-}
-
 /* Times, mode and owner that a tool set, as far as to_set says: for a local entry or directory, else kept. With the entry's content. */
 static int attributes_set(struct request *r, struct subject *s)
 {
-	struct kept_value v = { .mtime_ns = -1, .atime_ns = -1, .mode = -1, .uid = -1, .gid = -1 };
+	const struct attributes a = attributes_of(r->to_set, &r->attr, clock_wall_ns());
 	cleanup_view_ struct view view = { 0 };
 	cleanup_free_ char *key = NULL;
 	int result;
 
 	if (subject_is_dir(s) || is_local(s)) {
 		scope_lock(tree, s->tree);
-		set_fields(r, clock_wall_ns(), &s->entry->set_mtime_ns, &s->entry->set_mode, &s->entry->set_uid,
-			   &s->entry->set_gid);
+		attributes_merge(&s->entry->set, &a);
 	}
 	if (subject_is_dir(s) || !place_is_of_account(s->what.place) || !(s->what.id || s->what.part))
 		return 0;
@@ -318,11 +303,7 @@ static int attributes_set(struct request *r, struct subject *s)
 	key = view_key(&s->what);
 	if (!key)
 		return -ENOMEM;
-	v.content = view.content;
-	set_fields(r, clock_wall_ns(), &v.mtime_ns, &v.mode, &v.uid, &v.gid);
-	if (r->to_set & FUSE_SET_ATTR_ATIME)
-		v.atime_ns = (int64_t)r->attr.st_atim.tv_sec * NSEC_PER_SEC + r->attr.st_atim.tv_nsec;
-	return kept_set_attributes(r->mount->kept, key, &v);
+	return kept_set_attributes(r->mount->kept, key, view.content, &a);
 }
 
 int op_setattr(struct request *r)

@@ -351,7 +351,7 @@ int op_mkdir(struct request *r)
 		result = -ENOSPC;
 	entry = result == 0 ? tree_obtain(s.tree, s.entry, r->name, &what) : NULL;
 	if (entry) {
-		entry->set_mode = r->mode & 07777;
+		entry->set.mode = r->mode & 07777;
 		entry_made_by(r, entry);
 		tree_settle(s.tree, entry);
 		node = tree_lookup(s.tree, entry, &none, 0, 0);

@@ -347,8 +347,8 @@ static int enter_new(struct request *r, struct subject *dir, struct identity *wh
 	if (entry->current && entry->current->cached)
 		tree_renew(entry);
 	show_draft(dir->tree, entry, draft);
-	entry->set_mtime_ns = entry->set_mode = entry->set_uid = entry->set_gid = -1;
-	entry->made_mode = entry->what.place == PLACE_SCRATCH ? (int64_t)(r->mode & 07777) : -1;
+	entry->set = ATTRIBUTES_NONE;
+	entry->made.mode = entry->what.place == PLACE_SCRATCH ? (int64_t)(r->mode & 07777) : ATTRIBUTE_NONE;
 	entry_made_by(r, entry);
 	entry->mtime_ns = clock_wall_ns();
 	node = tree_lookup(dir->tree, entry, &none, 0, 0);

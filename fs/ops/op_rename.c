@@ -157,12 +157,9 @@ static struct entry *obtain_target(struct renaming *n)
 	if (entry && entry->hide == HIDE_DELETE)
 		trash_show_locked(n->r->mount, entry);
 	if (entry) {
-		entry->set_mtime_ns = n->source->set_mtime_ns;
-		entry->set_mode = n->source->set_mode;
-		entry->set_uid = n->source->set_uid;
-		entry->set_gid = n->source->set_gid;
-		entry->made_uid = n->source->made_uid;
-		entry->made_gid = n->source->made_gid;
+		entry->set = n->source->set;
+		entry->made.uid = n->source->made.uid;
+		entry->made.gid = n->source->made.gid;
 	}
 	return entry;
 }
@@ -170,8 +167,8 @@ static struct entry *obtain_target(struct renaming *n)
 /* They are kept with the content now, or went back with the scratch file. */
 static void forget_attributes(struct entry *target)
 {
-	target->set_mtime_ns = target->set_mode = target->set_uid = target->set_gid = -1;
-	target->made_uid = target->made_gid = -1;
+	target->set = ATTRIBUTES_NONE;
+	target->made.uid = target->made.gid = ATTRIBUTE_NONE;
 }
 
 /* With the tree's lock: the kernel moved the source's inode to the target's name. */
@@ -329,9 +326,9 @@ static int make_backup(struct renaming *n)
 	backup->backup_of = strdup(n->r->name);
 	backup->ino = tree_fresh_ino(tree);
 	/* Who may read and write the resource may do so with its backup. */
-	backup->made_mode = shown.mode;
-	backup->made_uid = shown.uid;
-	backup->made_gid = shown.gid;
+	backup->made.mode = shown.mode;
+	backup->made.uid = shown.uid;
+	backup->made.gid = shown.gid;
 	tree_settle(tree, backup);
 	if (source->draft) {
 		draft_detach(source->draft);

@@ -64,7 +64,7 @@ static int store_bytes(struct request *r, struct handle *h)
 		return result;
 	/* From now on its time is the write's. */
 	scope_lock(tree, r->mount->tree);
-	h->entry->set_mtime_ns = -1;
+	h->entry->set.mtime_ns = h->entry->set.atime_ns = ATTRIBUTE_NONE;
 	return 0;
 }
 
@@ -246,8 +246,8 @@ static void end_draft_locked(struct mount *mount, struct handle *h, struct left 
 	if (e->draft != h->draft)
 		return;
 	e->draft = draft_unref(e->draft);
-	e->set_mtime_ns = e->set_mode = e->set_uid = e->set_gid = -1;
-	e->made_uid = e->made_gid = -1;
+	e->set = ATTRIBUTES_NONE;
+	e->made.uid = e->made.gid = ATTRIBUTE_NONE;
 	mount->tree->changes++;
 	trash_draft_ended_locked(mount, e);
 	if (!e->what.id && !e->what.part && e->what.place == PLACE_RESOURCE) {

@@ -74,27 +74,25 @@ static void set_times(struct stat *st, int64_t atime_ns, int64_t mtime_ns, int64
 
 void entry_made_by(const struct request *r, struct entry *entry)
 {
-	entry->made_uid = entry->made_gid = -1;
+	entry->made.uid = entry->made.gid = ATTRIBUTE_NONE;
 	if (!r->mount->options->allow_other || r->ctx.uid == 0)
 		return;
-	entry->made_uid = r->ctx.uid;
-	entry->made_gid = r->ctx.gid;
+	entry->made.uid = r->ctx.uid;
+	entry->made.gid = r->ctx.gid;
 }
 
 static void set_by_tools(const struct entry *entry, struct stat *st)
 {
-	if (entry->made_uid >= 0) {
-		st->st_uid = (uid_t)entry->made_uid;
-		st->st_gid = (gid_t)entry->made_gid;
-	}
-	if (entry->set_mtime_ns >= 0)
-		st->st_mtim = st->st_atim = clock_timespec(entry->set_mtime_ns);
-	if (entry->set_mode >= 0)
-		st->st_mode = (st->st_mode & S_IFMT) | ((unsigned)entry->set_mode & 07777);
-	if (entry->set_uid >= 0)
-		st->st_uid = (uid_t)entry->set_uid;
-	if (entry->set_gid >= 0)
-		st->st_gid = (gid_t)entry->set_gid;
+	const struct attributes owner = {
+		.mtime_ns = ATTRIBUTE_NONE,
+		.atime_ns = ATTRIBUTE_NONE,
+		.mode = ATTRIBUTE_NONE,
+		.uid = entry->made.uid,
+		.gid = entry->made.gid,
+	};
+
+	attributes_apply(&owner, st);
+	attributes_apply(&entry->set, st);
 }
 
 void stat_dir(const struct mount *mount, const struct entry *entry, struct stat *ret)
@@ -123,7 +121,7 @@ static unsigned local_mode(const struct mount *mount, const struct entry *entry)
 		return view_mode_file(mount, entry->what.leaf->mode);
 	if (entry->what.kind && entry->what.place == PLACE_RESOURCE)
 		return view_mode_file(mount, entry->what.kind->mode);
-	return entry->made_mode >= 0 ? (unsigned)entry->made_mode & 07777 : 0600;
+	return entry->made.mode != ATTRIBUTE_NONE ? (unsigned)entry->made.mode & 07777 : 0600;
 }
 
 void stat_local(const struct mount *mount, const struct entry *entry, struct stat *ret)

@@ -368,21 +368,25 @@ static bool grows(const struct identity *what)
 static void set_attributes(struct request *r, const struct identity *what, struct view *view)
 {
 	const struct kept_value *k = &view->kept;
-	bool held = k->content && k->content == view->content;
-	int64_t ns = r->mount->start_ns;
+	const int64_t ns = view->snapshot && view->snapshot->updated_ns ? view->snapshot->updated_ns :
+			   view->snapshot && view->snapshot->created_ns ? view->snapshot->created_ns :
+									  r->mount->start_ns;
+	struct attributes a = {
+		.mtime_ns = ns,
+		.atime_ns = ATTRIBUTE_NONE,
+		.mode = view_mode_file(r->mount, table_mode(what)),
+		.uid = r->mount->options->uid,
+		.gid = r->mount->options->gid,
+	};
 
-	if (view->snapshot && view->snapshot->updated_ns)
-		ns = view->snapshot->updated_ns;
-	else if (view->snapshot && view->snapshot->created_ns)
-		ns = view->snapshot->created_ns;
+	if (k->content && k->content == view->content)
+		attributes_merge(&a, &k->attributes);
 	view->ctime_ns = ns;
-	view->mtime_ns = held && k->mtime_ns >= 0 ? k->mtime_ns : ns;
-	view->atime_ns = held && k->atime_ns >= 0 ? k->atime_ns : view->mtime_ns;
-	view->mode = view_mode_file(r->mount, table_mode(what));
-	if (held && k->mode >= 0)
-		view->mode = (unsigned)k->mode & 0777;
-	view->uid = held && k->uid >= 0 ? (uid_t)k->uid : r->mount->options->uid;
-	view->gid = held && k->gid >= 0 ? (gid_t)k->gid : r->mount->options->gid;
+	view->mtime_ns = a.mtime_ns;
+	view->atime_ns = a.atime_ns == ATTRIBUTE_NONE ? a.mtime_ns : a.atime_ns;
+	view->mode = (unsigned)a.mode & 0777;
+	view->uid = (uid_t)a.uid;
+	view->gid = (gid_t)a.gid;
 }
 
 static bool stamp_holds(const struct view *view, const struct identity *what, const struct node *known)
