@@ -9,6 +9,8 @@
 
 /* The state's table: an operation's id, and under it the prefix by which it was seen offered. */
 #define STATE_TABLE "offers"
+/* And a row that says that something was not offered: the next mount asks before it lists. */
+#define STATE_RESTRICTED "restricted"
 /* Applications that lack something; the oldest are forgotten, and asked again. */
 #define LACKING_MAX 20000
 
@@ -49,6 +51,7 @@ struct offers {
 	enum { CHAMBER_UNKNOWN, CHAMBER_WORKS, CHAMBER_USELESS } chamber GUARDED_BY(offers_locked);
 	bool any_list GUARDED_BY(offers_locked); /* some list was answered */
 	bool looked GUARDED_BY(offers_locked);
+	bool restricted GUARDED_BY(offers_locked); /* something is not, or was not, offered */
 	uint64_t serial GUARDED_BY(offers_locked);
 	struct state *state; /* borrowed */
 };
@@ -78,9 +81,10 @@ static int take_seen(void *arg, const char *id, const void *value, size_t len)
 	struct offers *o = arg;
 	struct row *row;
 
+	scope_lock(offers, o);
+	o->restricted |= !strcmp(id, STATE_RESTRICTED);
 	if (!operation)
 		return 0;
-	scope_lock(offers, o);
 	row = row_locked(o, operation);
 	row->seen = true;
 	row->offer = OFFER_OFFERED;
@@ -188,12 +192,25 @@ bool offers_is_proven(struct offers *o, const struct operation *operation)
 	return row_locked(o, operation)->seen;
 }
 
+void offers_look_ended(struct offers *o)
+{
+	bool restricted = false;
+
+	offers_lock(o);
+	for (const struct operation *op = operations; op->id && !restricted; op++)
+		restricted = row_locked(o, op)->offer == OFFER_ABSENT;
+	o->restricted = restricted;
+	offers_unlock(o);
+	if (!restricted)
+		state_delete(o->state, STATE_TABLE, "", STATE_RESTRICTED);
+}
+
 bool offers_first_look(struct offers *o, bool take)
 {
 	bool first;
 
 	scope_lock(offers, o);
-	first = !o->looked;
+	first = o->restricted && !o->looked;
 	o->looked |= take;
 	return first;
 }
@@ -381,15 +398,13 @@ static int note_lacking(struct passage *p)
 	return say_lacking(p->operation, &lacking->refusal, p->err);
 }
 
-/* No prefix has it. */
-static int conclude(struct passage *p)
+static int conclude_locked(struct passage *p, bool *ret_first) REQUIRES(offers_locked);
+static int conclude_locked(struct passage *p, bool *ret_first)
 {
 	struct offers *o = p->offers;
 	const struct operation *op = p->operation;
-	struct row *row;
+	struct row *row = row_locked(o, op);
 
-	scope_lock(offers, o);
-	row = row_locked(o, op);
 	if (row->seen)
 		return err_set(
 			p->err, EIO,
@@ -397,7 +412,24 @@ static int conclude(struct passage *p)
 			"and nothing is taken for missing",
 			op->method, prefix_paths[row->prefix], op->path, p->err->http_status, p->err->api_code);
 	set_offer_locked(o, row, OFFER_ABSENT);
+	*ret_first = !o->restricted;
+	o->restricted = true;
 	return say_absent(op, row->refusals, p->err);
+}
+
+/* No prefix has it. */
+static int conclude(struct passage *p)
+{
+	struct offers *o = p->offers;
+	bool first = false;
+	int result;
+
+	offers_lock(o);
+	result = conclude_locked(p, &first);
+	offers_unlock(o);
+	if (first)
+		state_set(o->state, STATE_TABLE, "", STATE_RESTRICTED, "", 0);
+	return result;
 }
 
 /* A 404 or 405 to a list of the account is no answer about what is in it. */

@@ -53,8 +53,10 @@ int offers_refuse(struct offers *offers, const struct operation *operation, cons
 bool offers_is_probe(struct offers *offers, const struct operation *operation);
 /* Rises with every change of what is offered; never 0. */
 uint64_t offers_serial(struct offers *offers);
-/* True until it was taken, and again after offers_forget: who lists the root first finds out what is offered. */
+/* Where something was found not to be offered, by this mount or an earlier one of its state: true until it was taken, and again after
+   offers_forget. Who lists the root then finds out about the rest first, and says when that ended. */
 bool offers_first_look(struct offers *offers, bool take);
+void offers_look_ended(struct offers *offers);
 /* Whether the operation's answers proved, to this state, that it exists. */
 bool offers_is_proven(struct offers *offers, const struct operation *operation);
 /* offers.json. */

@@ -138,14 +138,19 @@ bool shown_is_walking(const struct request *r, const struct kind *kind, const ch
 	return walkers_has(r->mount->walkers, r->ctx.pid, listing_name(parent), kind_number(kind));
 }
 
-/* Notes the directories of which it is not known yet. kind: whose resource's directory is listed; NULL: the root. */
+/* Notes the directories of which it is not known yet, or that are not offered: who syncs a tree may have names of another listing.
+   kind: whose resource's directory is listed; NULL: the root. */
 void shown_note_listing(const struct request *r, const struct kind *kind, const char *id)
 {
 	uint64_t names = 0;
 
 	for (const struct kind *const *k = kinds; *k; k++) {
-		if ((*k)->parent == kind && (kind ? !shown_is_left_out(r->mount, *k) : shown_kind(r->mount, *k)) &&
-		    shown_offer(r->mount, *k, id) == OFFER_UNKNOWN)
+		enum offer offer;
+
+		if ((*k)->parent != kind || !(kind ? !shown_is_left_out(r->mount, *k) : shown_kind(r->mount, *k)))
+			continue;
+		offer = shown_offer(r->mount, *k, id);
+		if (offer == OFFER_UNKNOWN || offer == OFFER_ABSENT)
 			names |= UINT64_C(1) << kind_number(*k);
 	}
 	walkers_listed(r->mount->walkers, r->ctx.pid, listing_name(id), names);
@@ -201,6 +206,7 @@ int shown_look_at_root(struct request *r)
 			result = contact_dir(r, *k, NULL);
 	}
 	r->deadline_ms = deadline_ms;
+	offers_look_ended(r->mount->offers);
 	return result;
 }
 

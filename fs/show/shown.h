@@ -20,8 +20,9 @@ enum offer shown_offer(const struct mount *mount, const struct kind *kind, const
  */
 int shown_find_dir(struct request *r, const struct kind *kind, const char *parent, int64_t *ret_expires_ms);
 /*
- * Before the root is listed for the first time: asks for what is not known yet, side by side, and waits for it no longer than
- * SHOWN_LOOK_MS; what has not answered by then is shown. RUN_IN_WORKER before the worker's turn. These are lists that a crawl asks for anyway.
+ * Before the root is listed for the first time, where something is known not to be offered: asks for what is not known yet, side by
+ * side, and waits for it no longer than SHOWN_LOOK_MS; what has not answered by then is shown. RUN_IN_WORKER before the worker's turn.
+ * These are lists that a crawl asks for anyway.
  */
 int shown_look_at_root(struct request *r);
 #define SHOWN_LOOK_MS 800
@@ -31,5 +32,5 @@ int shown_part_is_offered(struct request *r, const struct part *part, bool *ret)
 
 /* The process lists the root (kind NULL), or the directory of a resource of this kind. */
 void shown_note_listing(const struct request *r, const struct kind *kind, const char *id);
-/* Whether it got the name of this directory so, before anybody knew whether that is offered. */
+/* Whether it listed where this directory's name stands, or would stand if it were offered. */
 bool shown_is_walking(const struct request *r, const struct kind *kind, const char *parent);

@@ -17,7 +17,7 @@ cold() {
   seed '{"applications":200,"deployments":10,"secrets":5,"ssh_keys":3,"registries":2,"protocols":1}'
   # What the service offers is known to the state already.
   mount_cfcfs -o "$OPTIONS"
-  ls "$MNT" >/dev/null
+  find "$MNT" >/dev/null
   umount_cfcfs
   fault '{"method":"GET","path":"*","times":1000,"latency_ms":'"$LATENCY_MS"'}'
   mount_cfcfs -o "$OPTIONS"
