@@ -1,10 +1,8 @@
-#include "fs/show/offers.h"
+#include "fs/show/offers_private.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 
 #include "api/base/lock.h"
-#include "api/doc.h"
 #include "cache/hash.h"
 
 /* The state's table: an operation's id, and under it the prefix by which it was seen offered. */
@@ -14,25 +12,7 @@
 /* Applications that lack something; the oldest are forgotten, and asked again. */
 #define LACKING_MAX 20000
 
-enum prefix { PREFIX_CONTAINERS, PREFIX_CLOUDCHAMBER, PREFIXES };
-
-static const char *const prefix_paths[] = { "/containers", "/cloudchamber" };
-_Static_assert(array_len(prefix_paths) == PREFIXES, "a path for each prefix");
-
-/* An answer by which an operation is not offered, or refused. */
-struct refusal {
-	int status; /* 0: none */
-	int code;
-	char text[160];
-};
-
-struct row {
-	enum offer offer;
-	bool seen;          /* by this state, at some time */
-	enum prefix prefix; /* by which it is, or was, offered */
-	int64_t since_ns;   /* when offer came to be known; 0: from the state */
-	struct refusal refusals[PREFIXES];
-};
+const char *const offers_prefixes[PREFIXES] = { "/containers", "/cloudchamber" };
 
 /* An application without what others have. */
 struct lacking {
@@ -88,8 +68,8 @@ static int take_seen(void *arg, const char *id, const void *value, size_t len)
 	row = row_locked(o, operation);
 	row->seen = true;
 	row->offer = OFFER_OFFERED;
-	if (operation->cloudchamber && len == strlen(prefix_paths[PREFIX_CLOUDCHAMBER]) &&
-	    !memcmp(value, prefix_paths[PREFIX_CLOUDCHAMBER], len))
+	if (operation->cloudchamber && len == strlen(offers_prefixes[PREFIX_CLOUDCHAMBER]) &&
+	    !memcmp(value, offers_prefixes[PREFIX_CLOUDCHAMBER], len))
 		row->prefix = PREFIX_CLOUDCHAMBER;
 	return 0;
 }
@@ -242,10 +222,10 @@ static int say_absent(const struct operation *op, const struct refusal *refusals
 	if (first->status && second->status)
 		return err_set(err, EOPNOTSUPP,
 			       "the service does not offer %s to these credentials: %s %s%s %s, and under %s it %s", op->id,
-			       op->method, prefix_paths[PREFIX_CONTAINERS], op->path, at[0], prefix_paths[PREFIX_CLOUDCHAMBER],
-			       at[1]);
+			       op->method, offers_prefixes[PREFIX_CONTAINERS], op->path, at[0],
+			       offers_prefixes[PREFIX_CLOUDCHAMBER], at[1]);
 	return err_set(err, EOPNOTSUPP, "the service does not offer %s: %s %s%s %s", op->id, op->method,
-		       prefix_paths[first->status ? PREFIX_CONTAINERS : PREFIX_CLOUDCHAMBER], op->path,
+		       offers_prefixes[first->status ? PREFIX_CONTAINERS : PREFIX_CLOUDCHAMBER], op->path,
 		       first->status ? at[0] : at[1]);
 }
 
@@ -338,7 +318,7 @@ static void note_yes(struct passage *p, enum prefix prefix)
 	o->any_list |= p->operation->answers == ANSWER_ITEMS;
 	offers_unlock(o);
 	if (save)
-		state_set(o->state, STATE_TABLE, "", p->operation->id, prefix_paths[prefix], strlen(prefix_paths[prefix]));
+		state_set(o->state, STATE_TABLE, "", p->operation->id, offers_prefixes[prefix], strlen(offers_prefixes[prefix]));
 }
 
 /* The prefix does not have it. */
@@ -373,7 +353,7 @@ static int note_refused(struct passage *p, enum prefix prefix, int result)
 		p->err, EACCES,
 		"these credentials may not %s (%s %s%s answered %d, code %d), though they may list other things: the token "
 		"lacks a permission, Workers Containers Read or one beside it",
-		op->id, op->method, prefix_paths[prefix], op->path, p->err->http_status, p->err->api_code);
+		op->id, op->method, offers_prefixes[prefix], op->path, p->err->http_status, p->err->api_code);
 }
 
 static int note_lacking(struct passage *p)
@@ -410,7 +390,7 @@ static int conclude_locked(struct passage *p, bool *ret_first)
 			p->err, EIO,
 			"%s %s%s answered %d, code %d, as if the service did not offer it; it did before, so this is a failure, "
 			"and nothing is taken for missing",
-			op->method, prefix_paths[row->prefix], op->path, p->err->http_status, p->err->api_code);
+			op->method, offers_prefixes[row->prefix], op->path, p->err->http_status, p->err->api_code);
 	set_offer_locked(o, row, OFFER_ABSENT);
 	*ret_first = !o->restricted;
 	o->restricted = true;
@@ -438,7 +418,7 @@ static int check_list(struct passage *p, int result)
 	if (result != -ENOENT || p->operation->answers != ANSWER_ITEMS || strstr(p->operation->path, "{}"))
 		return result;
 	return err_set(p->err, EIO, "%s %s%s answered %d, code %d: a failure of the service, and nothing is taken for missing",
-		       p->operation->method, prefix_paths[PREFIX_CONTAINERS], p->operation->path, p->err->http_status,
+		       p->operation->method, offers_prefixes[PREFIX_CONTAINERS], p->operation->path, p->err->http_status,
 		       p->err->api_code);
 }
 
@@ -526,89 +506,16 @@ int offers_list(struct mount *mount, const struct list_call *list, struct err *e
 	return start(mount, "GET", list->path, err ? err : &own, send_list, &sent);
 }
 
-/* ---- offers.json ---- */
+/* ---- for offers.json ---- */
 
-static const char *offer_word(enum offer offer)
+void offers_row(struct offers *o, const struct operation *operation, struct row *ret)
 {
-	static const char *const words[] = {
-		[OFFER_UNKNOWN] = "unknown",
-		[OFFER_OFFERED] = "offered",
-		[OFFER_ABSENT] = "not offered",
-		[OFFER_REFUSED] = "refused",
-	};
-
-	return words[offer];
+	scope_lock(offers, o);
+	*ret = *row_locked(o, operation);
 }
 
-static void add_text(struct json_object *object, const char *key, const char *text)
-{
-	json_object_object_add(object, key, json_object_new_string(text));
-}
-
-static struct json_object *refusal_object(const struct refusal *refusal, enum prefix prefix)
-{
-	struct json_object *object = json_object_new_object();
-
-	add_text(object, "prefix", prefix_paths[prefix]);
-	json_object_object_add(object, "status", json_object_new_int(refusal->status));
-	if (refusal->code)
-		json_object_object_add(object, "code", json_object_new_int(refusal->code));
-	add_text(object, "message", refusal->text);
-	return object;
-}
-
-static struct json_object *row_object(const struct operation *operation, const struct row *row)
-{
-	struct json_object *object = json_object_new_object(), *refused = json_object_new_array();
-	char when[40];
-
-	add_text(object, "offer", offer_word(row->offer));
-	add_text(object, "source", operation_source_word(operation->source));
-	add_text(object, "method", operation->method);
-	add_text(object, "path", operation->path);
-	if (row->seen)
-		add_text(object, "prefix", prefix_paths[row->prefix]);
-	if (row->since_ns)
-		add_text(object, "since", clock_format_rfc3339(row->since_ns, when, sizeof(when)));
-	for (unsigned i = 0; i < PREFIXES; i++) {
-		if (row->refusals[i].status)
-			json_object_array_add(refused, refusal_object(&row->refusals[i], i));
-	}
-	if (json_object_array_length(refused))
-		json_object_object_add(object, "refused", refused);
-	else
-		json_object_put(refused);
-	return object;
-}
-
-static int lacking_count(struct offers *o)
+int offers_lacking(struct offers *o)
 {
 	scope_lock(offers, o);
 	return (int)HASH_COUNT(o->lacking);
-}
-
-int offers_print(struct mount *mount, struct buf *out)
-{
-	struct json_object *all = json_object_new_object();
-	struct offers *o = mount->offers;
-	int lacking = lacking_count(o), r;
-
-	if (!all)
-		return -ENOMEM;
-	for (const struct operation *op = operations; op->id; op++) {
-		struct json_object *object;
-		struct row row;
-
-		/* JSON work is done without the lock. */
-		offers_lock(o);
-		row = *row_locked(o, op);
-		offers_unlock(o);
-		object = row_object(op, &row);
-		if (op->by_application && lacking)
-			json_object_object_add(object, "applications_without", json_object_new_int(lacking));
-		json_object_object_add(all, op->id, object);
-	}
-	r = doc_render_fields(NULL, all, out);
-	json_object_put(all);
-	return r;
 }

@@ -95,7 +95,7 @@ static int refuse_dir(struct request *r, const struct kind *kind, const char *pa
 /* After a look that is only meant to find out what is offered: 0, or why there was none yet. */
 static int ignore_failure(struct request *r, int result)
 {
-	if (result == RUN_IN_WORKER || result == -EAGAIN || result == -EINTR)
+	if (result == RUN_IN_WORKER || result == -EINTR)
 		return result;
 	err_clear(&r->err);
 	return 0;
