@@ -41,12 +41,13 @@ int dep_insert(struct call *c, const struct app *a, int64_t app_version, const s
 	if (r < 0)
 		return r;
 	seq = store_last_rowid(c->store);
-	r = placement_make(c->store, seq, 1, conf, c->now);
+	r = placement_make(c, seq, 1, conf, 0);
 	return r < 0 ? r : account_use(c->store, account, &conf->size, 1);
 }
 
-int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct conf *conf, const char *location, int64_t at)
+int dep_update(struct call *c, int64_t seq, int64_t app_version, const struct conf *conf, const char *location, int64_t linger)
 {
+	struct store *s = c->store;
 	cleanup_query_ sqlite3_stmt *q = store_query(s, "SELECT account, conf, version FROM deployment WHERE seq = ?1", "i", seq);
 	char account[33];
 	struct conf old;
@@ -60,7 +61,7 @@ int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct c
 	r = store_exec(s, "UPDATE deployment SET app_version = ?2, conf = ?3, location = coalesce(?4, location) WHERE seq = ?1",
 		       "iiis", seq, app_version, conf->seq, location);
 	if (r == 0)
-		r = placement_make(s, seq, version + 1, conf, at);
+		r = placement_make(c, seq, version + 1, conf, linger);
 	if (r == 0)
 		r = account_use(s, account, &old.size, -1);
 	return r < 0 ? r : account_use(s, account, &conf->size, 1);
@@ -162,7 +163,7 @@ int dep_modify(struct call *c)
 	if (r == 0)
 		r = conf_store(c, doc, CONF_OWN, &conf);
 	if (r == 0)
-		r = dep_update(c->store, d.seq, 0, &conf, location, c->now);
+		r = dep_update(c, d.seq, 0, &conf, location, 0);
 	if (r == 0)
 		r = store_exec(c->store, "DELETE FROM conf WHERE seq = ?1", "i", d.conf);
 	return r < 0 ? r : dep_answer(c, c->arg[0]);

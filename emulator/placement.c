@@ -42,15 +42,17 @@ static void addresses(const struct conf *conf, int64_t n, char ip4[20], char ip6
 		snprintf(ip6, 48, "2001:db8::%x:%x", (unsigned)(n >> 16) & 0xffff, (unsigned)n & 0xffff);
 }
 
-int placement_make(struct store *s, int64_t deployment, int64_t version, const struct conf *conf, int64_t at)
+int placement_make(struct call *c, int64_t deployment, int64_t version, const struct conf *conf, int64_t linger)
 {
+	struct store *s = c->store;
+	int64_t at = c->now;
 	char id[ID_SIZE], ip4[20], ip6[48];
 	int64_t seq;
 	int r;
 
 	id_make(id);
 	r = store_exec(s, "UPDATE placement SET stop = ?2, ip4 = '', ip6 = '' WHERE deployment = ?1 AND stop = 0", "ii",
-		       deployment, at);
+		       deployment, at + linger);
 	if (r == 0)
 		r = store_exec(s,
 			       "INSERT INTO placement(id, deployment, version, created, fate, ssh, ip4, ip6)"
@@ -126,7 +128,7 @@ int placement_replace(struct call *c)
 		return call_fail(c, 400, NULL, "The placement is not the current one of its deployment");
 	if (conf_load(c->store, col_int(q, 2), &conf) < 0)
 		return -EIO;
-	r = placement_make(c->store, deployment, version, &conf, c->now);
+	r = placement_make(c, deployment, version, &conf, 0);
 	return r < 0 ? r : dep_answer(c, id);
 }
 

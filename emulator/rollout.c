@@ -9,6 +9,7 @@
 #define START_MS  1000  /* from pending to the first step, when it goes by itself */
 #define STEP_MS   10000 /* how long a step takes */
 #define STEPS_MAX 100
+#define LINGER_MS 90000 /* live: so long an old container goes on beside the new one */
 
 static int set_status(struct call *c, const struct rollout *r, const char *status, int64_t step, int64_t due)
 {
@@ -23,6 +24,7 @@ static int distribute(struct call *c, const struct rollout *r, int64_t want)
 {
 	int64_t have = store_int(c->store, 0, "SELECT count(*) FROM deployment WHERE app = ?1 AND app > 0 AND app_version = ?2",
 				 "ii", r->app, r->to_version);
+	int64_t linger = emulator_live(c->em) ? LINGER_MS : 0;
 	struct conf from, to;
 	int e = 0;
 
@@ -36,7 +38,7 @@ static int distribute(struct call *c, const struct rollout *r, int64_t want)
 
 		if (!dep)
 			break;
-		e = dep_update(c->store, dep, r->to_version, &to, NULL, c->now);
+		e = dep_update(c, dep, r->to_version, &to, NULL, linger);
 	}
 	for (; e == 0 && have > want; have--) {
 		int64_t dep =
@@ -45,7 +47,7 @@ static int distribute(struct call *c, const struct rollout *r, int64_t want)
 
 		if (!dep)
 			break;
-		e = dep_update(c->store, dep, r->from_version, &from, NULL, c->now);
+		e = dep_update(c, dep, r->from_version, &from, NULL, linger);
 	}
 	return e;
 }

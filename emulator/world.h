@@ -163,8 +163,11 @@ int live_completed(struct call *c, int64_t app, int64_t rollout, int64_t version
 /* Makes one and places it. a: NULL without application. */
 int dep_insert(struct call *c, const struct app *a, int64_t app_version, const struct conf *conf, const char *location,
 	       char ret_id[ID_SIZE]);
-/* Gives it another version and configuration, and a new placement. location NULL: where it is. */
-int dep_update(struct store *s, int64_t seq, int64_t app_version, const struct conf *conf, const char *location, int64_t at);
+/*
+ * Gives it another version and configuration, and a new placement; the old one ends so many milliseconds later. location
+ * NULL: where it is.
+ */
+int dep_update(struct call *c, int64_t seq, int64_t app_version, const struct conf *conf, const char *location, int64_t linger);
 int dep_remove(struct store *s, int64_t seq);
 int dep_answer(struct call *c, const char *id);
 
@@ -190,8 +193,8 @@ const char *timeline_health(const struct placement *p, int64_t now);
 void event_write(struct out *o, const char *owner, unsigned n, const struct event *e);
 /* The member "events" with the first n. */
 void events_write(struct out *o, const char *owner, unsigned n, const struct event *e);
-/* Stops the deployment's placement and makes a new one. */
-int placement_make(struct store *s, int64_t deployment, int64_t version, const struct conf *conf, int64_t at);
+/* Makes a new placement of the deployment; the one that it has ends so many milliseconds later. */
+int placement_make(struct call *c, int64_t deployment, int64_t version, const struct conf *conf, int64_t linger);
 /* Writes the members of a Placement, without braces. */
 void placement_write(struct call *c, const char *id, const char *deployment, int64_t version, const struct placement *p,
 		     bool events);

@@ -188,6 +188,19 @@ rollout() { # ID TARGET [STEP...]
     jq -e '.percentage == 50 and .version_distribution.current_version_percentage == 100 and .health.summary and (has("steps") or has("progress") | not)'
 }
 
+@test "live: the last old container ends long after its rollout is completed" {
+  start_emulator --profile live
+  local id deployment
+  id=$(make "$WEB")
+  rollout "$id" '{"image": "app:v2"}' >/dev/null
+  advance 20
+  api GET "/applications/$id/rollouts" | jq -e '.[0].status == "completed"'
+  deployment=$(api GET "/applications/$id/deployments" | jq -r '.[0].id')
+  api GET "/deployments/$deployment/placements" | jq -e 'map([.status.health, .terminate]) == [["running", true], ["running", false]]'
+  advance 90
+  api GET "/deployments/$deployment/placements" | jq -e 'map(.status.health) == ["stopped", "running"]'
+}
+
 @test "live: keys and SSH reach what runs without a rollout, and observability from the top" {
   start_emulator --profile live
   local id
