@@ -159,3 +159,16 @@ control_status() { curl -s -o /dev/null -w '%{http_code}' "${@/#/-H}" "$CONTROL/
   # The API has its token.
   assert_equal "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: any.example' -H "authorization: Bearer $TOKEN" "$URL/accounts/$ACCOUNT/containers/applications")" 200
 }
+
+@test "the state of another version of the emulator is said to be that; its own is gone on with" {
+  start_emulator --db "$T/state.db" --seed sample
+  stop_emulator
+  start_emulator --db "$T/state.db"
+  assert_equal "$(app_names | wc -l)" 4
+  stop_emulator
+  python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute("PRAGMA user_version = 1")' "$T/state.db"
+  run -1 "$EMULATOR" --db "$T/state.db"
+  assert_match "$output" 'another version of the emulator; remove it'
+  : >"$T/empty.db"
+  start_emulator --db "$T/empty.db"
+}
