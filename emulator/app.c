@@ -42,13 +42,23 @@ static int not_found(struct call *c)
 	return r;
 }
 
+static bool is_id(const char *text)
+{
+	size_t n = strlen(text);
+
+	return (n == 36 || n == 32) && strspn(text, "0123456789abcdef-") == n;
+}
+
 /* The newest of that id: that of a Durable Object's namespace may be given again while the old one lingers. */
 static int load(struct call *c, bool live, struct app *ret)
 {
-	int64_t seq =
-		store_int(c->store, 0, "SELECT seq FROM application WHERE id = ?1 AND account = ?2 ORDER BY seq DESC LIMIT 1",
-			  "ss", c->arg[0], c->account);
+	int64_t seq;
 
+	/* Live: what is no id does not even reach the service. */
+	if (emulator_live(c->em) && !is_id(c->arg[0]))
+		return call_fail(c, 405, NULL, "Method not allowed for this authentication scheme");
+	seq = store_int(c->store, 0, "SELECT seq FROM application WHERE id = ?1 AND account = ?2 ORDER BY seq DESC LIMIT 1", "ss",
+			c->arg[0], c->account);
 	if (!seq || app_load_seq(c->store, seq, ret) < 0 || (ret->gone && (live || ret->gone <= c->now)))
 		return not_found(c);
 	return 0;

@@ -51,8 +51,8 @@ int emulator_open(struct emulator *em, char *text, size_t size)
 	randombytes_buf(em->secret, sizeof(em->secret));
 	em->log = reqlog_new();
 	em->faults = faults_new();
-	em->rate = rate_new(em->options.rate_count, em->options.rate_seconds);
-	em->queries = rate_new(em->options.rate_count ? QUERIES_MAX : 0, QUERIES_SECONDS);
+	em->rate = rate_new(em->options.rate_count, em->options.rate_seconds, emulator_live(em));
+	em->queries = rate_new(em->options.rate_count ? QUERIES_MAX : 0, QUERIES_SECONDS, false);
 	if (!em->log || !em->faults || !em->rate || !em->queries) {
 		snprintf(text, size, "out of memory");
 		return -ENOMEM;

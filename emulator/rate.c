@@ -18,11 +18,12 @@ struct window {
 
 struct rate {
 	int64_t count, seconds; /* constant */
+	bool vague;             /* constant */
 	pthread_mutex_t lock;
 	struct window *windows; /* lock */
 };
 
-struct rate *rate_new(int64_t count, int64_t seconds)
+struct rate *rate_new(int64_t count, int64_t seconds, bool vague)
 {
 	struct rate *r = calloc(1, sizeof(*r));
 
@@ -30,6 +31,7 @@ struct rate *rate_new(int64_t count, int64_t seconds)
 		return NULL;
 	r->count = count;
 	r->seconds = seconds;
+	r->vague = vague;
 	pthread_mutex_init(&r->lock, NULL);
 	return r;
 }
@@ -109,7 +111,7 @@ bool rate_take(struct rate *r, const char *account, struct exchange *ex)
 	over = w->used >= r->count;
 	if (!over)
 		w->used++;
-	left = r->count - w->used;
+	left = over ? 0 : r->vague ? r->count - 1 : r->count - w->used;
 	reset = (w->start + r->seconds * MSEC_PER_SEC - now + MSEC_PER_SEC - 1) / MSEC_PER_SEC;
 	snprintf(ex->ratelimit, sizeof(ex->ratelimit), "\"default\";r=%" PRId64 ";t=%" PRId64, left, reset);
 	snprintf(ex->ratelimit_policy, sizeof(ex->ratelimit_policy), "\"default\";q=%" PRId64 ";w=%" PRId64, r->count,

@@ -3,7 +3,8 @@
 
 #include "emulator/exchange.h"
 
-struct rate *rate_new(int64_t count, int64_t seconds);
+/* vague: the headers say that one call was counted, whatever was, as people saw it. */
+struct rate *rate_new(int64_t count, int64_t seconds, bool vague);
 struct rate *rate_free(struct rate *r);
 /*
  * Counts one call and sets the exchange's rate-limit headers; true where it is past the limit, with

@@ -293,6 +293,19 @@ rollout() { # ID TARGET [STEP...]
   api GET "/applications/$id" >/dev/null
 }
 
+@test "live: what the gateway says of ids that are none, and of the rate" {
+  start_emulator --profile live --rate 50/300
+  refuses 405 GET /applications/nothing '' 'not allowed'
+  jq -e '.errors[0].code == 10405' "$T/raw"
+  refuses 404 GET /applications/00000000-0000-4000-8000-000000000000 '' 'not found'
+  local n
+  for n in 1 2 3; do
+    curl -s -o /dev/null -D "$T/head" -H "authorization: Bearer $TOKEN" "$URL/accounts/$ACCOUNT/containers/applications"
+    grep -q '^Ratelimit: "default";r=49;t=' "$T/head" || fail "$(cat "$T/head")"
+    grep -q '^Ratelimit-Policy: "default";q=50;w=300' "$T/head"
+  done
+}
+
 @test "live: pages, and the rules of registries" {
   start_emulator --profile live
   local id token
