@@ -353,7 +353,7 @@ rollout() { # ID TARGET [STEP...]
   local id
   id=$(make "$WEB")
   api PATCH "/applications/$id" '{"configuration": {"image": "app:v2"}, "max_instances": 7}' | jq -e '.version == 2 and (.configuration.image | endswith("app:v2")) and .instances == 2'
-  app web | jq -e '.version == 2 and .configuration.instance_type == null and (.configuration | has("runtime") | not)'
+  app web | jq -e '.version == 2 and .configuration.instance_type == "lite" and (.configuration | has("runtime") | not)'
   api DELETE "/applications/$id" >/dev/null
   advance 4
   assert_equal "$(app_names)" ''
