@@ -73,6 +73,9 @@ struct doc_context {
 	/* The account's object that the document is for, or that it was copied from, or NULL: fields that the contract does
 	   not know and that stand in it, inside settable objects, may stand in the document too. Read by doc_check. */
 	struct json_object *known;
+	/* Gets each fault of the fields; the check goes on behind it, and fails at its end. NULL: it ends with the first. */
+	void (*fault)(void *arg, const char *text);
+	void *fault_arg;
 	/* A sentence about a field that validate=warn lets pass. May be NULL. */
 	void (*warn)(void *arg, const char *text);
 	void *warn_arg;

@@ -15,6 +15,7 @@ struct checker {
 	bool creating;
 	bool status_file; /* the kind has a status.json */
 	struct err *err;
+	unsigned *faults; /* how many were told of */
 };
 
 static int check_object(const struct checker *c, const struct field *fields, struct json_object *v, struct json_object *known,
@@ -32,7 +33,13 @@ static int refuse(const struct checker *c, const struct doc_path *path, const ch
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	doc_path_text(path, where);
-	return err_set(c->err, EINVAL, "%s%s%s", where, *where ? ": " : "", text);
+	err_set(c->err, EINVAL, "%s%s%s", where, *where ? ": " : "", text);
+	if (!c->ctx->fault)
+		return -EINVAL;
+	/* Who wants to hear of each goes on behind the first. */
+	c->ctx->fault(c->ctx->fault_arg, c->err ? c->err->text : text);
+	(*c->faults)++;
+	return 0;
 }
 
 /* ---- types ---- */
@@ -324,16 +331,21 @@ static int check_object(const struct checker *c, const struct field *fields, str
 int doc_check_fields(const struct field *fields, struct json_object *doc, const struct doc_context *ctx, bool creating,
 		     bool status_file, struct err *err)
 {
-	struct checker c = { ctx, creating, status_file, err };
+	unsigned faults = 0;
+	struct checker c = { ctx, creating, status_file, err, &faults };
+	int r;
 
 	if (!json_object_is_type(doc, json_type_object))
 		return err_set(err, EINVAL, "the document is %s, must be an object", type_found(doc));
 	if (ctx->validate == VALIDATE_OFF)
 		return 0;
-	return check_object(&c, fields, doc, ctx->known, NULL);
+	r = check_object(&c, fields, doc, ctx->known, NULL);
+	return r == 0 && faults ? -EINVAL : r;
 }
 
 int doc_part_check(const struct part *part, struct json_object *doc, const struct doc_context *ctx, struct err *err)
 {
-	return doc_check_fields(part->fields, doc, ctx, false, false, err);
+	int r = doc_take_schema(doc, err);
+
+	return r < 0 ? r : doc_check_fields(part->fields, doc, ctx, false, false, err);
 }

@@ -14,6 +14,18 @@ static bool has_status_file(const struct kind *kind)
 	return false;
 }
 
+/* For editors: it is none of the document. */
+int doc_take_schema(struct json_object *doc, struct err *err)
+{
+	struct json_object *v = doc_member(doc, "$schema");
+
+	if (v && !json_object_is_type(v, json_type_string))
+		return err_set(err, EINVAL, "$schema: must be a string, the address of a JSON Schema");
+	if (doc_has(doc, "$schema"))
+		json_object_object_del(doc, "$schema");
+	return 0;
+}
+
 /* "version" is a precondition, no setting. */
 static int take_version(const struct kind *kind, struct json_object *doc, const struct doc_context *ctx, int64_t *ret,
 			struct err *err)
@@ -80,9 +92,9 @@ int doc_check(const struct kind *kind, struct json_object *doc, const char *iden
 	      const struct doc_context *ctx, int64_t *ret_version, struct err *err)
 {
 	int64_t version = -1;
-	int r = 0;
+	int r = doc_take_schema(doc, err);
 
-	if (json_object_is_type(doc, json_type_object))
+	if (r == 0 && json_object_is_type(doc, json_type_object))
 		r = take_version(kind, doc, ctx, &version, err);
 	if (r == 0 && json_object_is_type(doc, json_type_object))
 		r = take_identity(kind, doc, identity, err);

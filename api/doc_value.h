@@ -17,6 +17,9 @@ const struct field *field_find(const struct field *fields, const char *name);
 int doc_check_fields(const struct field *fields, struct json_object *doc, const struct doc_context *ctx, bool creating,
 		     bool status_file, struct err *err);
 
+/* Takes "$schema" out of the document. -EINVAL where it is no string. */
+int doc_take_schema(struct json_object *doc, struct err *err);
+
 /* The API's object in the shape of the file: from_api applied, the name's label taken out. To read alone: it is the object
    itself where its kind needs neither. */
 int doc_shape(const struct kind *kind, struct json_object *object, struct json_object **ret);

@@ -120,6 +120,8 @@ struct part {
 struct kind;
 
 struct kind_hooks {
+	/* What check says, as far as a JSON Schema can: an array for its allOf. NULL: nothing. */
+	const char *schema;
 	/* The traits of an object. NULL: none. */
 	unsigned (*traits)(struct json_object *object);
 	/* Further checks after the field table's, on a document that a user wrote. 0 or -errno with text. */

@@ -216,7 +216,50 @@ static int application_to_api(struct json_object *doc, bool creating)
 	return r;
 }
 
+/* clang-format off */
+#define SAID "{\"not\":{\"enum\":[null,[],{}]}}"
+static const char application_schema[] = "["
+	/* By policy. */
+	"{\"if\":{\"properties\":{\"scheduling_policy\":{\"enum\":[null,\"default\"]}}},"
+	 "\"then\":{\"required\":[\"max_instances\",\"configuration\"],\"properties\":{"
+	  "\"max_instances\":{\"type\":\"integer\"},"
+	  "\"configuration\":{\"type\":\"object\",\"required\":[\"image\"],\"properties\":{\"image\":{\"type\":\"string\"}}}}}},"
+	"{\"if\":{\"required\":[\"scheduling_policy\"],\"properties\":{\"scheduling_policy\":{\"const\":\"durable_object\"}}},"
+	 "\"then\":{\"required\":[\"durable_objects\"],\"properties\":{"
+	  "\"durable_objects\":" SAID ",\"instances\":{\"type\":\"null\"},\"max_instances\":{\"type\":\"null\"},"
+	  "\"jobs\":{\"type\":\"null\"},\"constraints\":{\"enum\":[null,{}]},\"affinities\":{\"enum\":[null,{}]},"
+	  "\"priorities\":{\"enum\":[null,{}]},\"rollout_active_grace_period\":{\"type\":\"null\"},"
+	  "\"configuration\":{\"propertyNames\":{\"enum\":[\"authorized_keys\",\"wrangler_ssh\",\"experimental_flags\"]}},"
+	  "\"observability\":{\"propertyNames\":{\"enum\":[\"logs\"]}}}}},"
+	/* Durable Objects. */
+	"{\"properties\":{\"durable_objects\":{\"anyOf\":[{\"enum\":[null,{}]},"
+	  "{\"required\":[\"namespace_id\"],\"properties\":{\"namespace_id\":{\"type\":\"string\"}}},"
+	  "{\"required\":[\"script_name\",\"class_name\"],"
+	   "\"properties\":{\"script_name\":{\"type\":\"string\"},\"class_name\":{\"type\":\"string\"}}}]}}},"
+	"{\"not\":{\"required\":[\"jobs\",\"durable_objects\"],"
+	  "\"properties\":{\"jobs\":{\"const\":true},\"durable_objects\":" SAID "}}},"
+	/* Observability stands in one place, and a target needs logs. */
+	"{\"not\":{\"required\":[\"observability\",\"configuration\"],\"properties\":{\"observability\":" SAID ","
+	  "\"configuration\":{\"type\":\"object\",\"required\":[\"observability\"],\"properties\":{\"observability\":" SAID "}}}}},"
+	"{\"properties\":{\"observability\":{\"if\":{\"type\":\"object\",\"anyOf\":["
+	   "{\"required\":[\"target_instance_percentage\"],\"properties\":{\"target_instance_percentage\":" SAID "}},"
+	   "{\"required\":[\"target_instance_count\"],\"properties\":{\"target_instance_count\":" SAID "}}]},"
+	  "\"then\":{\"required\":[\"logs\"],\"properties\":{\"logs\":{\"type\":\"object\",\"required\":[\"enabled\"],"
+	   "\"properties\":{\"enabled\":{\"const\":true}}}}}}}},"
+	/* Regions. */
+	"{\"properties\":{\"constraints\":{\"properties\":{\"regions\":{\"anyOf\":[{\"enum\":[null,[]]},"
+	  "{\"contains\":{\"not\":{\"enum\":[\"ME\",\"OC\",\"AFR\"]}}}]}}}}},"
+	"{\"properties\":{\"constraints\":{\"if\":{\"type\":\"object\",\"required\":[\"jurisdiction\"],"
+	  "\"properties\":{\"jurisdiction\":{\"const\":\"eu\"}}},"
+	  "\"then\":{\"properties\":{\"regions\":{\"items\":{\"enum\":[\"EEUR\",\"WEUR\"]}}}}}}},"
+	"{\"properties\":{\"constraints\":{\"if\":{\"type\":\"object\",\"required\":[\"jurisdiction\"],"
+	  "\"properties\":{\"jurisdiction\":{\"enum\":[\"us\",\"fedramp\"]}}},"
+	  "\"then\":{\"properties\":{\"regions\":{\"items\":{\"enum\":[\"ENAM\",\"WNAM\"]}}}}}}}"
+	"]";
+/* clang-format on */
+
 const struct kind_hooks hooks_application = {
+	.schema = application_schema,
 	.traits = application_traits,
 	.check = application_check,
 	.to_api = application_to_api,
@@ -353,7 +396,13 @@ static int registry_from_api(struct json_object *object)
 	return put(object, "auth", auth);
 }
 
+static const char registry_schema[] =
+	"[{\"if\":{\"required\":[\"is_public\"],\"properties\":{\"is_public\":{\"const\":true}}},"
+	"\"then\":{\"properties\":{\"auth\":{\"enum\":[null]}}},"
+	"\"else\":{\"required\":[\"auth\"],\"properties\":{\"auth\":{\"type\":\"object\"}}}}]";
+
 const struct kind_hooks hooks_registry = {
+	.schema = registry_schema,
 	.traits = registry_traits,
 	.check = registry_check,
 	.from_api = registry_from_api,

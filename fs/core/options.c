@@ -476,7 +476,9 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 
 void options_help(FILE *out)
 {
-	fprintf(out, "usage: cfcfs [-o OPTIONS] [ACCOUNT_ID] MOUNTPOINT\n\n"
+	fprintf(out, "usage: cfcfs [-o OPTIONS] [ACCOUNT_ID] MOUNTPOINT\n"
+		     "       cfcfs --check [--kind KIND] FILE...\n"
+		     "       cfcfs --schema KIND\n\n"
 		     "Mounts an account of Cloudflare Containers as a directory.\n\n"
 		     "  -o OPTIONS   comma-separated, see below\n"
 		     "  -f           stay in the foreground\n"

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
+#include "fs/run/check_main.h"
 #include "fs/run/session.h"
 #include "fs/run/start.h"
 
@@ -131,6 +132,8 @@ int main(int argc, char **argv)
 	int status;
 
 	fill_standard_files();
+	if (check_is_asked(argc, argv))
+		return check_main(argc, argv);
 	options_init(&start.options);
 	if (options_parse(&start.options, argc, argv, &err) < 0)
 		return refuse(&start, EXIT_USAGE, &err);

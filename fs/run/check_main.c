@@ -1,0 +1,120 @@
+#include "fs/run/check_main.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "api/base/buf.h"
+#include "api/base/rand.h"
+#include "api/check.h"
+#include "api/doc.h"
+#include "api/schema.h"
+
+enum { CHECK_WELL, CHECK_FAULTS, CHECK_USAGE };
+
+bool check_is_asked(int argc, char **argv)
+{
+	return argc > 1 && (strcmp(argv[1], "--check") == 0 || strcmp(argv[1], "--schema") == 0);
+}
+
+/* One line, whatever a file has put into it. */
+static void say(FILE *out, const char *file, const char *text)
+{
+	fprintf(out, "%s: ", file);
+	for (; *text; text++)
+		fputc((unsigned char)*text < ' ' ? ' ' : *text, out);
+	fputc('\n', out);
+}
+
+static void say_fault(void *arg, const char *line)
+{
+	say(stdout, arg, line);
+}
+
+/* "-" is the standard input. */
+static int read_text(const char *path, struct buf *out, struct err *err)
+{
+	cleanup_close_ int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : dup(STDIN_FILENO);
+	char chunk[16384];
+	ssize_t n;
+	int r = buf_add(out, "", 0);
+
+	if (fd < 0)
+		return err_set(err, errno, "cannot be read: %s", strerror(errno));
+	while (r == 0 && (n = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (n < 0)
+			return err_set(err, errno, "cannot be read: %s", strerror(errno));
+		r = buf_add(out, chunk, (size_t)n);
+	}
+	wipe(chunk, sizeof(chunk));
+	return r < 0 ? err_set(err, EFBIG, "is larger than %zu bytes, which a document may have", DOC_BYTES_MAX) : 0;
+}
+
+static int check_file(const char *path, const char *word)
+{
+	cleanup_buf_wipe_ struct buf text = { .max = DOC_BYTES_MAX };
+	struct check_target target = { 0 };
+	struct err err = ERR_INIT;
+	int n = check_find(path, word, &target, &err);
+
+	if (n == 0)
+		n = read_text(path, &text, &err);
+	if (n == 0)
+		n = check_text(&target, text.data, text.len, say_fault, (char *)path);
+	check_clear(&target);
+	if (n < 0) {
+		say(stderr, path, err.text[0] ? err.text : "out of memory");
+		return CHECK_USAGE;
+	}
+	return n ? CHECK_FAULTS : CHECK_WELL;
+}
+
+static int print_schema(const char *word)
+{
+	cleanup_buf_ struct buf out = BUF_INIT;
+	struct check_target target = { 0 };
+	struct err err = ERR_INIT;
+	int r = check_find("", word, &target, &err);
+
+	if (r == 0 && target.kind)
+		r = target.part ? schema_write_part(target.part, &out) : schema_write(target.kind, &out);
+	if (r == 0 && out.len == 0)
+		r = -ENOENT;
+	check_clear(&target);
+	if (r < 0) {
+		fprintf(stderr, "cfcfs: --schema: %s\n", err.text[0] ? err.text : "there is none of this kind");
+		return CHECK_USAGE;
+	}
+	fputs(out.data, stdout);
+	return CHECK_WELL;
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: cfcfs --check [--kind KIND] FILE…\n       cfcfs --schema KIND\n");
+	return CHECK_USAGE;
+}
+
+int check_main(int argc, char **argv)
+{
+	const char *word = NULL;
+	int status = CHECK_WELL, first = 2;
+
+	if (strcmp(argv[1], "--schema") == 0)
+		return argc == 3 ? print_schema(argv[2]) : usage();
+	if (argc > 3 && strcmp(argv[2], "--kind") == 0) {
+		word = argv[3];
+		first = 4;
+	} else if (argc > 2 && strncmp(argv[2], "--kind=", 7) == 0) {
+		word = argv[2] + 7;
+		first = 3;
+	}
+	if (first >= argc)
+		return usage();
+	for (int i = first; i < argc; i++) {
+		int one = check_file(argv[i], word);
+
+		status = one > status ? one : status;
+	}
+	return fflush(stdout) == 0 ? status : CHECK_USAGE;
+}
