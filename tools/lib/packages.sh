@@ -35,6 +35,8 @@ PACKAGES_BENCH=(
 PROGRAMS_BENCH=(jq curl rsync gnuplot sshfs rclone python3)
 PACKAGES_COVERAGE=(gcovr python3-minimal)
 PROGRAMS_COVERAGE=(gcovr gcov python3)
+PACKAGES_DEB=(dpkg-dev debhelper lintian git)
+PROGRAMS_DEB=(dpkg-buildpackage dh lintian git)
 PACKAGES_FRESH=(debootstrap git util-linux mount)
 PROGRAMS_FRESH=(debootstrap git unshare mount chroot)
 
