@@ -1,0 +1,54 @@
+#!/usr/bin/env bats
+# What an installation brings beside the programs: completions that know every option, units, mount.cfcfs.
+load lib
+
+installed() {
+  DESTDIR=$T/root meson install -C "$BUILD" --no-rebuild --quiet >/dev/null
+  PREFIX=$T/root$(meson introspect "$BUILD" --buildoptions | jq -r '.[] | select(.name == "prefix").value')
+}
+
+@test "the completions of three shells know every option" {
+  local option file missing=''
+  "$CFCFS" --help | sed -n '/^options/,/^$/s/^  \([a-z_]*=\{0,1\}\).*/\1/p' | sed 's/=$//' >"$T/options"
+  [ "$(wc -l <"$T/options")" -gt 20 ]
+  while read -r option; do
+    for file in bash-completion zsh/_cfcfs fish/cfcfs.fish; do
+      grep -qE "(^|[^a-z_])$option([^a-z_]|\$)" "$SOURCE_DIR/packaging/$file" || missing+="$file: $option"$'\n'
+    done
+  done <"$T/options"
+  "$EMULATOR" --help | grep -o '^  --[a-z-]*' | sed 's/^ *--//' | while read -r option; do
+    grep -qF -- "--$option" "$SOURCE_DIR/packaging/bash-completion" || echo "bash: --$option"
+    grep -qF -- "--$option[" "$SOURCE_DIR/packaging/zsh/_cfcfs" || echo "zsh: --$option"
+    grep -qE -- "-l $option( |\$)" "$SOURCE_DIR/packaging/fish/cfcfs-emulator.fish" || echo "fish: --$option"
+  done >"$T/missing"
+  [ -z "$missing$(cat "$T/missing")" ] || fail "no completion for: $missing$(cat "$T/missing")"
+}
+
+@test "mount.cfcfs gives cfcfs what mount(8) gives it" {
+  installed
+  local helper=$PREFIX/sbin/mount.cfcfs
+  printf '#!/bin/sh\nprintf "<%%s>" "$@"\n' >"$T/cfcfs" && chmod +x "$T/cfcfs"
+  sed -i "s,^exec [^ ]*,exec $T/cfcfs," "$helper"
+  assert_equal "$("$helper" "$ACCOUNT" /mnt/x -o rw,url=http://127.0.0.1:1)" "<-o><rw,url=http://127.0.0.1:1><$ACCOUNT></mnt/x>"
+  assert_equal "$("$helper" "$ACCOUNT" '/mnt/a b' -v -n -o ro)" "<-o><ro><$ACCOUNT></mnt/a b>"
+  assert_equal "$("$helper" none /mnt/x)" "</mnt/x>"
+  assert_equal "$("$helper" "$ACCOUNT" /mnt/x -f -o ro)" "" "a mount that is only pretended"
+  run "$helper" "$ACCOUNT"
+  assert_status 2
+}
+
+@test "the units are what systemd understands, and the service is hardened" {
+  command -v systemd-analyze >/dev/null || skip "systemd-analyze is not installed"
+  installed
+  mkdir "$T/units"
+  cp "$PREFIX/lib/systemd/system/cfcfs@.service" "$SOURCE_DIR"/packaging/systemd/mnt-cf.* "$T/units/"
+  # The program is not where it will be; its pages are not either.
+  sed -i -e 's,^ExecStart=[^ ]*,ExecStart=/bin/true,' -e '/^Documentation=/d' "$T"/units/*
+  run systemd-analyze verify "$T/units/cfcfs@x.service" "$T/units/mnt-cf.mount" "$T/units/mnt-cf.automount"
+  assert_status 0
+  assert_equal "$output" ""
+  # A namespace of its own would hide the mount from everybody else.
+  assert_fails grep -E '^(Private(Tmp|Devices|Mounts|Users)|Protect(System|Home|Kernel|Control|Proc)|ProcSubset|ReadOnly|Inaccessible|Bind|Root)' \
+    "$T/units/cfcfs@.service"
+  systemd-analyze security --offline=yes --threshold=45 "$T/units/cfcfs@.service" >"$T/score" || fail "$(tail -n 2 "$T/score")"
+}
