@@ -1,14 +1,27 @@
 # fish completion for cfcfs
 
+# The options are those that cfcfs itself names; the values of some are known here.
 function __cfcfs_options
     set -l token (commandline -ct | string replace -r '^-o' '')
     set -l before (string replace -r '[^,]*$' '' -- $token)
-    for option in url= token_file= cacert= state_dir= view=full view=spec ro nodelete delete_grace= rollout=none \
-            rollout=10:100 rollout=manual: validate=strict validate=warn validate=off secret_newline=drop secret_newline=keep \
-            cache_ttl= status_ttl= negative_ttl= stale_ttl= max_cache_size= rps= burst= max_conns= retries= connect_timeout= \
-            timeout= uid= gid= umask= file_mode= dir_mode= allow_other loglevel=error loglevel=warning loglevel=info \
-            loglevel=debug logfile=
-        echo $before$option
+    for line in (cfcfs --help 2>/dev/null | sed -n '/^options/,/^$/s/^  \([a-z_]*=\{0,1\}\)[^ ]* *\(.*\)$/\1\t\2/p')
+        set -l option (string split -m 1 \t -- $line)
+        set -l values ''
+        switch $option[1]
+            case view=
+                set values full spec
+            case validate=
+                set values strict warn off
+            case secret_newline=
+                set values drop keep
+            case rollout=
+                set values none 100 10:100 manual:
+            case loglevel=
+                set values error warning info debug
+        end
+        for value in $values
+            printf '%s%s%s\t%s\n' $before $option[1] $value $option[2]
+        end
     end
 end
 

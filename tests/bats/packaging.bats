@@ -7,21 +7,41 @@ installed() {
   PREFIX=$T/root$(meson introspect "$BUILD" --buildoptions | jq -r '.[] | select(.name == "prefix").value')
 }
 
-@test "the completions of three shells know every option" {
-  local option file missing=''
-  "$CFCFS" --help | sed -n '/^options/,/^$/s/^  \([a-z_]*=\{0,1\}\).*/\1/p' | sed 's/=$//' >"$T/options"
-  [ "$(wc -l <"$T/options")" -gt 20 ]
-  while read -r option; do
-    for file in bash-completion zsh/_cfcfs fish/cfcfs.fish; do
-      grep -qE "(^|[^a-z_])$option([^a-z_]|\$)" "$SOURCE_DIR/packaging/$file" || missing+="$file: $option"$'\n'
-    done
-  done <"$T/options"
-  "$EMULATOR" --help | grep -o '^  --[a-z-]*' | sed 's/^ *--//' | while read -r option; do
-    grep -qF -- "--$option" "$SOURCE_DIR/packaging/bash-completion" || echo "bash: --$option"
-    grep -qF -- "--$option[" "$SOURCE_DIR/packaging/zsh/_cfcfs" || echo "zsh: --$option"
-    grep -qE -- "-l $option( |\$)" "$SOURCE_DIR/packaging/fish/cfcfs-emulator.fish" || echo "fish: --$option"
-  done >"$T/missing"
-  [ -z "$missing$(cat "$T/missing")" ] || fail "no completion for: $missing$(cat "$T/missing")"
+# What the programs' own help names.
+cfcfs_options() { "$CFCFS" --help | sed -n '/^options/,/^$/s/^  \([a-z_]*=\{0,1\}\).*/\1/p'; }
+emulator_options() { "$EMULATOR" --help | grep -o '^  --[a-z-]*' | sed 's/^ *--//'; }
+
+@test "the completion of bash knows every option" {
+  local option missing=''
+  [ "$(cfcfs_options | wc -l)" -gt 20 ]
+  for option in $(cfcfs_options); do
+    grep -qE "(^|[^a-z_])${option%=}([^a-z_]|\$)" "$SOURCE_DIR/packaging/bash-completion" || missing+="$option "
+  done
+  for option in $(emulator_options); do
+    grep -qF -- "--$option" "$SOURCE_DIR/packaging/bash-completion" || missing+="--$option "
+  done
+  [ -z "$missing" ] || fail "no completion for: $missing"
+}
+
+@test "the completions of fish and zsh know every option" {
+  local option missing=''
+  for option in $(emulator_options); do
+    grep -qF -- "--${option}[" "$SOURCE_DIR/packaging/zsh/_cfcfs" || missing+="zsh: --$option "
+    grep -qE -- "-l $option( |\$)" "$SOURCE_DIR/packaging/fish/cfcfs-emulator.fish" || missing+="fish: --$option "
+  done
+  [ -z "$missing" ] || fail "no completion for: $missing"
+  export PATH=$T/bin:$PATH
+  mkdir "$T/bin" && ln -s "$CFCFS" "$T/bin/cfcfs"
+  fish --no-config -c "source $SOURCE_DIR/packaging/fish/cfcfs.fish; complete -C 'cfcfs -o ro,'" >"$T/fish"
+  for option in $(cfcfs_options); do
+    grep -q "^ro,$option" "$T/fish" || missing+="fish: $option "
+  done
+  # zsh's system wants a terminal: here its last step prints what it is given.
+  zsh -f -c "_arguments() { _cfcfs_options; }; _values() { printf '%s\n' \"\$@\"; }; service=cfcfs; source $SOURCE_DIR/packaging/zsh/_cfcfs" >"$T/zsh"
+  for option in $(cfcfs_options); do
+    grep -qF "${option}[" "$T/zsh" || missing+="zsh: $option "
+  done
+  [ -z "$missing" ] || fail "no completion for: $missing; fish says: $(head -n 3 "$T/fish"), zsh says: $(head -n 3 "$T/zsh")"
 }
 
 @test "mount.cfcfs gives cfcfs what mount(8) gives it" {

@@ -18,11 +18,11 @@ PROGRAMS_UNIT=(python3)
 PACKAGES_TEST=(
   libcmocka-dev bats jq curl rsync attr sqlite3 procps psmisc mount util-linux
   vim nano emacs-nox tmux perl moreutils ed git unzip zip cpio patch openssl python3-minimal python3-yaml python3-jsonschema
-  clang libclang-rt-dev nginx-light binutils
+  clang libclang-rt-dev nginx-light binutils zsh fish
 )
 PROGRAMS_TEST=(
   bats jq curl rsync getfattr setfattr sqlite3 ps pgrep fuser mount umount setsid flock setarch
-  vim nano emacs tmux perl sponge ed git unzip zip cpio patch openssl python3 clang nginx readelf
+  vim nano emacs tmux perl sponge ed git unzip zip cpio patch openssl python3 clang nginx readelf zsh fish
 )
 MODULES_TEST=(yaml jsonschema)
 PACKAGES_LINT=(
@@ -35,7 +35,7 @@ PACKAGES_BENCH=(
 PROGRAMS_BENCH=(jq curl rsync gnuplot sshfs rclone python3)
 PACKAGES_COVERAGE=(gcovr python3-minimal)
 PROGRAMS_COVERAGE=(gcovr gcov python3)
-PACKAGES_DEB=(dpkg-dev debhelper lintian git)
+PACKAGES_DEB=(build-essential dpkg-dev debhelper lintian git)
 PROGRAMS_DEB=(dpkg-buildpackage dh lintian git)
 PACKAGES_FRESH=(debootstrap git util-linux mount)
 PROGRAMS_FRESH=(debootstrap git unshare mount chroot)
