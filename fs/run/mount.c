@@ -140,13 +140,15 @@ int mount_start(struct mount *mount, struct fuse_session *session)
 	return r < 0 ? r : timer_start(mount->timer);
 }
 
-void mount_drain(struct mount *mount)
+int mount_drain(struct mount *mount, int64_t deadline_ms)
 {
 	struct err err = ERR_INIT;
-	int r = trash_flush(mount, NULL, NULL, clock_after_ms(mount->options->timeout_ms), &err);
+	int r = trash_flush(mount, NULL, NULL, deadline_ms, &err);
 
-	if (r < 0)
-		log_error("a delete that was pending failed: %s", err.text);
+	/* What failed is in the log by its path already. */
+	if (r < 0 && trash_tell_pending(mount) == 0)
+		log_error("not everything that was pending was sent: %s", err.text);
+	return r;
 }
 
 void mount_reload(struct mount *mount)

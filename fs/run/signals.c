@@ -29,13 +29,14 @@ struct signals {
 	struct loop *loop;
 	struct keeper *keeper;
 	pthread_t closer;
+	int result; /* of the closer: 0, or what could not be sent */
 	pthread_t thread; /* fixed once it runs */
 };
 
 /* Nobody is told that a change failed which was made: the writers get their answers, and then their close. */
-static void finish_writers(struct signals *s)
+static void finish_writers(struct signals *s, int64_t deadline)
 {
-	pool_wait_idle(s->mount->writers, clock_after_ms(s->mount->options->timeout_ms));
+	pool_wait_idle(s->mount->writers, deadline);
 }
 
 static void linger(struct signals *s)
@@ -51,14 +52,16 @@ static void linger(struct signals *s)
 static void *close_mount(void *arg)
 {
 	struct signals *s = arg;
+	/* One for all that is sent: each call began before it, with a deadline no later than this. */
+	int64_t deadline = clock_after_ms(s->mount->options->timeout_ms);
 
-	mount_drain(s->mount);
-	finish_writers(s);
+	s->result = mount_drain(s->mount, deadline);
+	finish_writers(s, deadline);
 	/* While the loop still serves: a notice may wait for a request to be answered. */
 	notifier_stop(s->mount->notifier);
 	keeper_detach(s->keeper);
 	linger(s);
-	finish_writers(s);
+	finish_writers(s, deadline);
 	loop_stop(s->loop);
 	return NULL;
 }
@@ -201,7 +204,7 @@ void signals_serve(struct signals *s, struct mount *mount, struct loop *loop, st
 		begin_close(s);
 }
 
-void signals_loop_ended(struct signals *s)
+int signals_loop_ended(struct signals *s)
 {
 	bool join;
 
@@ -216,6 +219,7 @@ void signals_loop_ended(struct signals *s)
 	s->mount = NULL;
 	s->loop = NULL;
 	pthread_mutex_unlock(&s->lock);
+	return s->result;
 }
 
 struct signals *signals_free(struct signals *s)

@@ -18,8 +18,9 @@ int signals_start(struct signals **ret);
 void signals_hold(struct signals *s);
 /* The mount is up; all are borrowed until signals_loop_ended. */
 void signals_serve(struct signals *s, struct mount *mount, struct loop *loop, struct keeper *keeper);
-/* The loop ended: waits for an orderly end that is under way. The mount and session are not touched any more. */
-void signals_loop_ended(struct signals *s);
+/* The loop ended: waits for an orderly end that is under way. The mount and session are not touched any more. 0, or -errno where
+   something that was pending could not be sent. */
+int signals_loop_ended(struct signals *s);
 struct signals *signals_free(struct signals *s);
 
 /* How long those who have a file open get to close it, once the mount is off its directory. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "api/base/clock.h"
 #include "api/base/log.h"
 #include "api/base/rand.h"
 #include "api/credentials.h"
@@ -194,7 +195,7 @@ static void start_ready(struct start *s)
 
 int start_serve(struct start *s)
 {
-	int r;
+	int r, unsent;
 
 	signals_serve(s->signals, s->mount, s->loop, s->keeper);
 	log_info("mounted account %s on %s", s->options.account_id, s->options.mountpoint);
@@ -203,11 +204,14 @@ int start_serve(struct start *s)
 	/* Unmounted, by us or by another: what is mounted there from now on is not ours, be it by the same number. */
 	if (r == 0)
 		keeper_gone(s->keeper);
-	signals_loop_ended(s->signals);
+	unsent = signals_loop_ended(s->signals);
 	if (r < 0)
 		log_error("serving %s ended: %s", s->options.mountpoint, strerrordesc_np(-r));
 	/* Unmounted by another: what is pending has not been sent yet. */
-	mount_drain(s->mount);
+	if (unsent == 0)
+		unsent = mount_drain(s->mount, clock_after_ms(s->options.timeout_ms));
+	if (unsent < 0)
+		return EXIT_UNSENT;
 	return r < 0 ? EXIT_MOUNT : EXIT_MOUNTED;
 }
 

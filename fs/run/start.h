@@ -12,6 +12,7 @@ struct fuse_session;
 
 enum exit_status {
 	EXIT_MOUNTED = 0,
+	EXIT_UNSENT = 1, /* ended, and what was pending could not all be sent: the log names it */
 	EXIT_USAGE = 2,
 	EXIT_CREDENTIALS = 3, /* refused */
 	EXIT_API = 4,         /* out of reach */

@@ -225,6 +225,9 @@ static int delete_entry(struct sending *s, struct err *err)
 	if (result < 0) {
 		err->errnum = -result;
 		failures_add(mount->failures, path ? path : "?", "unlink", err, NULL, 0);
+		/* Nobody waits for it who could be told. */
+		if (!s->r)
+			log_error("%s was not deleted: %s", path ? path : "?", err->text);
 	}
 	dir = settle_entry(s, result, err, &name);
 	if (turn)
@@ -450,4 +453,30 @@ int trash_flush(struct mount *mount, struct entry *dir, struct waiter *waiter, i
 	result = wait_flush(mount, dir, &own, deadline_ms, err);
 	waiter_destroy(&own);
 	return result;
+}
+
+/* One at a time, for nothing is logged with the lock held. */
+static char *pending_path(struct trash *trash, size_t number)
+{
+	struct entry *entry;
+
+	scope_lock(tree, trash->mount->tree);
+	DL_FOREACH2(trash->hidden, entry, hidden_next) {
+		if (entry->hide == HIDE_DELETE && !number--)
+			return entry_path_locked(entry, NULL);
+	}
+	return NULL;
+}
+
+size_t trash_tell_pending(struct mount *mount)
+{
+	size_t count = 0;
+	char *path;
+
+	while ((path = pending_path(mount->trash, count))) {
+		log_error("%s: its DELETE was not answered; it may still be in the account", path);
+		free(path);
+		count++;
+	}
+	return count;
 }

@@ -39,3 +39,5 @@ int trash_flush(struct mount *mount, struct entry *dir, struct waiter *waiter, i
 /* Sends the DELETE of this hidden entry now, and waits for the answer. When it failed, also by a signal before anything was sent,
    the name is back. */
 int trash_delete_now(struct request *r, struct entry *entry);
+/* At the end: logs the path of each DELETE that is not answered yet. How many there are. */
+size_t trash_tell_pending(struct mount *mount);

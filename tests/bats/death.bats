@@ -140,3 +140,23 @@ SH
   [ "$(id -u)" != 0 ] || ! readlink /proc/"$keeper"/fd/* | grep -q /dev/fuse || fail "the keeper holds the device"
   ! tr '\0' '\n' <"/proc/$keeper/environ" | grep -F "$TOKEN" || fail "the keeper has the token"
 }
+
+@test "the end names what could not be sent, by one deadline, and its status tells" {
+  start_emulator
+  web_json "$T/web.json"
+  mount_cfcfs -o "delete_grace=60,timeout=6,retries=0"
+  local name began took status=0
+  for name in refused stalled fine; do cp "$T/web.json" "$APPS/$name.json"; done
+  fault "{\"method\":\"DELETE\",\"path\":\"/applications/$(app_id refused)\",\"status\":403}"
+  fault "{\"method\":\"DELETE\",\"path\":\"/applications/$(app_id stalled)\",\"stall\":true}"
+  rm "$APPS"/{refused,stalled,fine}.json
+  began=$SECONDS
+  kill -TERM "$MOUNT_PID"
+  wait "$MOUNT_PID" || status=$?
+  took=$((SECONDS - began))
+  assert_equal "$status" 1
+  ((took < 12)) || fail "it took $took s to end, with a timeout of 6 s"
+  grep -q '/applications/refused.json was not deleted: ' "$T/cfcfs.log"
+  grep -q '/applications/stalled.json' "$T/cfcfs.log"
+  ! grep -q '/applications/fine.json' "$T/cfcfs.log"
+}
