@@ -19,6 +19,8 @@
 
 /* However short the timeout is, an answer may take so long. */
 #define QUIET_MIN_MS 5000
+/* And so long a read waits at least for an API that let another's whole time go by. */
+#define SILENT_MIN_MS 1000
 
 struct client {
 	pthread_mutex_t lock;            /* guards credentials, headers, callers, ending */
@@ -34,6 +36,8 @@ struct client {
 	char *host;                  /* owned: for messages */
 	unsigned retries;
 	int64_t timeout_ms, connect_timeout_ms;
+	/* The API let a call's whole time go by, and has said nothing since. Atomic. */
+	bool silent;
 	/* By operation: how often the size of a page was refused. Atomic. */
 	unsigned char refused_sizes[OPERATIONS_MAX];
 };
@@ -52,6 +56,7 @@ struct trip {
 	bool denied;            /* the credentials were looked at once more */
 	bool maybe_done;        /* something was sent that may have been carried out */
 	bool quiet;             /* the last try ended because no byte came */
+	bool unheard;           /* the last try went out, or tried to, and time was up */
 	int64_t retry_after_ms; /* what the last answer asked for; -1: nothing */
 };
 
@@ -154,11 +159,13 @@ static enum outcome judge_exchange(struct trip *trip, struct exchange *ex, struc
 		*ret_r = not_sent(trip, ex);
 		return OUTCOME_ENDED;
 	}
-	if (ex->status)
+	if (ex->status) {
+		__atomic_store_n(&trip->client->silent, false, __ATOMIC_RELAXED);
 		outcome = judge(trip, ex, ret, ret_r);
-	else
+	} else {
 		outcome = retry_lost_connection(ex, transport_sent(trip->client->transport, ex), trip->client->host, ret_r,
 						trip->err);
+	}
 	metrics_count(&trip->client->metrics, trip->call->operation, ex->status, ex->seconds);
 	/* Not the error's text: it is scrubbed of what the request held only when the call ends. */
 	log_debug("%s %s %s: %d in %.1f ms", trip->call->operation, trip->call->method, trip->call->path, ex->status,
@@ -229,6 +236,7 @@ static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 		outcome = judge_exchange(trip, ex, ret, ret_r);
 	/* Its quiet_ms is of the first try alone. */
 	trip->quiet = outcome == OUTCOME_LOST && *ret_r == -ETIMEDOUT && ex->quiet_ms;
+	trip->unheard = *ret_r == -ETIMEDOUT && ex->end != END_TIMEOUT && ex->end != END_LIMITED;
 	trip->maybe_done |= outcome == OUTCOME_LOST || outcome == OUTCOME_UNCLEAR;
 	transport_release(client->transport, ex);
 	return outcome;
@@ -394,6 +402,16 @@ static void leave(struct client *client)
 		pthread_cond_broadcast(&client->left);
 }
 
+/* Who did not answer one caller in all its time is not waited for by the next ones so long. */
+static void share_silence(struct trip *trip)
+{
+	int64_t soon = trip->client->timeout_ms / 8;
+
+	soon = clock_after_ms(soon > SILENT_MIN_MS ? soon : SILENT_MIN_MS);
+	if (!retry_is_write(trip->call) && __atomic_load_n(&trip->client->silent, __ATOMIC_RELAXED) && trip->deadline_ms > soon)
+		trip->deadline_ms = soon;
+}
+
 static int run_call(struct client *client, const struct call *call, struct waiter *waiter, struct answer *ret, struct err *err)
 {
 	struct trip trip = { .client = client, .call = call, .err = err, .waiter = waiter };
@@ -404,7 +422,10 @@ static int run_call(struct client *client, const struct call *call, struct waite
 	if (asprintf(&trip.url, "%s/%s%s", client->account, call->flags & CALL_CLOUDCHAMBER ? "cloudchamber" : "containers",
 		     call->path) < 0)
 		return err_set(err, ENOMEM, "out of memory");
+	share_silence(&trip);
 	r = travel(&trip, ret);
+	if (r == -ETIMEDOUT && trip.unheard)
+		__atomic_store_n(&client->silent, true, __ATOMIC_RELAXED);
 	if (r < 0)
 		scrub_error(&trip);
 	else

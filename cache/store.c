@@ -163,14 +163,15 @@ static bool is_failure_remembered_locked(const struct asker *a, const struct cel
 	return now < add_ms(cell->failed_ms, cell->failure == -ENOENT ? o->negative_ttl_ms : ttl);
 }
 
-/* With a stale value at hand, how long after its beginning a flight is waited for. While the last one failed, the API is
-   away: who reads meanwhile should not pay for each attempt to reach it. */
+/* With a stale value at hand, how long after its beginning a flight is waited for. While the last one failed, or nothing has been
+   answered for as long as one reader waits, the API is away: who reads meanwhile should not pay for each attempt to reach it. */
 static int64_t stale_wait_locked(const struct asker *a, const struct cell *cell) REQUIRES(store_locked)
 {
-	int64_t ms = a->store->options.stale_wait_ms;
+	int64_t ms = a->store->options.stale_wait_ms, since = a->store->unanswered_ms;
+	bool away = cell->failure || (since && clock_now_ms() >= add_ms(since, ms));
 
 	store_assert_locked(a->store);
-	return cell->failure && ms > STORE_AWAY_WAIT_MS ? STORE_AWAY_WAIT_MS : ms;
+	return away && ms > STORE_AWAY_WAIT_MS ? STORE_AWAY_WAIT_MS : ms;
 }
 
 /* 1: a flight is needed. */

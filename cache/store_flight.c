@@ -19,6 +19,8 @@ struct flight *flight_new_locked(struct store *store, struct cell *cell)
 	flight->store = store;
 	flight->row = cell->row;
 	flight->asked_ms = clock_now_ms();
+	if (!store->unanswered_ms)
+		store->unanswered_ms = flight->asked_ms;
 	flight->cell = cell;
 	cell->flight = flight;
 	return flight;
@@ -146,6 +148,13 @@ static int land_locked(struct flight *flight, int result, const struct store_val
 	return result;
 }
 
+/* Whether the other side said something: a refusal is an answer too. */
+static bool is_answer(int result)
+{
+	return result != -ETIMEDOUT && result != -ECONNREFUSED && result != -EHOSTUNREACH && result != -EPROTO &&
+	       result != -EINTR && result != -ENOMEM;
+}
+
 static void settle(struct flight *flight, int result, const struct store_value *value)
 {
 	struct store *store = flight->store;
@@ -153,6 +162,8 @@ static void settle(struct flight *flight, int result, const struct store_value *
 	bool changed = false;
 
 	store_lock(store);
+	if (is_answer(result))
+		store->unanswered_ms = 0;
 	if (flight->start && result < 0 && result != -ENOENT)
 		store->stats.failures++;
 	if (flight->cell) {

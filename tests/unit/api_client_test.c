@@ -243,6 +243,26 @@ static void ends_by_its_deadline(void **state)
 	end(&f);
 }
 
+/* Whoever let one caller's time go by is not waited for at full length by the next, until it says something again. */
+static void silence_is_shared(void **state)
+{
+	struct fixture f;
+	int64_t start;
+	(void)state;
+
+	begin(&f, answer_script, 0, 4000);
+	set_script(2, (struct reply){ .stall = true });
+	assert_int_equal(call(&f, "GET", 0, NULL), -ETIMEDOUT);
+	start = clock_now_ms();
+	assert_int_equal(call(&f, "GET", 0, NULL), -ETIMEDOUT);
+	assert_in_range(clock_now_ms() - start, 900, 3500);
+	assert_int_equal(call(&f, "GET", 0, NULL), 0);
+	/* It answered: the next one has all its time again. */
+	set_script(4, (struct reply){ .delay_ms = 1500, .body = OK_BODY, .status = 200 });
+	assert_int_equal(call(&f, "GET", 0, NULL), 0);
+	end(&f);
+}
+
 static void an_own_budget_that_is_used_up_times_out(void **state)
 {
 	struct client_options options = { .account_id = ACCOUNT, .rps = 0.01, .burst = 2, .max_conns = 2, .timeout_ms = 200 };
@@ -507,7 +527,7 @@ int main(void)
 		cmocka_unit_test(a_limit_is_waited_out_once_for_all_callers),
 		cmocka_unit_test(a_create_is_repeated_after_429),
 		cmocka_unit_test(a_limit_beyond_the_deadline_is_told_at_once),
-		cmocka_unit_test(ends_by_its_deadline),
+		cmocka_unit_test(ends_by_its_deadline), cmocka_unit_test(silence_is_shared),
 		cmocka_unit_test(an_own_budget_that_is_used_up_times_out),
 		cmocka_unit_test(a_cancel_ends_reads_but_not_changes),
 		cmocka_unit_test(what_cannot_be_reached_says_why),

@@ -267,6 +267,29 @@ static void test_stale_wait(void **state)
 	assert_answer("a3 b1", .ttl_ms = FOREVER, .cached_only = true);
 }
 
+/* What one reader has waited for in vain, the readers of other keys do not wait for at length. */
+static void test_silence_is_shared(void **state)
+{
+	struct ask a = { .ttl_ms = 10 }, other = { .key = "other", .ttl_ms = 10 };
+
+	(void)state;
+	STORE(.stale_ttl_ms = FOREVER, .stale_wait_ms = 1500);
+	assert_answer("a1 b1", .ttl_ms = 10);
+	assert_answer("a1 b1", .key = "other", .ttl_ms = 10);
+	nap(20);
+	set_closed(true);
+	ask(&a);
+	assert_true(a.info.stale);
+	assert_true(a.took_ms >= 1400);
+	ask(&other);
+	assert_true(other.info.stale);
+	assert_true(other.took_ms < 1400);
+	forget(&a);
+	forget(&other);
+	set_closed(false);
+	eventually(calls() == 4);
+}
+
 /* The deadline is shorter than the time that a stale value is waited for. */
 static void test_stale_at_deadline(void **state)
 {
@@ -515,6 +538,7 @@ int main(void)
 		test(test_negative),
 		test(test_stale_on_failure),
 		test(test_stale_wait),
+		test(test_silence_is_shared),
 		test(test_stale_at_deadline),
 		test(test_drop_during_flight),
 		test(test_drop_hanging_flight),
