@@ -56,8 +56,7 @@ int64_t draft_mtime(struct draft *draft)
 }
 
 /* After bytes from offset on changed: what was scanned before them stays scanned. */
-static void changed_locked(struct draft *draft, size_t offset) REQUIRES(draft_locked);
-static void changed_locked(struct draft *draft, size_t offset)
+static void changed_locked(struct draft *draft, size_t offset) REQUIRES(draft_locked)
 {
 	draft_assert_locked(draft);
 	draft->serial++;

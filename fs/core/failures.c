@@ -218,8 +218,7 @@ static void keep_rejected(struct failures *f, struct memo *memo)
 }
 
 /* Takes line over. */
-static void add_line_locked(struct failures *f, char *line) REQUIRES(failures_locked);
-static void add_line_locked(struct failures *f, char *line)
+static void add_line_locked(struct failures *f, char *line) REQUIRES(failures_locked)
 {
 	char **place = &f->lines[f->serial++ % FAILURES_MAX];
 

@@ -127,6 +127,7 @@ bool entry_is_dir(const struct entry *entry)
 
 uint64_t tree_fresh_ino(struct tree *tree)
 {
+	tree_assert_locked(tree);
 	return tree->next_ino++;
 }
 
@@ -149,7 +150,7 @@ static uint64_t identity_ino(const struct identity *what, const char *name)
 	return r < 0 ? 0 : (hash64(b.data, b.len) & (FRESH_INO_FIRST - 1)) | 2;
 }
 
-static uint64_t new_ino(struct tree *tree, const struct identity *what, const char *name)
+static uint64_t new_ino(struct tree *tree, const struct identity *what, const char *name) REQUIRES(tree_locked)
 {
 	uint64_t ino = identity_ino(what, name);
 
@@ -160,11 +161,13 @@ uint64_t tree_ino(struct tree *tree, struct entry *parent, const char *name, con
 {
 	struct entry *entry = tree_find(tree, parent, name);
 
+	tree_assert_locked(tree);
 	return entry ? entry->ino : what ? identity_ino(what, name) : 0;
 }
 
 void tree_identify(struct tree *tree, struct entry *entry, const char *id)
 {
+	tree_assert_locked(tree);
 	if (entry->what.id && !strcmp(entry->what.id, id))
 		return;
 	free(entry->what.id);
@@ -196,12 +199,15 @@ struct tree *tree_new(void)
 	lock_init(&tree->lock);
 	tree->next_id = FUSE_ROOT_ID + 1;
 	tree->next_ino = FRESH_INO_FIRST;
+	tree_lock(tree);
 	tree->root = tree_obtain(tree, NULL, "", &root);
+	if (tree->root)
+		node->entry = entry_ref(tree->root);
+	tree_unlock(tree);
 	if (!tree->root)
 		goto fail;
 	node->id = FUSE_ROOT_ID;
 	node->lookups = 1;
-	node->entry = entry_ref(tree->root);
 	tree->root->current = node;
 	HASH_ADD(hh, tree->nodes, id, sizeof(node->id), node);
 	return tree;
@@ -234,6 +240,7 @@ struct node *tree_node(struct tree *tree, fuse_ino_t id)
 {
 	struct node *node;
 
+	tree_assert_locked(tree);
 	HASH_FIND(hh, tree->nodes, &id, sizeof(id), node);
 	return node;
 }
@@ -244,6 +251,7 @@ struct entry *tree_find(struct tree *tree, struct entry *parent, const char *nam
 	struct entry *entry;
 	size_t n = strlen(name);
 
+	tree_assert_locked(tree);
 	if (n > 255)
 		return NULL;
 	memcpy(small, &parent, KEY_PREFIX);
@@ -260,6 +268,7 @@ struct entry *entry_ref(struct entry *entry)
 
 struct entry *entry_unref_locked(struct tree *tree, struct entry *entry)
 {
+	tree_assert_locked(tree);
 	while (entry && --entry->refs == 0) {
 		struct entry *parent = entry->parent;
 
@@ -282,6 +291,7 @@ struct entry *tree_obtain(struct tree *tree, struct entry *parent, const char *n
 	struct entry *entry = tree_find(tree, parent, name);
 	size_t len;
 
+	tree_assert_locked(tree);
 	if (entry && (identity_equal(&entry->what, what) || (entry->draft && entry->what.kind == what->kind))) {
 		identity_clear(what);
 		return entry_ref(entry);
@@ -320,6 +330,7 @@ struct node *tree_lookup(struct tree *tree, struct entry *entry, const struct st
 {
 	struct node *node = entry->current;
 
+	tree_assert_locked(tree);
 	if (node && (node->content == content || stamp_equal(&node->stamp, stamp) || entry_is_dir(entry) || !content)) {
 		node->stamp = *stamp;
 		node->lookups++;
@@ -367,6 +378,7 @@ void tree_rebind(struct tree *tree, struct node *node, struct entry *entry)
 {
 	struct entry *old = node->entry;
 
+	tree_assert_locked(tree);
 	if (old == entry)
 		return;
 	if (old->current == node)
@@ -388,6 +400,7 @@ void tree_forget(struct tree *tree, fuse_ino_t id, uint64_t lookups)
 {
 	struct node *node = tree_node(tree, id);
 
+	tree_assert_locked(tree);
 	if (!node || id == FUSE_ROOT_ID)
 		return;
 	node->lookups = lookups < node->lookups ? node->lookups - lookups : 0;
@@ -413,6 +426,7 @@ void tree_settle(struct tree *tree, struct entry *entry)
 {
 	bool wanted = wants_local(entry);
 
+	tree_assert_locked(tree);
 	if (!entry->parent)
 		return;
 	entry->parent->local_serial++;
@@ -432,6 +446,7 @@ void tree_settle(struct tree *tree, struct entry *entry)
 
 void tree_unlink(struct tree *tree, struct entry *entry)
 {
+	tree_assert_locked(tree);
 	if (entry->unlinked)
 		return;
 	entry_ref(entry);
@@ -447,6 +462,7 @@ int tree_move(struct tree *tree, struct entry *entry, struct entry *parent, cons
 	size_t len;
 	char *key;
 
+	tree_assert_locked(tree);
 	if (old == entry)
 		return 0;
 	key = make_key(parent, name, &len);

@@ -136,37 +136,37 @@ struct tree *tree_free(struct tree *tree);
 /* ---- with the lock held by the caller ---- */
 
 /* The node, or NULL for an id that the kernel forgot. */
-struct node *tree_node(struct tree *tree, fuse_ino_t id);
+struct node *tree_node(struct tree *tree, fuse_ino_t id) REQUIRES(tree_locked);
 /* The entry of that name, or NULL. */
-struct entry *tree_find(struct tree *tree, struct entry *parent, const char *name);
+struct entry *tree_find(struct tree *tree, struct entry *parent, const char *name) REQUIRES(tree_locked);
 /* Finds or makes; takes the strings of what over in either case (identity_clear otherwise). A found entry of another
    identity is unlinked first. NULL without memory. The result has one more reference. */
-struct entry *tree_obtain(struct tree *tree, struct entry *parent, const char *name, struct identity *what);
+struct entry *tree_obtain(struct tree *tree, struct entry *parent, const char *name, struct identity *what) REQUIRES(tree_locked);
 /* A node for the entry: its current one where the content is the same, else a new one; counts one lookup. NULL: no memory. */
-struct node *tree_lookup(struct tree *tree, struct entry *entry, const struct stamp *stamp, uint64_t content, int64_t size);
+struct node *tree_lookup(struct tree *tree, struct entry *entry, const struct stamp *stamp, uint64_t content, int64_t size) REQUIRES(tree_locked);
 /* The node as it is now, for view_make; false where the entry has none. */
-bool tree_known(const struct entry *entry, struct node *ret);
+bool tree_known(const struct entry *entry, struct node *ret) REQUIRES(tree_locked);
 /* The node stands for this entry from now on (a rename moved the kernel's inode). */
-void tree_rebind(struct tree *tree, struct node *node, struct entry *entry);
+void tree_rebind(struct tree *tree, struct node *node, struct entry *entry) REQUIRES(tree_locked);
 /* The next lookup gives a new node. */
-void tree_renew(struct entry *entry);
-void tree_forget(struct tree *tree, fuse_ino_t id, uint64_t lookups);
-struct entry *entry_ref(struct entry *entry);
-struct entry *entry_unref_locked(struct tree *tree, struct entry *entry);
+void tree_renew(struct entry *entry) REQUIRES(tree_locked);
+void tree_forget(struct tree *tree, fuse_ino_t id, uint64_t lookups) REQUIRES(tree_locked);
+struct entry *entry_ref(struct entry *entry) REQUIRES(tree_locked);
+struct entry *entry_unref_locked(struct tree *tree, struct entry *entry) REQUIRES(tree_locked);
 /* The entry's resource has this id: from now on it has the number that it has in every mount. */
-void tree_identify(struct tree *tree, struct entry *entry, const char *id);
+void tree_identify(struct tree *tree, struct entry *entry, const char *id) REQUIRES(tree_locked);
 /* Takes the name off the entry. */
-void tree_unlink(struct tree *tree, struct entry *entry);
+void tree_unlink(struct tree *tree, struct entry *entry) REQUIRES(tree_locked);
 /* Moves the entry to another name; what stood there is unlinked. -ENOMEM. */
-int tree_move(struct tree *tree, struct entry *entry, struct entry *parent, const char *name);
+int tree_move(struct tree *tree, struct entry *entry, struct entry *parent, const char *name) REQUIRES(tree_locked);
 /* Puts into, or takes out of, the parent's locals according to whether it has a draft, is hidden or is scratch. */
-void tree_settle(struct tree *tree, struct entry *entry);
-uint64_t tree_fresh_ino(struct tree *tree);
+void tree_settle(struct tree *tree, struct entry *entry) REQUIRES(tree_locked);
+uint64_t tree_fresh_ino(struct tree *tree) REQUIRES(tree_locked);
 /* The number of a name in a directory: its entry's, else the one that it would get; 0: not known before it is looked up. */
-uint64_t tree_ino(struct tree *tree, struct entry *parent, const char *name, const struct identity *what);
+uint64_t tree_ino(struct tree *tree, struct entry *parent, const char *name, const struct identity *what) REQUIRES(tree_locked);
 const char *entry_name(const struct entry *entry);
 /* From the mount's root, starting with '/'; freed by the caller; NULL without memory. name may be NULL. */
-char *entry_path_locked(const struct entry *entry, const char *name);
+char *entry_path_locked(const struct entry *entry, const char *name) REQUIRES(tree_locked);
 bool entry_is_dir(const struct entry *entry);
 
 /* ---- that take the lock ---- */

@@ -18,7 +18,7 @@
 enum local { LOCAL_NONE, LOCAL_HIDDEN, LOCAL_HERE };
 
 /* With the tree's lock: a resource's directory goes into hiding with its file. */
-static bool is_hidden_dir(struct tree *tree, struct entry *dir, const char *name)
+static bool is_hidden_dir(struct tree *tree, struct entry *dir, const char *name) REQUIRES(tree_locked)
 {
 	const struct kind *kind = dir->what.kind;
 	char file_name[NAME_MAX_BYTES + 1];

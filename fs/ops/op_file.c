@@ -78,7 +78,7 @@ static int fill_draft(struct request *r, const struct subject *s, struct draft *
 }
 
 /* With the tree's lock: the entry shows this draft from now on. */
-static void show_draft(struct tree *tree, struct entry *entry, struct draft *draft)
+static void show_draft(struct tree *tree, struct entry *entry, struct draft *draft) REQUIRES(tree_locked)
 {
 	draft_unref(entry->draft);
 	entry->draft = draft_ref(draft);
@@ -317,7 +317,7 @@ int op_open(struct request *r)
 /* ---- create ---- */
 
 /* With the tree's lock: the entry that the new name gets; a hidden resource of that name is written again, not made anew. */
-static struct entry *obtain_new(struct subject *dir, const char *name, struct identity *what)
+static struct entry *obtain_new(struct subject *dir, const char *name, struct identity *what) REQUIRES(tree_locked)
 {
 	struct entry *entry = tree_find(dir->tree, dir->entry, name);
 

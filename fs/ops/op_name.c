@@ -28,7 +28,7 @@ static bool only_local(struct entry *e)
 	return e->hide == HIDE_BACKUP;
 }
 
-static void drop_local(struct request *r, struct entry *e)
+static void drop_local(struct request *r, struct entry *e) REQUIRES(tree_locked)
 {
 	struct tree *tree = r->mount->tree;
 

@@ -172,7 +172,7 @@ static void forget_attributes(struct entry *target)
 }
 
 /* With the tree's lock: the kernel moved the source's inode to the target's name. */
-static void take_place(struct renaming *n, struct entry *target)
+static void take_place(struct renaming *n, struct entry *target) REQUIRES(tree_locked)
 {
 	struct tree *tree = n->r->mount->tree;
 	struct node *node = n->source->current;

@@ -223,8 +223,7 @@ static void record_unsent(struct request *r, struct handle *h, const struct left
 		     h->draft->secret ? 0 : content.len);
 }
 
-static bool is_unsent_locked(const struct handle *h, bool is_new) REQUIRES(tree_locked);
-static bool is_unsent_locked(const struct handle *h, bool is_new)
+static bool is_unsent_locked(const struct handle *h, bool is_new) REQUIRES(tree_locked)
 {
 	size_t size = draft_size(h->draft);
 
@@ -237,8 +236,7 @@ static bool is_unsent_locked(const struct handle *h, bool is_new)
 }
 
 /* The draft gives way to what the account says. */
-static void end_draft_locked(struct mount *mount, struct handle *h, struct left *left) REQUIRES(tree_locked);
-static void end_draft_locked(struct mount *mount, struct handle *h, struct left *left)
+static void end_draft_locked(struct mount *mount, struct handle *h, struct left *left) REQUIRES(tree_locked)
 {
 	struct entry *e = h->entry;
 

@@ -30,7 +30,7 @@
 /* What was written is kept beside what the API said: a quarter of the room is for it. */
 #define KEPT_SHARE 4
 
-static struct entry *entry_of_key(struct mount *mount, const struct kind *kind)
+static struct entry *entry_of_key(struct mount *mount, const struct kind *kind) REQUIRES(tree_locked)
 {
 	return kind->parent ? NULL : tree_find(mount->tree, mount->tree->root, kind->dir);
 }

@@ -128,8 +128,7 @@ void trash_draft_ended_locked(struct mount *mount, struct entry *entry)
 
 /* ---- sending ---- */
 
-static void note_missed_locked(struct trash *trash, struct entry *dir, const struct err *err) REQUIRES(tree_locked);
-static void note_missed_locked(struct trash *trash, struct entry *dir, const struct err *err)
+static void note_missed_locked(struct trash *trash, struct entry *dir, const struct err *err) REQUIRES(tree_locked)
 {
 	tree_assert_locked(trash->mount->tree);
 	if (!trash->missed.errnum) {
@@ -152,8 +151,7 @@ struct sending {
 };
 
 /* The entry's DELETE is this caller's from now on. */
-static int claim_locked(struct trash *trash, struct entry *entry, struct sending *ret) REQUIRES(tree_locked);
-static int claim_locked(struct trash *trash, struct entry *entry, struct sending *ret)
+static int claim_locked(struct trash *trash, struct entry *entry, struct sending *ret) REQUIRES(tree_locked)
 {
 	int r;
 
@@ -255,8 +253,7 @@ static void send_task(void *arg)
 	free(s);
 }
 
-static void send_in_pool_locked(struct trash *trash, struct entry *entry) REQUIRES(tree_locked);
-static void send_in_pool_locked(struct trash *trash, struct entry *entry)
+static void send_in_pool_locked(struct trash *trash, struct entry *entry) REQUIRES(tree_locked)
 {
 	struct sending *s = calloc(1, sizeof(*s));
 
@@ -297,8 +294,7 @@ int trash_delete_now(struct request *r, struct entry *entry)
 /* ---- the clock ---- */
 
 /* Its time in hiding is over, and nobody wrote it again. Returns its path, owned by the caller, or NULL without memory. */
-static char *come_back_locked(struct trash *trash, struct entry *entry) REQUIRES(tree_locked);
-static char *come_back_locked(struct trash *trash, struct entry *entry)
+static char *come_back_locked(struct trash *trash, struct entry *entry) REQUIRES(tree_locked)
 {
 	char *path = entry_path_locked(entry, NULL);
 	struct mount *mount = trash->mount;
@@ -356,8 +352,7 @@ static int64_t due(void *arg)
 
 /* ---- flushing ---- */
 
-static bool pending_locked(struct trash *trash, const struct entry *dir) REQUIRES(tree_locked);
-static bool pending_locked(struct trash *trash, const struct entry *dir)
+static bool pending_locked(struct trash *trash, const struct entry *dir) REQUIRES(tree_locked)
 {
 	struct entry *entry;
 
@@ -382,8 +377,7 @@ bool trash_owes(struct mount *mount, struct entry *dir)
 }
 
 /* The first failure since the last flush; of the directory, or of all. */
-static int take_missed_locked(struct trash *trash, struct entry *dir, struct err *err) REQUIRES(tree_locked);
-static int take_missed_locked(struct trash *trash, struct entry *dir, struct err *err)
+static int take_missed_locked(struct trash *trash, struct entry *dir, struct err *err) REQUIRES(tree_locked)
 {
 	int errnum = dir ? dir->missed : trash->missed.errnum;
 

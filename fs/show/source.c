@@ -97,6 +97,7 @@ char *source_known_name(struct mount *mount, const struct kind *kind, const char
 struct by_id {
 	struct listing *listing;
 	struct err *err;
+	int64_t deadline_ms; /* for all of them together: there may be thousands */
 };
 
 /* What is known of it without asking: the last answer, or at least that it is there. */
@@ -130,6 +131,7 @@ static int get_remembered(void *arg, const char *id, const void *name, size_t le
 	if (r < 0)
 		return r;
 	call.path = path;
+	call.deadline_ms = by->deadline_ms;
 	r = offers_call(l->mount, &call, &answer, by->err);
 	/* Where nothing of the kind was ever answered, "not found" is no word on this one. */
 	if (r == -EOPNOTSUPP || (r == -ENOENT && !offers_is_proven(l->mount->offers, operation_of(l->kind, KIND_GET)))) {
@@ -202,7 +204,7 @@ static int fetch_list(struct mount *mount, const struct kind *kind, const char *
 {
 	cleanup_free_ char *parent = parent_of_path(kind->collection, key + 2), *query = NULL;
 	struct listing l = { .mount = mount, .kind = kind, .parent = parent, .sent_ms = clock_now_ms() };
-	struct by_id by = { &l, err };
+	struct by_id by = { &l, err, clock_after_ms(mount->options->timeout_ms) };
 	char operation[48];
 	struct list_call call = {
 		.operation = operation,
