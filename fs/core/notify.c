@@ -9,6 +9,7 @@
 #include "api/base/clock.h"
 #include "api/base/lock.h"
 #include "fs/core/hash.h"
+#include "fs/core/trace.h"
 
 /* The key's bytes are ino, what and name, one after another: the notice's tail. */
 struct notice {
@@ -75,6 +76,7 @@ static void tell(struct notifier *n, const struct notice *notice)
 	struct fuse_session *session = n->session;
 	size_t name_len = notice->key_len - offsetof(struct notice, key.name) + offsetof(struct notice, key);
 
+	TRACE2(invalidate, notice->key.ino, &notice->key.name[0]);
 	/* A name or node that the kernel does not know is no failure: there is nothing that it could believe of it. */
 	if (notice->key.what == 'e' && n->epochs && tell_epoch(session))
 		return;

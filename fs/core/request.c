@@ -7,6 +7,7 @@
 #include "api/base/rand.h"
 #include "fs/core/failures.h"
 #include "fs/core/metrics.h"
+#include "fs/core/trace.h"
 
 struct request *request_new(fuse_req_t fuse, const char *op, request_fn run, bool changes)
 {
@@ -67,6 +68,7 @@ static void record(struct request *r, int errnum)
 static void finish(struct request *r, int result)
 {
 	metrics_add(r->op, r->began_ns);
+	TRACE3(request_end, r->op, result, clock_now_ns() - r->began_ns);
 	if (result < 0) {
 		record(r, -result);
 		fuse_reply_err(r->fuse, -result);
@@ -144,6 +146,7 @@ static void hand_over(struct request *r)
 	r->worker = true;
 	r->deadline_ms = clock_after_ms(r->mount->options->timeout_ms);
 	err_clear(&r->err);
+	TRACE2(request_worker, r->op, r->ino);
 	/* Before it can be run, or the worker may have freed it. An interrupt that came already is heard here. */
 	fuse_req_interrupt_func(r->fuse, on_interrupt, r);
 	result = pool_run(pool_of(r), work, r);
@@ -155,8 +158,10 @@ static void hand_over(struct request *r)
 
 void request_start(struct request *r)
 {
-	int result = r->run(r);
+	int result;
 
+	TRACE2(request_start, r->op, r->ino);
+	result = r->run(r);
 	if (result == RUN_IN_WORKER)
 		hand_over(r);
 	else

@@ -6,6 +6,7 @@
 #include "fs/core/attributes.h"
 #include "fs/core/failures.h"
 #include "fs/core/kept.h"
+#include "fs/core/trace.h"
 #include "fs/core/tell.h"
 #include "fs/send/accept.h"
 #include "fs/send/decide.h"
@@ -256,7 +257,9 @@ int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bo
 		return result;
 	c.wish = (struct wish){ .verb = WISH_WRITE, .what = &c.what, .file_name = c.file_name, .content = &content };
 	c.wish.again = draft_only_blanks_since(draft, &content);
+	TRACE1(commit_start, c.file_name);
 	result = run(&c, draft);
+	TRACE2(commit_end, c.file_name, result);
 	/* An interrupted wait settles nothing: the next call may try again. */
 	if (result != -EINTR) {
 		r->err.errnum = -result;

@@ -5,6 +5,7 @@
 #include <malloc.h>
 
 #include "api/base/clock.h"
+#include "fs/core/trace.h"
 #include "fs/show/listing.h"
 #include "fs/show/offers.h"
 
@@ -290,7 +291,7 @@ static int fetch_item(struct mount *mount, const struct kind *kind, const char *
 	return ret->snapshot ? 0 : err_set(err, EIO, "the API's answer holds no %s", kind->id_key);
 }
 
-int source_fetch(void *arg, const void *row, const char *key, struct store_value *ret, struct err *err)
+static int fetch(void *arg, const void *row, const char *key, struct store_value *ret, struct err *err)
 {
 	struct mount *mount = arg;
 
@@ -302,6 +303,16 @@ int source_fetch(void *arg, const void *row, const char *key, struct store_value
 	default:
 		return fetch_document(mount, key, ret, err);
 	}
+}
+
+int source_fetch(void *arg, const void *row, const char *key, struct store_value *ret, struct err *err)
+{
+	int r;
+
+	TRACE1(fetch_start, key);
+	r = fetch(arg, row, key, ret, err);
+	TRACE2(fetch_end, key, r);
+	return r;
 }
 
 /* ---- what requests ask ---- */

@@ -5,7 +5,7 @@
 PACKAGES_BUILD=(
   meson ninja-build pkg-config gcc libc6-dev
   libfuse3-dev fuse3 libcurl4-openssl-dev libjson-c-dev libsqlite3-dev libmicrohttpd-dev
-  libsodium-dev liblz4-dev libseccomp-dev uthash-dev
+  libsodium-dev liblz4-dev libseccomp-dev uthash-dev systemtap-sdt-dev
 )
 PROGRAMS_BUILD=(meson ninja pkg-config fusermount3)
 # What the product needs to be used, and the tour of tools/quickstart.
