@@ -139,10 +139,18 @@ static bool compare(const char *suffix, int order)
 					     order == 0;
 }
 
+/* The nth word of a list; "" where it is null. */
+static const char *word(struct json_object *list, size_t n)
+{
+	const char *text = json_object_get_string(json_object_array_get_idx(list, n));
+
+	return text ? text : "";
+}
+
 static bool among(struct json_object *list, const char *value)
 {
 	for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++)
-		if (strcmp(json_object_get_string(json_object_array_get_idx(list, i)), value) == 0)
+		if (strcmp(word(list, i), value) == 0)
 			return true;
 	return false;
 }
@@ -411,7 +419,7 @@ static int by_order(const void *a, const void *b, void *arg)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < json_object_array_length(order); i++)
-		r = compare_by(json_object_get_string(json_object_array_get_idx(order, i)), (struct group *)a, (struct group *)b);
+		r = compare_by(word(order, i), (struct group *)a, (struct group *)b);
 	return r;
 }
 

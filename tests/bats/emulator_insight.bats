@@ -59,9 +59,12 @@ METRICS='query($a:String,$app:String,$s:Time,$e:Time){viewer{accounts(filter:{ac
   for q in '{viewer{accounts{x}}}' '{viewer{' "{viewer{accounts(filter:{accountTag:\"$ACCOUNT\"}){nothing{count}}}}" \
     "{viewer{accounts(filter:{accountTag:\"$ACCOUNT\"}){containersMetricsAdaptiveGroups(limit:1){max{colour}}}}}" \
     "{viewer{accounts(filter:{accountTag:\"$ACCOUNT\"}){containersMetricsAdaptiveGroups(limit:1,filter:{colour:\"x\"}){count}}}}" \
-    "{viewer{accounts(filter:{accountTag:\"$ACCOUNT\"}){containersMetricsAdaptiveGroups(limit:100000){count}}}}" '{secrets{name}}'; do
+    "{viewer{accounts(filter:{accountTag:\"$ACCOUNT\"}){containersMetricsAdaptiveGroups(limit:100000){count}}}}" '{secrets{name}}' '{viewer{x}}'; do
     graphql "$q" | jq -e '.data == null and (.errors[0].message | length > 0)' >/dev/null || fail "$q: $(graphql "$q")"
   done
+  # What is null or no word at all orders nothing.
+  q="query(\$n:String){viewer{accounts(filter:{accountTag:\"$ACCOUNT\"}){containersMetricsAdaptiveGroups(limit:5,orderBy:[\$n,nothing,sum_x_ASC,_]){count dimensions{instanceId}}}}}"
+  graphql "$q" | jq -e '.data.viewer.accounts[0].containersMetricsAdaptiveGroups | length == 5'
   graphql "{viewer{accounts(filter:{accountTag:\"$ACCOUNT\"}){settings{containersMetricsAdaptiveGroups{enabled maxPageSize}}}}}" |
     jq -e '.data.viewer.accounts[0].settings.containersMetricsAdaptiveGroups | .enabled and .maxPageSize > 0'
 }
