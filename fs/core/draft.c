@@ -6,6 +6,28 @@
 #include "api/base/clock.h"
 #include "api/base/rand.h"
 
+/* Of all drafts together. */
+static _Atomic size_t all_bytes;
+
+/* Room for growing by more bytes is taken; false: there is none. */
+static bool take_room(size_t more)
+{
+	size_t all = atomic_load_explicit(&all_bytes, memory_order_relaxed);
+
+	do {
+		if (more > DRAFTS_BYTES_MAX || all > DRAFTS_BYTES_MAX - more)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&all_bytes, &all, all + more, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+static void give_room(size_t bytes)
+{
+	size_t before = atomic_fetch_sub_explicit(&all_bytes, bytes, memory_order_relaxed);
+
+	(void)invariant(before >= bytes);
+}
+
 struct draft *draft_new(void)
 {
 	struct draft *draft = calloc(1, sizeof(*draft));
@@ -29,6 +51,7 @@ struct draft *draft_unref(struct draft *draft)
 {
 	if (!draft || atomic_fetch_sub_explicit(&draft->refs, 1, memory_order_acq_rel) > 1)
 		return NULL;
+	give_room(draft->data.len);
 	buf_wipe(&draft->data);
 	doc_scan_free(draft->scan);
 	lock_destroy(&draft->lock);
@@ -68,6 +91,25 @@ static void changed_locked(struct draft *draft, size_t offset) REQUIRES(draft_lo
 	}
 }
 
+/* The one place in which its size changes. */
+static int resize_locked(struct draft *draft, size_t len) REQUIRES(draft_locked)
+{
+	size_t before = draft->data.len;
+	int r;
+
+	draft_assert_locked(draft);
+	if (len > DOC_BYTES_MAX)
+		return -EFBIG;
+	if (len > before && !take_room(len - before))
+		return -ENOSPC;
+	r = buf_resize(&draft->data, len);
+	if (r < 0 && len > before)
+		give_room(len - before);
+	else if (r == 0 && len < before)
+		give_room(before - len);
+	return r;
+}
+
 int draft_write(struct draft *draft, const char *data, size_t len, off_t offset)
 {
 	int r = 0;
@@ -76,9 +118,9 @@ int draft_write(struct draft *draft, const char *data, size_t len, off_t offset)
 	if (offset < 0 || (size_t)offset > DOC_BYTES_MAX || len > DOC_BYTES_MAX - (size_t)offset)
 		r = -EFBIG;
 	else if ((size_t)offset + len > draft->data.len)
-		r = buf_resize(&draft->data, (size_t)offset + len);
+		r = resize_locked(draft, (size_t)offset + len);
 	if (r < 0) {
-		draft->overflowed = true;
+		draft->overflow = -r;
 		return r;
 	}
 	if (len)
@@ -92,16 +134,14 @@ int draft_truncate(struct draft *draft, size_t len)
 	int r;
 
 	scope_lock(draft, draft);
-	if (len > DOC_BYTES_MAX)
-		return -EFBIG;
 	if (len == draft->data.len && len)
 		return 0;
-	r = buf_resize(&draft->data, len);
+	r = resize_locked(draft, len);
 	if (r < 0)
 		return r;
 	if (len == 0) {
 		draft->began_empty = true;
-		draft->overflowed = false;
+		draft->overflow = 0;
 	}
 	changed_locked(draft, len);
 	return 0;
@@ -112,7 +152,7 @@ int draft_set(struct draft *draft, const char *data, size_t len)
 	int r;
 
 	scope_lock(draft, draft);
-	r = len > DOC_BYTES_MAX ? -EFBIG : buf_resize(&draft->data, len);
+	r = resize_locked(draft, len);
 	if (r < 0)
 		return r;
 	if (len)
@@ -217,10 +257,10 @@ bool draft_only_blanks_since(struct draft *draft, const struct buf *content)
 	return len == content->len;
 }
 
-bool draft_overflowed(struct draft *draft)
+int draft_overflow(struct draft *draft)
 {
 	scope_lock(draft, draft);
-	return draft->overflowed;
+	return -draft->overflow;
 }
 
 bool draft_is_sent(struct draft *draft)

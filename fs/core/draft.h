@@ -20,7 +20,7 @@ struct draft {
 	bool key_line;         /* complete with its first newline */
 	bool secret;           /* cannot be read, is wiped */
 	bool scratch;          /* never sent by itself */
-	bool overflowed;       /* a write did not fit: what is here is cut off, and is never sent */
+	int overflow;          /* errno of a write that did not fit: what is here is cut off, and is never sent; 0: none */
 	bool began_empty;      /* new, O_TRUNC or ftruncate(0): sent by the write that completes it */
 	struct doc_scan *scan; /* owned; NULL until the first byte */
 	size_t scanned;        /* bytes fed to it */
@@ -49,7 +49,10 @@ bool draft_remove_writer(struct draft *draft);
 /* When it was written to last. */
 int64_t draft_mtime(struct draft *draft);
 
-/* Each takes the lock. 0, -EFBIG past DOC_BYTES_MAX, -ENOMEM. */
+/* All drafts and scratch files of the process together, those too that are unlinked and still open. Bytes. */
+#define DRAFTS_BYTES_MAX ((size_t)256 << 20)
+
+/* Each takes the lock. 0, -EFBIG past DOC_BYTES_MAX, -ENOSPC past DRAFTS_BYTES_MAX, -ENOMEM. */
 int draft_write(struct draft *draft, const char *data, size_t len, off_t offset);
 int draft_truncate(struct draft *draft, size_t len);
 int draft_set(struct draft *draft, const char *data, size_t len);
@@ -65,7 +68,8 @@ enum doc_state draft_state(struct draft *draft);
 int draft_handled(struct draft *draft, struct err *ret);
 /* Whether content is what was sent with success, and blanks after it: the same document, of which the end came late. */
 bool draft_only_blanks_since(struct draft *draft, const struct buf *content);
-bool draft_overflowed(struct draft *draft);
+/* -errno of the write that did not fit, or 0. */
+int draft_overflow(struct draft *draft);
 /* Whether what it held was sent with success and nothing was refused since. */
 bool draft_is_sent(struct draft *draft);
 /* Whether the write that completes it sends it. */

@@ -60,6 +60,8 @@ static int store_bytes(struct request *r, struct handle *h)
 
 	if (result == -EFBIG)
 		err_set(&r->err, EFBIG, "a document has at most %zu bytes", DOC_BYTES_MAX);
+	if (result == -ENOSPC)
+		err_set(&r->err, ENOSPC, "drafts and scratch files have at most %zu bytes together", DRAFTS_BYTES_MAX);
 	if (result < 0)
 		return result;
 	/* From now on its time is the write's. */
@@ -142,8 +144,8 @@ static int send_draft(struct request *r, struct handle *h, bool opener)
 {
 	enum doc_state state = draft_state(h->draft);
 
-	if (draft_overflowed(h->draft))
-		return -EFBIG;
+	if (draft_overflow(h->draft) < 0)
+		return draft_overflow(h->draft);
 	if (state == DOC_EMPTY && draft_size(h->draft) == 0)
 		return send_empty(r, h, opener);
 	if (h->draft->secret && !opener)

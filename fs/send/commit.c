@@ -238,8 +238,9 @@ int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bo
 	int result;
 
 	/* The write that did not fit is on record; the rest of it must not pass for the whole. */
-	if (draft_overflowed(draft))
-		return -EFBIG;
+	result = draft_overflow(draft);
+	if (result < 0)
+		return result;
 	if (repeat(r, draft, &result))
 		return result;
 	result = request_need_worker(r);

@@ -71,12 +71,12 @@ static void test_bounds(void **state)
 	char out[4];
 
 	assert_int_equal(draft_write(draft, "x", 1, DOC_BYTES_MAX), -EFBIG);
-	assert_true(draft_overflowed(draft));
+	assert_int_equal(draft_overflow(draft), -EFBIG);
 	assert_int_equal(draft_write(draft, "x", 1, -1), -EFBIG);
 	assert_int_equal(draft_truncate(draft, DOC_BYTES_MAX + 1), -EFBIG);
 	/* Emptied, it is whole again. */
 	assert_int_equal(draft_truncate(draft, 0), 0);
-	assert_false(draft_overflowed(draft));
+	assert_int_equal(draft_overflow(draft), 0);
 	put(draft, "abc", 2);
 	assert_int_equal(draft_size(draft), 5);
 	assert_int_equal(draft_read(draft, out, sizeof(out), 0), 4);
@@ -84,6 +84,31 @@ static void test_bounds(void **state)
 	assert_int_equal(draft_read(draft, out, sizeof(out), 4), 1);
 	assert_int_equal(draft_read(draft, out, sizeof(out), 5), 0);
 	assert_int_equal(draft_read(draft, out, sizeof(out), -1), 0);
+}
+
+static void test_all_drafts_have_one_bound(void **state)
+{
+	enum { COUNT = DRAFTS_BYTES_MAX / DOC_BYTES_MAX };
+	struct draft *one = *state, **drafts = calloc(COUNT, sizeof(struct draft *));
+
+	assert_non_null(drafts);
+	for (size_t i = 0; i < COUNT; i++) {
+		drafts[i] = draft_new();
+		assert_non_null(drafts[i]);
+		assert_int_equal(draft_truncate(drafts[i], DOC_BYTES_MAX), 0);
+	}
+	assert_int_equal(draft_write(one, "x", 1, 0), -ENOSPC);
+	assert_int_equal(draft_overflow(one), -ENOSPC);
+	assert_int_equal(draft_set(one, "x", 1), -ENOSPC);
+	/* What gets smaller gives room, and what goes. */
+	assert_int_equal(draft_truncate(drafts[0], DOC_BYTES_MAX - 1), 0);
+	assert_int_equal(draft_truncate(one, 0), 0);
+	put(one, "x", 0);
+	assert_int_equal(draft_write(one, "y", 1, 1), -ENOSPC);
+	for (size_t i = 0; i < COUNT; i++)
+		draft_unref(drafts[i]);
+	free(drafts);
+	put(one, "yz", 1);
 }
 
 static void test_an_answer_is_repeated_for_its_content_alone(void **state)
@@ -198,6 +223,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_states, begin, end),
 		cmocka_unit_test_setup_teardown(test_byte_by_byte, begin, end),
 		cmocka_unit_test_setup_teardown(test_bounds, begin, end),
+		cmocka_unit_test_setup_teardown(test_all_drafts_have_one_bound, begin, end),
 		cmocka_unit_test_setup_teardown(test_an_answer_is_repeated_for_its_content_alone, begin, end),
 		cmocka_unit_test_setup_teardown(test_aimed_elsewhere_it_is_another_try, begin, end),
 		cmocka_unit_test_setup_teardown(test_writers, begin, end),
