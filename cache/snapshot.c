@@ -1,5 +1,6 @@
 #include "cache/snapshot.h"
 
+#include "api/base/clock.h"
 #include "api/base/rand.h"
 #include "cache/store_private.h"
 
@@ -42,6 +43,7 @@ struct snapshot *snapshot_new(const struct snapshot_fields *f)
 	s->version = f->version;
 	s->created_ns = f->created_ns;
 	s->updated_ns = f->updated_ns;
+	s->seen_ns = clock_wall_ns();
 	s->fetched_ms = f->fetched_ms;
 	s->hash = hash64(f->body ? f->body : "", f->body ? f->body_len : 0);
 	set_body(s, steal_ptr(body));

@@ -17,6 +17,8 @@ struct snapshot {
 	char *parent_id;                /* owned; NULL: belongs to the root kind */
 	int64_t version;                /* -1: the API gives none */
 	int64_t created_ns, updated_ns; /* since 1970; 0: the API gives none */
+	int64_t seen_ns;                /* since 1970, when this content was first seen; who makes it from an older one of the
+	                                   same content carries it over before anybody else has it */
 	int64_t fetched_ms;             /* CLOCK_MONOTONIC, when the request of the answer was sent */
 	uint64_t hash;                  /* hash64 of the body: equal means the same content */
 	/* The store in whose list it stands; NULL: none yet. Until it is set, an adoption's lock guards the body. */

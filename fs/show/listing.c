@@ -216,6 +216,8 @@ int listing_settle(void *arg)
 		if (!s)
 			return -ENOMEM;
 		old = l->old ? list_by_id(l->old, s->id) : NULL;
+		if (old && old->snapshot->hash == s->hash)
+			s->seen_ns = old->snapshot->seen_ns;
 		if (old && still_good(old->snapshot, s)) {
 			snapshot_unref(s);
 			s = snapshot_ref(old->snapshot);

@@ -253,6 +253,20 @@ static int get_document(struct mount *mount, const char *operation, const char *
 	return offers_call(mount, &call, ret, err);
 }
 
+/* What has no time of its own keeps the one when its content was first seen. */
+static void carry_seen(struct mount *mount, const char *key, struct snapshot *fresh)
+{
+	struct store_get get = { .key = key, .ttl_ms = CLOCK_NEVER / 4, .cached_only = true };
+	struct store_value value = { 0 };
+	struct store_info info;
+
+	if (store_get(mount->store, &get, &value, &info, NULL) < 0)
+		return;
+	if (value.snapshot && value.snapshot->hash == fresh->hash)
+		fresh->seen_ns = value.snapshot->seen_ns;
+	store_value_clear(&value);
+}
+
 static int fetch_document(struct mount *mount, const char *key, struct store_value *ret, struct err *err)
 {
 	struct answer answer = { 0 };
@@ -266,6 +280,8 @@ static int fetch_document(struct mount *mount, const char *key, struct store_val
 						   &f.body_len);
 	ret->snapshot = f.body ? snapshot_new(&f) : NULL;
 	answer_clear(&answer);
+	if (ret->snapshot)
+		carry_seen(mount, key, ret->snapshot);
 	return ret->snapshot ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 

@@ -365,12 +365,17 @@ static bool grows(const struct identity *what)
 		what->leaf->source == LEAF_CREDENTIALS);
 }
 
+static int64_t own_time(const struct mount *mount, const struct snapshot *s)
+{
+	if (!s)
+		return mount->start_ns;
+	return s->updated_ns ? s->updated_ns : s->created_ns ? s->created_ns : s->seen_ns;
+}
+
 static void set_attributes(struct request *r, const struct identity *what, struct view *view)
 {
 	const struct kept_value *k = &view->kept;
-	const int64_t ns = view->snapshot && view->snapshot->updated_ns ? view->snapshot->updated_ns :
-			   view->snapshot && view->snapshot->created_ns ? view->snapshot->created_ns :
-									  r->mount->start_ns;
+	const int64_t ns = own_time(r->mount, view->snapshot);
 	struct attributes a = {
 		.mtime_ns = ns,
 		.atime_ns = ATTRIBUTE_NONE,

@@ -233,6 +233,36 @@ update() { sed -i s/:v1/:v2/ "$WEB"; }
   no_failure
 }
 
+@test "pending: where no rollout can be read at all, one call is made to know it" {
+  start_emulator --surface official --profile live --time-scale 0.001
+  mount_cfcfs -o "$QUICK"
+  web_json "$T/web.json" 'del(.instances)'
+  ID=$(api POST /applications "$(jq '.name = "web" | .instances = 0' "$T/web.json")" | jq -r .id)
+  WEB=$APPS/web.json
+  wait_until 5 "web to be listed" test -e "$WEB"
+  update
+  past_ttl
+  assert_equal "$(image)" "$NEW"
+  assert_match "$(running)" ':v1$'
+  [ -n "$(pending)" ]
+  past_ttl
+  assert_equal "$(image)" "$NEW"
+  umount_cfcfs
+  mount_cfcfs -o "$QUICK"
+  clear_requests
+  assert_equal "$(image)" "$NEW"
+  past_ttl
+  assert_equal "$(image)" "$NEW"
+  assert_calls 1 GET "/applications/$ID/rollouts/*"
+  advance 35
+  past_ttl
+  assert_equal "$(image)" "$NEW"
+  assert_equal "$(running)" ''
+  past_ttl
+  assert_equal "$(image)" "$NEW"
+  no_failure
+}
+
 @test "pending: answers that fail for a moment change nothing" {
   start_live retries=0
   update

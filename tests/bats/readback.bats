@@ -196,3 +196,21 @@ JSON
   assert_absent "$WEB"
   assert_equal "$(ls -A "$APPS")" ''
 }
+
+@test "what has no time of its own has the one when its content was first seen" {
+  start_emulator
+  mount_cfcfs -o cache_ttl=0.2
+  local file=$MNT/registry-protocols/acme.json first
+  api POST /registries/protos '{"proto":"acme","domains":[{"domain":"docker.io","path":"acme"}]}' >/dev/null
+  wait_until 5 "the protocol" test -e "$file"
+  first=$(stat -c %.9Y "$file")
+  sleep 1
+  assert_equal "$(stat -c %.9Y "$file")" "$first"
+  refresh /registry-protocols
+  # A list that shows the same content tells nothing new.
+  wait_until 5 "the list again" eval '[ "$(count_calls GET /registries/protos)" -ge 2 ]'
+  api PUT /registries/protos '{"proto":"acme","domains":[{"domain":"docker.io","path":"acmf"}]}' >/dev/null
+  wait_until 5 "the other content" grep -q acmf "$file"
+  [ "$(stat -c %.9Y "$file")" != "$first" ]
+  [ "$(stat -c %Y "$file")" -gt "${first%.*}" ]
+}
