@@ -67,9 +67,9 @@ owes() {
   assert_calls 1 POST '/applications/*/rollouts'
   fault '{"method":"PATCH","path":"/applications/*","times":1,"status":400}'
   assert_fails cp "$T/v3.json" "$APPS/web.json"
-  api PATCH "/applications/$(app_id web)" '{"instances": 3}'
+  api PATCH "/applications/$(app_id web)" '{"max_instances": 3}'
   sleep 0.3
-  jq '.instances = 3' "$T/v2.json" >"$T/now.json"
+  jq '.max_instances = 3' "$T/v2.json" >"$T/now.json"
   clear_requests
   cp "$T/now.json" "$APPS/web.json"
   assert_writes 0

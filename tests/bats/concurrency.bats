@@ -212,9 +212,9 @@ io_changes() { changes io "$@" "$T/src/web.json" "$WEB"; }
   cmp "$T/long.json" "$WEB"
   cp "$T/web.json" "$APPS/.n" && mv "$APPS/.n" "$WEB"
   cmp "$T/web.json" "$WEB"
-  api PATCH "/applications/$ID" '{"instances":77}' >/dev/null
+  api PATCH "/applications/$ID" '{"max_instances":77}' >/dev/null
   refresh
-  jq -e '.instances == 77' "$WEB"
+  jq -e '.max_instances == 77' "$WEB"
   assert_equal "$(stat -c %i "$WEB")" "$ino" "st_ino after drift"
   touch "$T/go"
   wait "$reader" || fail "$(cat "$T/io.out")"
@@ -229,9 +229,9 @@ io_changes() { changes io "$@" "$T/src/web.json" "$WEB"; }
   cp "$T/new.json" "$WEB"
   io mmap "$WEB" >"$T/out"
   cmp "$T/out" "$T/new.json"
-  api PATCH "/applications/$ID" '{"instances":12}' >/dev/null
+  api PATCH "/applications/$ID" '{"max_instances":12}' >/dev/null
   refresh
-  io mmap "$WEB" | jq -e '.instances == 12'
+  io mmap "$WEB" | jq -e '.max_instances == 12'
 }
 
 @test "while a draft is open for writing, every reader and stat sees the draft" {

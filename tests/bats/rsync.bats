@@ -127,7 +127,7 @@ assert_complete() {
   synced
   local id
   id=$(app_id app-2)
-  api PATCH "/applications/$id" '{"instances":4}' >/dev/null
+  api PATCH "/applications/$id" '{"max_instances":4}' >/dev/null
   api POST /applications "$(jq '.name = "stranger"' "$REPO/applications/app-1.json" | jq '.configuration |= del(.ssh_public_key_ids)')" >/dev/null
   local stranger
   stranger=$(app_id stranger)
@@ -137,7 +137,7 @@ assert_complete() {
   assert_calls 1 PATCH "/applications/$id"
   assert_calls 1 DELETE "/applications/$stranger"
   assert_writes 2
-  assert_equal "$(app app-2 | jq .instances)" 1
+  assert_equal "$(app app-2 | jq .max_instances)" 5
   # Without --delete-ing: past the time to live it is seen with no refresh.
   api PATCH "/applications/$id" '{"max_instances":7}' >/dev/null
   sleep 5.5
