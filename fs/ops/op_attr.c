@@ -314,7 +314,7 @@ int op_setattr(struct request *r)
 	if (result < 0)
 		return result;
 	if ((r->to_set & FUSE_SET_ATTR_SIZE) && !r->stage) {
-		result = commit_truncate(r, &s, r->has_fi ? r->fi.fh : 0, r->attr.st_size);
+		result = op_write_truncate(r, &s, r->has_fi ? r->fi.fh : 0, r->attr.st_size);
 		if (result < 0)
 			return result;
 		r->stage = 1;
@@ -337,11 +337,7 @@ int op_access(struct request *r)
 		return result;
 	if (subject_is_dir(&s) || place_is_local(s.what.place))
 		return reply_ok(r);
-	mode = s.what.leaf    ? s.what.leaf->mode :
-	       s.what.part    ? s.what.part->mode :
-	       s.what.control ? s.what.control->mode :
-	       s.what.kind    ? s.what.kind->mode :
-				0400;
+	mode = identity_mode(&s.what);
 	/* Root passes mode bits; what the table calls read-only or write-only holds for root too. */
 	if (((r->mode & W_OK) && !(mode & 0222)) || ((r->mode & R_OK) && !(mode & 0444)))
 		return -EACCES;

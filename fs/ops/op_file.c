@@ -14,19 +14,6 @@
 #include "fs/send/trash.h"
 #include "fs/show/walk.h"
 
-static unsigned table_mode(const struct identity *what)
-{
-	if (place_is_local(what->place))
-		return 0600;
-	if (what->leaf)
-		return what->leaf->mode;
-	if (what->part)
-		return what->part->mode;
-	if (what->place == PLACE_CONTROL)
-		return what->control ? what->control->mode : 0400;
-	return what->kind ? what->kind->mode : 0400;
-}
-
 static bool is_json(const struct identity *what)
 {
 	if (what->place == PLACE_PART)
@@ -139,7 +126,7 @@ static int open_draft(struct request *r, struct subject *s, struct handle *h)
 
 static int check_access(const struct subject *s, unsigned flags)
 {
-	unsigned mode = table_mode(&s->what), access = flags & O_ACCMODE;
+	unsigned mode = identity_mode(&s->what), access = flags & O_ACCMODE;
 
 	if (access != O_RDONLY && !(mode & 0222))
 		return -EACCES;

@@ -361,7 +361,7 @@ static int truncate_path(struct request *r, struct subject *s, size_t size)
 	return result < 0 ? result : commit_draft(r, s->entry, draft, false);
 }
 
-int commit_truncate(struct request *r, struct subject *s, uint64_t fh, off_t size)
+int op_write_truncate(struct request *r, struct subject *s, uint64_t fh, off_t size)
 {
 	struct handle *h = handle_of(fh);
 

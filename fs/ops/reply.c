@@ -115,12 +115,8 @@ void stat_view(const struct view *view, uint64_t ino, struct stat *ret)
 
 static unsigned local_mode(const struct mount *mount, const struct entry *entry)
 {
-	if (entry->what.part)
-		return view_mode_file(mount, entry->what.part->mode);
-	if (entry->what.leaf)
-		return view_mode_file(mount, entry->what.leaf->mode);
-	if (entry->what.kind && entry->what.place == PLACE_RESOURCE)
-		return view_mode_file(mount, entry->what.kind->mode);
+	if (!place_is_local(entry->what.place))
+		return view_mode_file(mount, identity_mode(&entry->what));
 	return entry->made.mode != ATTRIBUTE_NONE ? (unsigned)entry->made.mode & 07777 : 0600;
 }
 

@@ -17,5 +17,3 @@ int commit_rename(struct request *r, struct entry *entry, const struct identity 
 /* Deletes it. Needs no request: nobody may wait any more. What is kept of its file goes with it. */
 int commit_delete(struct mount *mount, struct request *r, const struct identity *what, struct err *err);
 
-/* truncate(2) and ftruncate(2). fh 0: by path. */
-int commit_truncate(struct request *r, struct subject *s, uint64_t fh, off_t size);

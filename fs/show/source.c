@@ -190,15 +190,14 @@ static int list_remembered(struct by_id *by)
 	return r < 0 ? r : add_active(by);
 }
 
-/* The parent's id of "/applications/ID/rollouts" under the template "/applications/{parent}/rollouts"; freed by the caller. */
+/* The parent's id of "/applications/ID/rollouts" under the template "/applications/{parent}/rollouts", or of what is below; freed by
+   the caller. NULL: the template has none. */
 static char *parent_of_path(const char *template, const char *path)
 {
 	const char *at = strstr(template, "{parent}");
-	size_t before = at ? (size_t)(at - template) : 0, after = at ? strlen(at + 8) : 0, n = strlen(path);
+	size_t before = at ? (size_t)(at - template) : 0;
 
-	if (!at || n <= before + after)
-		return NULL;
-	return strndup(path + before, n - before - after);
+	return at && strlen(path) > before ? strndup(path + before, strcspn(path + before, "/")) : NULL;
 }
 
 static int fetch_list(struct mount *mount, const struct kind *kind, const char *key, struct store_value *ret, struct err *err)
@@ -287,7 +286,7 @@ static int fetch_document(struct mount *mount, const char *key, struct store_val
 
 static int fetch_item(struct mount *mount, const struct kind *kind, const char *key, struct store_value *ret, struct err *err)
 {
-	cleanup_free_ char *parent = NULL;
+	cleanup_free_ char *parent = parent_of_path(kind->item, key + 2);
 	struct answer answer = { 0 };
 	char operation[48];
 	int r;
@@ -296,12 +295,6 @@ static int fetch_item(struct mount *mount, const struct kind *kind, const char *
 	r = get_document(mount, operation, key + 2, &answer, err);
 	if (r < 0)
 		return r;
-	if (strstr(kind->item, "{parent}")) {
-		const char *end = strstr(kind->item, "{parent}");
-		size_t before = (size_t)(end - kind->item);
-
-		parent = strndup(key + 2 + before, strcspn(key + 2 + before, "/"));
-	}
 	ret->snapshot = source_make(mount, kind, parent, answer.result, answer.sent_ms);
 	answer_clear(&answer);
 	return ret->snapshot ? 0 : err_set(err, EIO, "the API's answer holds no %s", kind->id_key);

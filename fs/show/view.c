@@ -25,6 +25,19 @@ char *view_key(const struct identity *what)
 	return key;
 }
 
+unsigned identity_mode(const struct identity *what)
+{
+	if (place_is_local(what->place))
+		return 0600;
+	if (what->leaf)
+		return what->leaf->mode;
+	if (what->part)
+		return what->part->mode;
+	if (what->place == PLACE_CONTROL)
+		return what->control ? what->control->mode : 0400;
+	return what->kind ? what->kind->mode : 0400;
+}
+
 unsigned view_mode_file(const struct mount *mount, unsigned table_mode)
 {
 	unsigned mode = table_mode;
@@ -342,20 +355,6 @@ static int load(struct request *r, const struct identity *what, struct view *vie
 	}
 }
 
-static unsigned table_mode(const struct identity *what)
-{
-	switch (what->place) {
-	case PLACE_LEAF:
-		return what->leaf->mode;
-	case PLACE_PART:
-		return what->part->mode;
-	case PLACE_CONTROL:
-		return what->control ? what->control->mode : 0400;
-	default:
-		return what->kind->mode;
-	}
-}
-
 static bool grows(const struct identity *what)
 {
 	if (what->place == PLACE_CONTROL)
@@ -379,7 +378,7 @@ static void set_attributes(struct request *r, const struct identity *what, struc
 	struct attributes a = {
 		.mtime_ns = ns,
 		.atime_ns = ATTRIBUTE_NONE,
-		.mode = view_mode_file(r->mount, table_mode(what)),
+		.mode = view_mode_file(r->mount, identity_mode(what)),
 		.uid = r->mount->options->uid,
 		.gid = r->mount->options->gid,
 	};

@@ -34,6 +34,8 @@ void view_clear(struct view *view);
 
 /* The key under which something is kept for a file; freed by the caller; NULL without memory. */
 char *view_key(const struct identity *what);
+/* What the tables say that may be done with a file, for root too; 0600 for what the mount alone keeps. */
+unsigned identity_mode(const struct identity *what);
 /* Permission bits of what the table gives this mode. */
 unsigned view_mode_file(const struct mount *mount, unsigned table_mode);
 unsigned view_mode_dir(const struct mount *mount);
