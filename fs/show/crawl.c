@@ -80,14 +80,16 @@ bool crawl_at_collection(struct crawl *crawl, pid_t thread, const struct kind *k
 	return !idle;
 }
 
-/* Of those parts of which it is not known whether they are offered: even a listing asks for them. */
+/* Of those parts that a walk asks for: even a listing does, where it is not known whether they are offered; and in the view that is made
+   for tools, all that look into files do. */
 static void fetch_parts(struct mount *mount, const struct kind *kind)
 {
 	for (const struct part *p = kind->parts; p && p->name; p++) {
 		const struct operation *get = operation_find("GET", p->path);
+		enum offer offer = offers_of(mount->offers, get);
 
 		if (shown_part(mount, p) && get && get->source != SOURCE_OFFICIAL &&
-		    offers_of(mount->offers, get) == OFFER_UNKNOWN)
+		    (offer == OFFER_UNKNOWN || (offer == OFFER_OFFERED && mount->options->view == VIEW_SPEC)))
 			source_prefetch_part(mount, p);
 	}
 }
