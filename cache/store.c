@@ -294,6 +294,32 @@ static int ask_locked(struct asker *a, struct cell *cell) REQUIRES(store_locked)
 	return wait_for_flight_locked(a, cell, launch);
 }
 
+/* What a list brought of a document of which nothing is known. */
+static void take_at_hand_locked(struct asker *a, struct cell *cell) REQUIRES(store_locked)
+{
+	struct snapshot *s = a->get->at_hand;
+	struct store_value value = { 0 };
+	struct leftovers none = { 0 };
+	struct held *held;
+
+	store_assert_locked(a->store);
+	if (!s || cell->held || !s->body || s->store != a->store || cell->put_tick)
+		return;
+	/* A GET that said later that it is gone. */
+	if (cell->failure == -ENOENT && cell->failed_ms >= s->fetched_ms)
+		return;
+	value.snapshot = snapshot_ref(s);
+	held = held_new(&value, s->fetched_ms, 0);
+	if (!held) {
+		/* The caller has one too, so this is not the last. */
+		snapshot_unref(s);
+		return;
+	}
+	held->landed_ms = s->fetched_ms;
+	cell_set_locked(a->store, cell, held, &none);
+	(void)invariant(!none.held);
+}
+
 int store_get(struct store *store, const struct store_get *get, struct store_value *ret, struct store_info *ret_info,
 	      struct err *err)
 {
@@ -311,6 +337,7 @@ int store_get(struct store *store, const struct store_get *get, struct store_val
 		if (!cell)
 			return get->cached_only ? -EAGAIN : err_set(err, ENOMEM, "out of memory");
 		cell_touch_locked(store, cell);
+		take_at_hand_locked(&a, cell);
 		r = answer_from_memory_locked(&a, cell);
 		if (r == 1)
 			r = get->cached_only ? -EAGAIN : ask_locked(&a, cell);
@@ -340,12 +367,18 @@ void store_prefetch(struct store *store, const void *row, const char *key, int64
 
 /* ---- dropping ---- */
 
-static bool begins_with(const struct cell *cell, const char *prefix)
+/* Which keys: those that begin with the prefix, or those of the row. */
+struct which {
+	const char *prefix;
+	const void *row;
+};
+
+static bool is_meant_locked(const struct which *which, const struct cell *cell) REQUIRES(store_locked)
 {
-	return !strncmp(cell->key, prefix, strlen(prefix));
+	return which->prefix ? !strncmp(cell->key, which->prefix, strlen(which->prefix)) : cell->row == which->row;
 }
 
-void store_drop(struct store *store, const char *prefix)
+static void drop(struct store *store, const struct which *which)
 {
 	struct leftovers leftovers = { 0 };
 	struct cell *cell, *next;
@@ -353,7 +386,7 @@ void store_drop(struct store *store, const char *prefix)
 	store_lock(store);
 	for (cell = store->lru; cell; cell = next) {
 		next = cell->next;
-		if (!begins_with(cell, prefix))
+		if (!is_meant_locked(which, cell))
 			continue;
 		if (cell->flight)
 			flight_drop_locked(cell->flight);
@@ -364,7 +397,7 @@ void store_drop(struct store *store, const char *prefix)
 	leftovers_free(&leftovers);
 }
 
-void store_expire(struct store *store, const char *prefix)
+static void expire(struct store *store, const struct which *which)
 {
 	struct cell *cell;
 	int64_t now = clock_now_ms();
@@ -373,7 +406,7 @@ void store_expire(struct store *store, const char *prefix)
 	scope_lock(store, store);
 	tick = ++store->tick;
 	for (cell = store->lru; cell; cell = cell->next) {
-		if (!begins_with(cell, prefix))
+		if (!is_meant_locked(which, cell))
 			continue;
 		/* Where it is expired already, the time of stale serving runs on. */
 		if (!cell->held || cell->held->start > cell->expired_tick)
@@ -381,6 +414,26 @@ void store_expire(struct store *store, const char *prefix)
 		cell->expired_tick = tick;
 		cell_forgive_locked(store, cell);
 	}
+}
+
+void store_drop(struct store *store, const char *prefix)
+{
+	drop(store, &(struct which){ .prefix = prefix });
+}
+
+void store_drop_row(struct store *store, const void *row)
+{
+	drop(store, &(struct which){ .row = row });
+}
+
+void store_expire(struct store *store, const char *prefix)
+{
+	expire(store, &(struct which){ .prefix = prefix });
+}
+
+void store_expire_row(struct store *store, const void *row)
+{
+	expire(store, &(struct which){ .row = row });
 }
 
 void store_stats(struct store *store, struct store_stats *ret)

@@ -13,6 +13,9 @@
 
 struct store;
 
+/* What most owners take for stale_wait_ms. */
+#define STORE_STALE_WAIT_MS 2000
+
 /* What a fetch brings; exactly one of the two is set by a fetch that returns 0. References are handed over. */
 struct store_value {
 	struct list *list;
@@ -50,7 +53,10 @@ DEFINE_CLEANUP(struct store *, store_free)
 struct store_get {
 	const char *key;
 	const void *row;
-	int64_t ttl_ms;        /* a value younger than this is an answer */
+	int64_t ttl_ms; /* a value younger than this is an answer */
+	/* Of a document: what a list brought of it (borrowed, in this store); NULL: nothing. Where nothing else is known it is
+	   the value, as old as the list; a 404 that came later stands above it. */
+	struct snapshot *at_hand;
 	bool cached_only;      /* never wait: -EAGAIN where a fetch would be needed */
 	bool refresh;          /* ask anew even within the time to live (a flight begun after this call counts); where
 	                             that fails, so does this: no stale value is served */
@@ -85,7 +91,14 @@ void store_prefetch(struct store *store, const void *row, const char *key, int64
  */
 int store_upsert(struct store *store, const void *row, const char *key, const char *suffix, struct snapshot *snapshot,
 		 int64_t hold_ms);
-/* The same for a removal: the id is hidden from fetches for hold_ms while they still show it. */
+/*
+ * A GET has shown this item of the list: from now on a list that shows a lower version of the id is no news, and shows this
+ * in its place. The item is neither added to a list that lacks it, nor does it stand above an own write of its version or a
+ * removal. While no list shows the id, it is remembered for hold_ms. Without a version (-1) nothing is done.
+ */
+int store_seen(struct store *store, const void *row, const char *key, const char *suffix, struct snapshot *snapshot,
+	       int64_t hold_ms);
+/* As store_upsert, for a removal: the id is hidden from fetches for hold_ms while they still show it. */
 int store_remove(struct store *store, const char *key, const char *id, int64_t hold_ms);
 /* Replaces a document's value; fetches that began before are dropped. */
 int store_put(struct store *store, const void *row, const char *key, struct snapshot *snapshot);
@@ -96,6 +109,10 @@ void store_drop(struct store *store, const char *prefix);
 /* Marks as expired, so that the next reader asks (a flight under way does not answer it), but keeps the value for stale
    serving. */
 void store_expire(struct store *store, const char *prefix);
+
+/* The same for all keys that were asked for with this row, whatever their names. */
+void store_drop_row(struct store *store, const void *row);
+void store_expire_row(struct store *store, const void *row);
 
 struct store_stats {
 	uint64_t hits, misses, joined, stale_served, fetches, failures, evicted_bodies, evicted_values;

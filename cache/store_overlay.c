@@ -77,6 +77,25 @@ static bool is_shown(const struct overlay *overlay, const struct list *list)
 	return item->snapshot->version < 0 || item->snapshot->version >= overlay->snapshot->version;
 }
 
+/* What a GET has shown counts as long as the list has the id: a list may lag behind what an earlier one showed, too. */
+static bool is_floor_over(struct overlay *overlay, const struct list *list, int64_t now)
+{
+	if (!list || !list_by_id(list, overlay->id))
+		return (list && overlay->listed) || overlay->until_ms <= now;
+	overlay->listed = true;
+	return false;
+}
+
+/* Whether it stands above what the list shows. */
+static bool applies(const struct overlay *overlay, const struct list *list)
+{
+	const struct list_item *item = overlay->floor ? list_by_id(list, overlay->id) : NULL;
+
+	if (!overlay->floor)
+		return true;
+	return item && item->snapshot->version >= 0 && item->snapshot->version < overlay->snapshot->version;
+}
+
 /* Forgets what has served its time. Returns how many are left. */
 static size_t prune_locked(struct store *store, struct cell *cell, const struct list *list, uint64_t start,
 			   struct leftovers *leftovers) REQUIRES(store_locked)
@@ -87,7 +106,10 @@ static size_t prune_locked(struct store *store, struct cell *cell, const struct 
 
 	store_assert_locked(store);
 	HASH_ITER(hh, cell->overlays, overlay, next) {
-		if (overlay->tick < start && (overlay->until_ms <= now || is_shown(overlay, list)))
+		bool over =
+			overlay->floor ? is_floor_over(overlay, list, now) : overlay->until_ms <= now || is_shown(overlay, list);
+
+		if (over && overlay->tick < start)
 			overlay_drop_locked(store, overlay, leftovers);
 		else
 			left++;
@@ -95,14 +117,17 @@ static size_t prune_locked(struct store *store, struct cell *cell, const struct 
 	return left;
 }
 
-/* An empty list in the place of one that the API denies, where a write shows that there must be one. */
+/* What stands in the place of a list that the API denies, where a write shows that there must be one: what was known of it. */
 static struct list *list_for_locked(const struct cell *cell) REQUIRES(store_locked)
 {
 	const struct overlay *overlay;
 
 	for (overlay = cell->overlays; overlay; overlay = overlay->hh.next) {
-		if (overlay->snapshot)
-			return list_new(NULL, 0, overlay->text);
+		if (!overlay->snapshot || overlay->floor)
+			continue;
+		if (cell->held && cell->held->value.list)
+			return list_ref(cell->held->value.list);
+		return list_new(NULL, 0, overlay->text);
 	}
 	return NULL;
 }
@@ -123,8 +148,11 @@ int overlay_apply_locked(struct store *store, struct cell *cell, struct list *li
 	changes = calloc(left, sizeof(*changes));
 	if (!changes)
 		return -ENOMEM;
-	for (overlay = cell->overlays; overlay; overlay = overlay->hh.next)
-		changes[n++] = (struct list_change){ .snapshot = overlay->snapshot, .id = overlay->id };
+	for (overlay = cell->overlays; overlay; overlay = overlay->hh.next) {
+		if (applies(overlay, base))
+			changes[n++] = (struct list_change){ .snapshot = overlay->snapshot, .id = overlay->id };
+	}
+	(void)invariant(n <= left);
 	*ret = list_apply(base, changes, n);
 	return *ret ? 0 : -ENOMEM;
 }
@@ -204,6 +232,67 @@ int store_upsert(struct store *store, const void *row, const char *key, const ch
 int store_remove(struct store *store, const char *key, const char *id, int64_t hold_ms)
 {
 	return write_list(store, NULL, key, NULL, id, hold_ms);
+}
+
+/* Whether what a GET has shown says more than what is known. */
+static bool is_news_locked(const struct cell *cell, const struct snapshot *snapshot) REQUIRES(store_locked)
+{
+	const struct overlay *known;
+	size_t n = strlen(snapshot->id);
+
+	HASH_FIND(hh, cell->overlays, snapshot->id, n, known);
+	if (!known)
+		return true;
+	if (!known->snapshot)
+		return false;
+	return known->floor ? known->snapshot->version <= snapshot->version : known->snapshot->version < snapshot->version;
+}
+
+/* The overlay goes over. -ENOMEM: nothing was done, and it is the caller's. */
+static int see_locked(struct store *store, struct cell *cell, struct overlay *overlay, struct leftovers *leftovers,
+		      bool *ret_changed) REQUIRES(store_locked)
+{
+	store_assert_locked(store);
+	if (add_overlay_locked(store, cell, overlay, leftovers) < 0)
+		return -ENOMEM;
+	memory_adopt_locked(store, &overlay->snapshot, 1);
+	if (cell->held && cell->held->value.list && applies(overlay, cell->held->value.list))
+		*ret_changed = change_value_locked(store, cell, overlay, leftovers);
+	cell_touch_locked(store, cell);
+	memory_evict_locked(store, leftovers);
+	return 0;
+}
+
+int store_seen(struct store *store, const void *row, const char *key, const char *suffix, struct snapshot *snapshot,
+	       int64_t hold_ms)
+{
+	struct overlay *overlay = snapshot->version >= 0 ? overlay_new(snapshot, suffix, hold_ms) : NULL;
+	struct leftovers leftovers = { 0 };
+	bool changed = false, kept = false;
+	struct cell *cell;
+	int r = 0;
+
+	if (!overlay)
+		return snapshot->version >= 0 ? -ENOMEM : 0;
+	overlay->floor = true;
+	store_lock(store);
+	cell = cell_make_locked(store, key, row);
+	if (cell && is_news_locked(cell, snapshot)) {
+		r = see_locked(store, cell, overlay, &leftovers, &changed);
+		kept = r == 0;
+	} else if (!cell) {
+		r = -ENOMEM;
+	}
+	store_unlock(store);
+	if (!kept) {
+		/* The caller has a reference too. */
+		snapshot_unref(overlay->snapshot);
+		free(overlay);
+	}
+	leftovers_free(&leftovers);
+	if (changed)
+		tell(store, row, key);
+	return r;
 }
 
 static int64_t sent_ms(const struct snapshot *snapshot)

@@ -47,6 +47,7 @@ struct overlay {
 	const char *id;            /* the snapshot's, or text */
 	uint64_t tick;             /* of the write */
 	int64_t until_ms;          /* end of its hold */
+	bool floor;                /* no write, but a GET: it stands in the place of lower versions alone */
 	bool listed;               /* a list has shown the id before: one that began later and lacks it shows a removal */
 	struct overlay *next;      /* in the leftovers */
 	struct overlay *all_prev, *all_next; /* of the store, oldest first */

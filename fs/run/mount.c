@@ -67,7 +67,7 @@ static int make_store(struct mount *mount)
 		.stale_ttl_ms = o->stale_ttl_ms,
 		.negative_ttl_ms = o->negative_ttl_ms,
 		.failure_ttl_ms = FAILURE_TTL_MS,
-		.stale_wait_ms = o->connect_timeout_ms,
+		.stale_wait_ms = STORE_STALE_WAIT_MS,
 		.changed = changed,
 		.changed_arg = mount,
 	};
