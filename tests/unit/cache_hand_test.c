@@ -54,7 +54,7 @@ static void test_at_hand(void **state)
 	assert_int_equal(get_doc(hand, 500, false, &a), 0);
 	assert_string_equal(text_of(&a), "h7");
 	assert_true(a.info.stale);
-	assert_true(a.took_ms >= 90 && a.took_ms < 10000);
+	assert_true(a.took_ms >= 90);
 	forget(&a);
 	assert_int_equal(calls(), 1);
 	set_closed(false);
@@ -189,15 +189,15 @@ static void test_silence_is_remembered(void **state)
 	struct ask a = { .ttl_ms = 0, .key = "/one" }, b = { .ttl_ms = 0, .key = "/two" };
 
 	(void)state;
-	STORE(.stale_ttl_ms = FOREVER, .stale_wait_ms = 2000);
+	STORE(.stale_ttl_ms = FOREVER, .stale_wait_ms = 3000);
 	assert_answer("a1 b1", .ttl_ms = FOREVER, .key = "/one");
 	assert_answer("a1 b1", .ttl_ms = FOREVER, .key = "/two");
 	nap(2);
 	set_closed(true);
 	ask(&a);
-	assert_true(a.info.stale && a.took_ms >= 1900);
+	assert_true(a.info.stale && a.took_ms >= 2900);
 	ask(&b);
-	assert_true(b.info.stale && b.took_ms < 1900);
+	assert_true(b.info.stale && b.took_ms < 2900);
 	forget(&a);
 	forget(&b);
 	/* It answers again: they wait as before. */

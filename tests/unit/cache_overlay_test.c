@@ -122,7 +122,7 @@ static void test_many_writes(void **state)
 	}
 	began = clock_now_ms();
 	ask(&a);
-	assert_true(clock_now_ms() - began < 3000);
+	assert_true(clock_now_ms() - began < 30000);
 	/* The oldest were forgotten, the newest are there. */
 	assert_true(list_count(a.value.list) > N / 2 && list_count(a.value.list) < N);
 	assert_non_null(list_by_id(a.value.list, "n04999"));

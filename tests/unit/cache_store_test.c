@@ -233,7 +233,7 @@ static void test_stale_wait(void **state)
 	pthread_t thread;
 
 	(void)state;
-	STORE(.stale_ttl_ms = FOREVER, .stale_wait_ms = 100);
+	STORE(.stale_ttl_ms = FOREVER, .stale_wait_ms = 1500);
 	assert_answer("a1 b1", .ttl_ms = 10);
 	nap(20);
 	put_thing("a", 2, "{\"a\":2}");
@@ -253,12 +253,12 @@ static void test_stale_wait(void **state)
 	ask(&a);
 	assert_string_equal(text_of(&a), "a2 b1");
 	assert_true(a.info.stale);
-	assert_true(a.took_ms >= 90 && a.took_ms < 2000);
+	assert_true(a.took_ms >= 1400);
 	forget(&a);
 	/* The next one does not wait again for the same flight. */
 	ask(&b);
 	assert_true(b.info.stale);
-	assert_true(b.took_ms < 60);
+	assert_true(b.took_ms < 1400);
 	forget(&b);
 	assert_answer("a2 b1", .ttl_ms = 10, .cached_only = true);
 	assert_int_equal(calls(), 3);
