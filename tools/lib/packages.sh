@@ -5,7 +5,7 @@
 PACKAGES_BUILD=(
   meson ninja-build pkg-config gcc libc6-dev
   libfuse3-dev fuse3 libcurl4-openssl-dev libjson-c-dev libsqlite3-dev libmicrohttpd-dev
-  libsodium-dev liblz4-dev libseccomp-dev uthash-dev systemtap-sdt-dev
+  libsodium-dev liblz4-dev libhiredis-dev libseccomp-dev uthash-dev systemtap-sdt-dev
 )
 PROGRAMS_BUILD=(meson ninja pkg-config fusermount3)
 # What the product needs to be used, and the tour of tools/quickstart.
@@ -13,12 +13,12 @@ PACKAGES_TOUR=(
   jq curl rsync attr util-linux mount
 )
 PROGRAMS_TOUR=(jq curl rsync setsid flock mount umount)
-PACKAGES_UNIT=(libcmocka-dev python3-minimal)
+PACKAGES_UNIT=(libcmocka-dev python3-minimal redis-server)
 PROGRAMS_UNIT=(python3)
 PACKAGES_TEST=(
   libcmocka-dev bats jq curl rsync attr sqlite3 procps psmisc mount util-linux
   vim nano emacs-nox tmux perl moreutils ed git unzip zip cpio patch openssl python3-minimal python3-yaml python3-jsonschema
-  clang libclang-rt-dev nginx-light binutils zsh fish
+  clang libclang-rt-dev nginx-light binutils zsh fish redis-server
 )
 PROGRAMS_TEST=(
   bats jq curl rsync getfattr setfattr sqlite3 ps pgrep fuser mount umount setsid flock setarch
@@ -45,14 +45,14 @@ release() { (. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME-}"); }
 
 # package_here : of the names on its input, how this release calls them.
 package_here() {
-  local clang
+  local clang redis=redis-server
   case $(release) in
   bookworm) clang=14 ;;
   noble) clang=18 ;;
-  trixie) clang=19 ;;
+  trixie) clang=19 redis=valkey-server ;;
   *) clang=$(apt-cache depends clang 2>/dev/null | sed -n 's/^ *Depends: clang-\([0-9]*\)$/\1/p') ;;
   esac
-  sed -e "s/^libclang-rt-dev\$/libclang-rt-${clang:-14}-dev/"
+  sed -e "s/^libclang-rt-dev\$/libclang-rt-${clang:-14}-dev/" -e "s/^redis-server\$/$redis/"
 }
 
 # listed KIND SECTION... : what the sections' lists of that kind hold, one a line, each once.

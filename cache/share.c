@@ -1,0 +1,183 @@
+#include "cache/share.h"
+
+#include <errno.h>
+
+#include "api/base/log.h"
+#include "api/base/rand.h"
+#include "cache/share_private.h"
+
+/* How long closing waits for a thread that resolves a name. */
+#define END_MS 3000
+
+/* ---- opening and closing ---- */
+
+static void clear_keys(struct share *share)
+{
+	wipe(&share->keys, sizeof(share->keys));
+	wipe_str(share->password);
+	share_address_clear(&share->address);
+}
+
+static int prepare(struct share *share, const struct share_options *options, struct err *err)
+{
+	uint8_t member[SHARE_MEMBER_BYTES];
+	static const char *const nothing[] = { NULL };
+	int r = share_address_parse(options->url, &share->address, err);
+
+	if (r < 0)
+		return r;
+	if (options->password && !(share->password = strdup(options->password)))
+		return err_set(err, ENOMEM, "out of memory");
+	seal_derive(options, &share->keys);
+	seal_name(&share->keys, SHARE_CHANNEL, nothing, share->channel);
+	seal_name(&share->keys, SHARE_MEMBERS, nothing, share->members);
+	rand_bytes(member, sizeof(member));
+	sodium_bin2hex(share->member, sizeof(share->member), member, sizeof(member));
+	share->told = options->told;
+	share->told_arg = options->told_arg;
+	return 0;
+}
+
+static void free_share(struct share *share)
+{
+	pthread_cond_destroy(&share->thread_over);
+	lock_destroy(&share->lock);
+	closep(&share->kick_fd);
+	clear_keys(share);
+	free(share);
+}
+
+/* Nobody else knows it yet. */
+static void init_queue(struct share *share) NO_THREAD_SAFETY_ANALYSIS
+{
+	share->queue_tail = &share->queue;
+}
+
+int share_open(const struct share_options *options, struct share **ret, struct err *err)
+{
+	struct share *share = calloc(1, sizeof(*share));
+	int r;
+
+	if (!share)
+		return err_set(err, ENOMEM, "out of memory");
+	lock_init(&share->lock);
+	clock_cond_init(&share->thread_over);
+	share->kick_fd = -1;
+	init_queue(share);
+	r = prepare(share, options, err);
+	if (r == 0) {
+		r = share_thread_start(share);
+		if (r < 0)
+			err_set(err, -r, "no thread could be had for the share (%s)", errno_name(-r));
+	}
+	if (r < 0) {
+		free_share(share);
+		return r;
+	}
+	*ret = share;
+	return 0;
+}
+
+struct share *share_close(struct share *share)
+{
+	if (!share)
+		return NULL;
+	if (share_thread_end(share, clock_after_ms(END_MS)) < 0) {
+		log_error("the share's thread does not end: the name of its server is being resolved");
+		return NULL;
+	}
+	free_share(share);
+	return NULL;
+}
+
+/* ---- values ---- */
+
+static void count_look(struct share *share, bool hit)
+{
+	scope_lock(share, share);
+	*(hit ? &share->stats.hits : &share->stats.misses) += 1;
+}
+
+int share_get(struct share *share, const char *name, struct buf *ret, int64_t *ret_age_ms, struct waiter *waiter)
+{
+	char key[SHARE_KEY_BYTES];
+	struct query *query = NULL;
+	struct command c = { 0 };
+	int64_t made_ms = 0;
+	int r;
+
+	share_name(share, SHARE_VALUE, name, key);
+	command_add(&c, "GET");
+	command_add(&c, key);
+	r = share_ask(share, &c, waiter, &query);
+	if (r < 0)
+		return r;
+	r = share_open_answer(share, query->reply, key, ret, &made_ms);
+	query_drop(share, query);
+	count_look(share, r == 0);
+	if (r == 0 && ret_age_ms) {
+		int64_t age = share_server_ms(share) - made_ms;
+
+		*ret_age_ms = age > 0 ? age : 0;
+	}
+	return r;
+}
+
+int share_put(struct share *share, const char *name, const void *value, size_t len, int64_t ttl_ms)
+{
+	cleanup_buf_ struct buf sealed = BUF_INIT;
+	char key[SHARE_KEY_BYTES], ttl[24];
+	struct command c = { 0 };
+	int r;
+
+	assert_return(ttl_ms > 0, -EINVAL);
+	share_name(share, SHARE_VALUE, name, key);
+	r = seal_close(&share->keys, key, share_server_ms(share), value, len, &sealed);
+	if (r < 0)
+		return r;
+	snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_ms);
+	command_add(&c, "SET");
+	command_add(&c, key);
+	command_add_bytes(&c, sealed.data, sealed.len);
+	command_add(&c, "PX");
+	command_add(&c, ttl);
+	return share_tell(share, &c);
+}
+
+int share_drop(struct share *share, const char *name)
+{
+	char key[SHARE_KEY_BYTES];
+	struct command c = { 0 };
+
+	share_name(share, SHARE_VALUE, name, key);
+	command_add(&c, "DEL");
+	command_add(&c, key);
+	return share_tell(share, &c);
+}
+
+int share_publish(struct share *share, const char *topic, const void *data, size_t len)
+{
+	cleanup_buf_wipe_ struct buf plain = BUF_INIT;
+	cleanup_buf_ struct buf sealed = BUF_INIT;
+	struct command c = { 0 };
+	int r = buf_add(&plain, share->member, strlen(share->member) + 1);
+
+	if (r == 0)
+		r = buf_add(&plain, topic, strlen(topic) + 1);
+	if (r == 0)
+		r = buf_add(&plain, data, len);
+	if (r == 0)
+		r = seal_close(&share->keys, share->channel, share_server_ms(share), plain.data, plain.len, &sealed);
+	if (r < 0)
+		return r;
+	command_add(&c, "PUBLISH");
+	command_add(&c, share->channel);
+	command_add_bytes(&c, sealed.data, sealed.len);
+	return share_tell(share, &c);
+}
+
+void share_stats(struct share *share, struct share_stats *ret)
+{
+	scope_lock(share, share);
+	*ret = share->stats;
+}

@@ -1,0 +1,142 @@
+/* Rows: a hash for each parent. A field's name says nothing, so the id is sealed with the value. */
+#include <errno.h>
+
+#include "cache/share_private.h"
+
+struct row_names {
+	char key[SHARE_KEY_BYTES], field[SHARE_KEY_BYTES];
+};
+
+static void name_row(struct share *share, const char *table, const char *parent, const char *id, struct row_names *ret)
+{
+	const char *rows[] = { table, parent ? parent : "", NULL }, *field[] = { table, parent ? parent : "", id, NULL };
+
+	seal_name(&share->keys, SHARE_ROWS, rows, ret->key);
+	if (id)
+		seal_name(&share->keys, SHARE_FIELD, field, ret->field);
+}
+
+int share_row_set(struct share *share, const char *table, const char *parent, const char *id, const void *value, size_t len)
+{
+	cleanup_buf_wipe_ struct buf plain = BUF_INIT;
+	cleanup_buf_ struct buf sealed = BUF_INIT;
+	struct command c = { 0 }, expire = { 0 };
+	struct row_names names;
+	char ttl[24];
+	int r = buf_add(&plain, id, strlen(id) + 1);
+
+	name_row(share, table, parent, id, &names);
+	if (r == 0)
+		r = buf_add(&plain, value, len);
+	if (r == 0)
+		r = seal_close(&share->keys, names.field, share_server_ms(share), plain.data, plain.len, &sealed);
+	if (r < 0)
+		return r;
+	command_add(&c, "HSET");
+	command_add(&c, names.key);
+	command_add(&c, names.field);
+	command_add_bytes(&c, sealed.data, sealed.len);
+	r = share_tell(share, &c);
+	if (r < 0)
+		return r;
+	snprintf(ttl, sizeof(ttl), "%lld", (long long)SHARE_ROWS_MS);
+	command_add(&expire, "PEXPIRE");
+	command_add(&expire, names.key);
+	command_add(&expire, ttl);
+	return share_tell(share, &expire);
+}
+
+int share_row_delete(struct share *share, const char *table, const char *parent, const char *id)
+{
+	struct command c = { 0 };
+	struct row_names names;
+
+	name_row(share, table, parent, id, &names);
+	command_add(&c, "HDEL");
+	command_add(&c, names.key);
+	command_add(&c, names.field);
+	return share_tell(share, &c);
+}
+
+/* "id", NUL, value. *ret_value points into plain. */
+static int split_row(const struct buf *plain, const char **ret_value, size_t *ret_len)
+{
+	const char *end = plain->len ? memchr(plain->data, '\0', plain->len) : NULL;
+
+	if (!end)
+		return -EBADMSG;
+	*ret_value = end + 1;
+	*ret_len = (size_t)(plain->data + plain->len - end - 1);
+	return 0;
+}
+
+int share_row_get(struct share *share, const char *table, const char *parent, const char *id, struct buf *ret,
+		  struct waiter *waiter)
+{
+	cleanup_buf_wipe_ struct buf plain = BUF_INIT;
+	struct command c = { 0 };
+	struct query *query = NULL;
+	struct row_names names;
+	const char *value;
+	int64_t made_ms;
+	size_t len;
+	int r;
+
+	name_row(share, table, parent, id, &names);
+	command_add(&c, "HGET");
+	command_add(&c, names.key);
+	command_add(&c, names.field);
+	r = share_ask(share, &c, waiter, &query);
+	if (r < 0)
+		return r;
+	r = share_open_answer(share, query->reply, names.field, &plain, &made_ms);
+	query_drop(share, query);
+	if (r < 0 || split_row(&plain, &value, &len) < 0)
+		return r < 0 ? r : -ENOENT;
+	buf_clear(ret);
+	return buf_add(ret, value, len);
+}
+
+static int each_pair(struct share *share, const redisReply *reply,
+		     int (*each)(void *arg, const char *id, const void *value, size_t len), void *arg)
+{
+	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+		const redisReply *field = reply->element[i], *sealed = reply->element[i + 1];
+		cleanup_buf_wipe_ struct buf plain = BUF_INIT;
+		const char *value;
+		int64_t made_ms;
+		size_t len;
+		int r;
+
+		if (field->type != REDIS_REPLY_STRING)
+			continue;
+		r = share_open_answer(share, sealed, field->str, &plain, &made_ms);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0 || split_row(&plain, &value, &len) < 0)
+			continue;
+		r = each(arg, plain.data, value, len);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int share_row_each(struct share *share, const char *table, const char *parent,
+		   int (*each)(void *arg, const char *id, const void *value, size_t len), void *arg, struct waiter *waiter)
+{
+	struct command c = { 0 };
+	struct query *query = NULL;
+	struct row_names names;
+	int r;
+
+	name_row(share, table, parent, NULL, &names);
+	command_add(&c, "HGETALL");
+	command_add(&c, names.key);
+	r = share_ask(share, &c, waiter, &query);
+	if (r < 0)
+		return r;
+	r = query->reply->type == REDIS_REPLY_ARRAY ? each_pair(share, query->reply, each, arg) : 0;
+	query_drop(share, query);
+	return r;
+}

@@ -1,0 +1,306 @@
+/* The share while its server is away, stopped, full, closed to us or wrong: nobody waits, and it comes back by itself. */
+#include "tests/unit/cache_redis.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* What no call may take, with room for a machine that is busy: the server is away for longer. */
+#define CALL_MS (SHARE_WAIT_MS + 2000)
+
+static _Atomic unsigned missed;
+
+static void note_missed(void *arg, const struct share_message *m)
+{
+	(void)arg;
+	missed += !m->topic;
+}
+
+static int timed_get(struct share *s, struct waiter *waiter, int64_t *ret_ms)
+{
+	cleanup_buf_ struct buf got = BUF_INIT;
+	int64_t start = clock_now_ms();
+	int r = share_get(s, "x", &got, NULL, waiter);
+
+	*ret_ms = clock_now_ms() - start;
+	return r;
+}
+
+static void test_never_there(void **state)
+{
+	struct share *s;
+	int64_t ms;
+
+	(void)state;
+	snprintf(server_url, sizeof(server_url), "unix:%s/socket", server_dir);
+	missed = 0;
+	s = join_with(&(struct share_options){ .told = note_missed });
+	assert_int_equal(timed_get(s, NULL, &ms), -EAGAIN);
+	assert_int_equal(share_put(s, "x", "1", 1, 1000), -EAGAIN);
+	assert_int_equal(share_publish(s, "x", "1", 1), -EAGAIN);
+	/* It comes later. */
+	start_server(NULL);
+	eventually(is_ready(s));
+	eventually(timed_get(s, NULL, &ms) == -ENOENT);
+	assert_int_equal(missed, 1);
+	share_close(s);
+}
+
+/* Stopped: one wait of SHARE_WAIT_MS, then none; goes on: heals. */
+static void test_stopped(void **state)
+{
+	unsigned late = 0;
+	struct share *s;
+	int64_t ms;
+
+	(void)state;
+	start_server(NULL);
+	missed = 0;
+	s = join_with(&(struct share_options){ .told = note_missed });
+	eventually(is_ready(s));
+	kill(server_pid, SIGSTOP);
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(timed_get(s, NULL, &ms), -EAGAIN);
+		assert_true(ms < CALL_MS);
+		late += ms >= SHARE_WAIT_MS / 2;
+	}
+	assert_true(late < 10);
+	eventually(!is_ready(s));
+	assert_int_equal(timed_get(s, NULL, &ms), -EAGAIN);
+	kill(server_pid, SIGCONT);
+	eventually(is_ready(s));
+	eventually(timed_get(s, NULL, &ms) == -ENOENT);
+	assert_int_equal(missed, 2);
+	share_close(s);
+}
+
+static void test_restarted(void **state)
+{
+	struct share *s;
+	int64_t ms;
+
+	(void)state;
+	start_server(NULL);
+	s = join_with(&(struct share_options){ 0 });
+	eventually(is_ready(s));
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(share_put(s, "x", "1", 1, 60000), 0);
+		eventually(timed_get(s, NULL, &ms) == 0);
+		stop_server();
+		eventually(!is_ready(s));
+		assert_int_equal(timed_get(s, NULL, &ms), -EAGAIN);
+		start_server(NULL);
+		eventually(is_ready(s));
+		eventually(timed_get(s, NULL, &ms) == -ENOENT);
+	}
+	assert_int_equal(stats_of(s).lost, 3);
+	share_close(s);
+}
+
+static void *cancel_soon(void *arg)
+{
+	usleep(20000);
+	waiter_cancel(arg);
+	return NULL;
+}
+
+static void test_interrupt(void **state)
+{
+	struct waiter waiter;
+	pthread_t thread;
+	struct share *s;
+	int64_t ms;
+
+	(void)state;
+	start_server(NULL);
+	s = join_with(&(struct share_options){ 0 });
+	eventually(is_ready(s));
+	kill(server_pid, SIGSTOP);
+	waiter_init(&waiter);
+	waiter_cancel(&waiter);
+	assert_int_equal(timed_get(s, &waiter, &ms), -EINTR);
+	waiter_destroy(&waiter);
+	waiter_init(&waiter);
+	pthread_create(&thread, NULL, cancel_soon, &waiter);
+	/* Whichever comes first on a busy machine. */
+	ms = timed_get(s, &waiter, &ms);
+	assert_true(ms == -EINTR || ms == -EAGAIN);
+	pthread_join(thread, NULL);
+	waiter_destroy(&waiter);
+	share_close(s);
+}
+
+static void test_password(void **state)
+{
+	struct share *wrong, *none, *right;
+	int64_t ms;
+
+	(void)state;
+	start_server("open sesame");
+	right = join_with(&(struct share_options){ .password = "open sesame" });
+	wrong = join_with(&(struct share_options){ .password = "open barley" });
+	none = join_with(&(struct share_options){ 0 });
+	eventually(is_ready(right));
+	assert_false(is_ready(wrong));
+	assert_false(is_ready(none));
+	assert_int_equal(timed_get(wrong, NULL, &ms), -EAGAIN);
+	assert_int_equal(timed_get(none, NULL, &ms), -EAGAIN);
+	share_close(right);
+	share_close(wrong);
+	share_close(none);
+}
+
+/* Out of memory: what is there is still read, and what cannot be put is no failure. */
+static void test_full(void **state)
+{
+	static char value[100000];
+	struct share *s;
+	int64_t ms;
+
+	(void)state;
+	start_server(NULL);
+	s = join_with(&(struct share_options){ 0 });
+	eventually(is_ready(s));
+	assert_int_equal(share_put(s, "x", "1", 1, 60000), 0);
+	eventually(timed_get(s, NULL, &ms) == 0);
+	freeReplyObject(raw("CONFIG SET maxmemory-policy noeviction"));
+	freeReplyObject(raw("CONFIG SET maxmemory 1"));
+	rand_bytes(value, sizeof(value));
+	for (int i = 0; i < 20; i++)
+		share_put(s, "large", value, sizeof(value), 60000);
+	eventually(timed_get(s, NULL, &ms) == 0);
+	share_close(s);
+}
+
+/* A server that answers nonsense. */
+static void *talk_nonsense(void *arg)
+{
+	int fd = *(int *)arg, peer;
+
+	while ((peer = accept(fd, NULL, NULL)) >= 0) {
+		static const char text[] = "HTTP/1.1 200 OK\r\n\r\n$-7\r\n*1000000000\r\n";
+
+		/* Whoever asked may be gone. */
+		send(peer, text, sizeof(text) - 1, MSG_NOSIGNAL);
+		close(peer);
+	}
+	return NULL;
+}
+
+static void test_nonsense(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pthread_t thread;
+	struct share *s;
+	int64_t ms;
+
+	(void)state;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", server_dir);
+	snprintf(server_url, sizeof(server_url), "unix:%s", address.sun_path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	pthread_create(&thread, NULL, talk_nonsense, &fd);
+	s = join_with(&(struct share_options){ 0 });
+	usleep(300000);
+	assert_false(is_ready(s));
+	assert_int_equal(timed_get(s, NULL, &ms), -EAGAIN);
+	share_close(s);
+	shutdown(fd, SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(fd);
+}
+
+static void *put_and_get(void *arg)
+{
+	cleanup_buf_ struct buf got = BUF_INIT;
+
+	for (int i = 0; i < 300; i++) {
+		char name[16];
+		int64_t left;
+
+		snprintf(name, sizeof(name), "%d", i % 7);
+		share_put(arg, name, "value", 5, 1000);
+		if (share_get(arg, name, &got, NULL, NULL) == 0 && (got.len != 5 || memcmp(got.data, "value", 5)))
+			return arg;
+		share_lease(arg, name, 50, &left, NULL);
+		share_publish(arg, name, "x", 1);
+	}
+	return NULL;
+}
+
+/* Many threads, while the server comes and goes. */
+static void test_crowd(void **state)
+{
+	pthread_t threads[6];
+	struct share *s;
+
+	(void)state;
+	start_server(NULL);
+	s = join_with(&(struct share_options){ .told = note_missed });
+	eventually(is_ready(s));
+	for (size_t i = 0; i < array_len(threads); i++)
+		pthread_create(&threads[i], NULL, put_and_get, s);
+	usleep(100000);
+	stop_server();
+	usleep(100000);
+	start_server(NULL);
+	for (size_t i = 0; i < array_len(threads); i++) {
+		void *wrong;
+
+		pthread_join(threads[i], &wrong);
+		assert_null(wrong);
+	}
+	share_close(s);
+}
+
+static void test_urls(void **state)
+{
+	static const struct {
+		const char *url;
+		int result;
+	} cases[] = {
+		{ "redis://localhost", 0 },          { "redis://127.0.0.1:7000/3", 0 },
+		{ "redis://[::1]:7000", 0 },         { "redis://[::1]", 0 },
+		{ "unix:/run/valkey.sock", 0 },      { "redis://host/", 0 },
+		{ "rediss://host", -EOPNOTSUPP },    { "redis://", -EINVAL },
+		{ "redis://user:pw@host", -EINVAL }, { "redis://host:0", -EINVAL },
+		{ "redis://host:x", -EINVAL },       { "redis://host/x", -EINVAL },
+		{ "unix:relative", -EINVAL },        { "unix:", -EINVAL },
+		{ "http://host", -EINVAL },          { "redis://[::1", -EINVAL },
+		{ "redis://[::1]x", -EINVAL },       { "", -EINVAL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct err err = ERR_INIT;
+		int r = share_check_url(cases[i].url, &err);
+
+		if (r != cases[i].result)
+			fail_msg("%s: %d", cases[i].url, r);
+		assert_true(r == 0 || err.text[0]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_urls),
+		test(test_never_there),
+		test(test_stopped),
+		test(test_restarted),
+		test(test_interrupt),
+		test(test_password),
+		test(test_full),
+		test(test_nonsense),
+		test(test_crowd),
+	};
+
+	if (!find_server()) {
+		print_message("skipped: there is neither valkey-server nor redis-server\n");
+		return 77;
+	}
+	if (base_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
