@@ -10,6 +10,7 @@
 #include "api/base/name.h"
 #include "api/base/rand.h"
 #include "fs/send/commit.h"
+#include "fs/send/gate.h"
 #include "fs/core/kept.h"
 #include "fs/core/notify.h"
 #include "fs/ops/reply.h"
@@ -219,8 +220,9 @@ static int send_as(struct renaming *n)
 		return result;
 	if (!n->draft || n->what.place == PLACE_LINK)
 		return err_set(&r->err, EPERM, "only a file can become a resource");
-	if (n->target.place == PLACE_LEAF && !(n->target.leaf->mode & 0222))
-		return err_set(&r->err, EPERM, "%s comes from the platform and cannot be replaced", r->new_name);
+	result = gate_text(&n->target, r->new_name, &r->err);
+	if (result < 0)
+		return result;
 	target = obtain_target(n);
 	if (!target)
 		return -ENOMEM;
@@ -305,8 +307,11 @@ static int make_backup(struct renaming *n)
 	struct entry *source, *backup;
 	struct node *node;
 	struct view shown = { 0 };
-	int result = backup_draft(n, &draft, &shown);
+	int result = gate_backup(&n->what, &n->to_dir.what, n->from_dir.entry == n->to_dir.entry, n->r->mount->options->nodelete,
+				 &n->r->err);
 
+	if (result == 0)
+		result = backup_draft(n, &draft, &shown);
 	if (result == 0)
 		result = identity_copy(&n->what, &copy);
 	if (result < 0)

@@ -42,13 +42,21 @@ void accept_begin(const struct line *line, const struct change *change)
 		owe(line, change);
 }
 
+/* The change arrived, whatever version the account shows: what is left is the rollout. */
+static void owe_for_sure(struct mount *mount, const struct change *change)
+{
+	state_set(mount->state, "owed", change->kind->dir, change->id, "-1", 2);
+}
+
 static void settle_owed(struct mount *mount, const struct change *change, const struct outcome *outcome, int result)
 {
 	if (!change->owes)
 		return;
 	/* A refused change owes nothing new, and nothing less than was owed before it. */
-	if (result == 0 || (!change->was_owed && outcome->made == 0 && !outcome->unknown))
+	if (result == 0 || (!change->was_owed && !outcome->made[0] && !outcome->unknown))
 		state_delete(mount->state, "owed", change->kind->dir, change->id);
+	else if (outcome->made[0] && change->steps_count > 1)
+		owe_for_sure(mount, change);
 }
 
 /* ---- what the service filled in ---- */
@@ -181,6 +189,7 @@ static void removed(struct mount *mount, const struct change *change)
 	source_removed(mount, change->kind, change->parent_id, change->id);
 	state_delete(mount->state, "names", names_group(change), change->id);
 	state_delete(mount->state, "defaults", change->kind->dir, change->id);
+	state_delete(mount->state, "written", change->kind->dir, change->id);
 	state_delete(mount->state, "owed", change->kind->dir, change->id);
 	state_delete(mount->state, "fingerprints", "", change->id);
 	/* What belonged to it goes with it; an application's deployments stand in a list of their own. */
@@ -254,8 +263,13 @@ static void accept_step(struct mount *mount, const struct change *change, const 
 void accept_change(struct mount *mount, const struct change *change, const struct outcome *outcome, int result,
 		   struct accepted *ret)
 {
-	for (size_t i = 0; i < outcome->made && !outcome->again; i++)
-		accept_step(mount, change, outcome, i, ret);
+	/* What it was by itself before is no answer any more, made or lost. */
+	if (change->id && !change->part && change->verb != VERB_ASK)
+		source_drop_item(mount, change->kind, change->parent_id, change->id);
+	for (size_t i = 0; i < change->steps_count && !outcome->again; i++) {
+		if (outcome->made[i])
+			accept_step(mount, change, outcome, i, ret);
+	}
 	/* What the file shows is not the answer alone: whoever reads next compares the bytes with all that is meant. */
 	if (change->verb == VERB_UPDATE && change->kind->flags & KIND_ROLLOUT_FOLLOWS)
 		ret->hash = 0;

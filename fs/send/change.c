@@ -48,6 +48,7 @@ struct change *change_free(struct change *change)
 	json_object_put(change->before);
 	json_object_put(change->after);
 	json_object_put(change->patch);
+	json_object_put(change->removed);
 	context_clear(&change->context);
 	free(change);
 	return NULL;

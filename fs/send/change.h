@@ -23,12 +23,12 @@ const char *verb_name(enum verb verb);
 
 /* How it is found out what became of a step whose answer was lost. */
 enum settle {
-	SETTLE_NOT,     /* it cannot be: the outcome is unknown */
-	SETTLE_REPEAT,  /* the same twice is the same: the transport sends it again */
-	SETTLE_NEW,     /* a create: the list shows whether a resource came that was not there before */
-	SETTLE_AGAIN,   /* the same, but what came is changed by a new decision: the value itself is never shown */
-	SETTLE_LOOK,    /* an update: the resource itself says whether it arrived */
-	SETTLE_ROLLOUT, /* a rollout: the list of rollouts shows whether one came */
+	SETTLE_NOT,    /* it cannot be: the outcome is unknown */
+	SETTLE_REPEAT, /* the same twice is the same: the transport sends it again */
+	SETTLE_NEW,    /* a create: the list shows whether a resource came that was not there before */
+	SETTLE_AGAIN,  /* the same, but what came is changed by a new decision: the value itself is never shown */
+	SETTLE_LOOK,   /* an update: the resource itself says whether it arrived */
+	SETTLE_MARK,   /* a rollout: the list of rollouts shows whether one with the step's mark came */
 };
 
 /* One call. */
@@ -43,9 +43,13 @@ struct step {
 	const char *of;             /* the parent of that resource; borrowed of the change, or NULL */
 	bool gone_is_done;          /* "not found" is a success: somebody else was faster */
 	bool plain;                 /* a plain refusal is for the moment (EBUSY): see errors_busy */
+	bool older_way;             /* where the service does not know its fields, the change can be made in the older way */
+	char mark[64];              /* SETTLE_MARK: its description, which no other has */
+	struct json_object
+		*sets; /* owned; the members that it sets, in the API's form, or NULL: what is meant from its answer on */
 };
 
-#define CHANGE_STEPS_MAX 3
+#define CHANGE_STEPS_MAX 2
 
 struct change {
 	enum verb verb;
@@ -63,7 +67,9 @@ struct change {
 	bool precondition;      /* the document says which version it must be */
 	struct print print;     /* of a secret's value, where has_print */
 	bool has_print;
-	bool keep;     /* the written bytes may be kept for reading back */
+	bool keep; /* the written bytes may be kept for reading back */
+	/* Of the patch, what the account must not keep: members that were removed, lists that lost items. Owned, or NULL. */
+	struct json_object *removed;
 	bool owes;     /* its last step is owed when it fails, and noted so before the first is sent */
 	bool was_owed; /* something is noted as owed already */
 	struct step steps[CHANGE_STEPS_MAX];

@@ -10,6 +10,7 @@
 #include "fs/core/tell.h"
 #include "fs/send/accept.h"
 #include "fs/send/decide.h"
+#include "fs/send/gate.h"
 #include "fs/send/trash.h"
 #include "fs/show/view.h"
 
@@ -25,7 +26,8 @@ bool commit_is_done(struct draft *draft)
 /* How often what is found out on the way may make the decision anew. */
 #define DECISIONS_MAX 4
 
-static int send_it(const struct line *line, const struct change *change, struct accepted *ret, bool *ret_again)
+/* 1: what came of it calls for another decision. */
+static int send_it(const struct line *line, const struct change *change, struct accepted *ret, struct wish *wish)
 {
 	cleanup_outcome_ struct outcome outcome = { 0 };
 	int result;
@@ -33,54 +35,51 @@ static int send_it(const struct line *line, const struct change *change, struct 
 	accept_begin(line, change);
 	result = send_change(line, change, &outcome);
 	accept_change(line->mount, change, &outcome, result, ret);
-	*ret_again = result == 0 && outcome.again;
-	return result;
+	if (outcome.older_way && !wish->older_way) {
+		wish->older_way = true;
+		return 1;
+	}
+	return result == 0 && outcome.again ? 1 : result;
 }
 
-/* One decision. 1: something was found out that calls for another. */
-static int decide_once(struct request *r, struct gathered *g, struct change **ret_change, struct accepted *ret)
+/* 1: once more, with what was found out. */
+static int decide_once(struct request *r, struct wish *wish, struct gathered *g, struct change **ret_change, struct accepted *ret)
 {
 	struct line line = { .mount = r->mount, .r = r, .deadline_ms = r->deadline_ms, .waiter = &r->waiter, .err = &r->err };
-	cleanup_(change_freep) struct change *change = decide(g);
-	bool again = false;
-	int result;
+	cleanup_(change_freep) struct change *change = NULL;
+	int result = gather(r, wish, g);
 
+	if (result < 0)
+		return result;
+	change = decide(g);
 	if (!change)
 		return -ENOMEM;
-	result = gather_fresh(r, g, change);
-	if (result)
-		return result;
+	if (gather_is_old(g, change)) {
+		wish->fresh = true;
+		return 1;
+	}
 	if (change->refusal.errnum) {
 		r->err = change->refusal;
 		return -change->refusal.errnum;
 	}
 	if (change->steps_count)
-		result = send_it(&line, change, ret, &again);
+		result = send_it(&line, change, ret, wish);
 	*ret_change = steal_ptr(change);
-	return result == 0 && again ? 1 : result;
+	return result;
 }
 
-static int run_line(struct request *r, const struct wish *wish, struct gathered *g, struct change **ret_change,
+static int run_line(struct request *r, const struct wish *wanted, struct gathered *g, struct change **ret_change,
 		    struct accepted *ret)
 {
-	int result = gather(r, wish, g);
+	struct wish wish = *wanted;
+	int result = 1;
 
-	for (int tries = 0; result == 0; tries++) {
-		bool resent = false;
-
-		change_free(steal_ptr(*ret_change));
-		result = decide_once(r, g, ret_change, ret);
-		if (result <= 0)
-			break;
+	for (int tries = 0; result > 0; tries++) {
 		if (tries == DECISIONS_MAX)
 			return err_set(&r->err, EAGAIN, "the account changes faster than a change of it can be decided");
-		/* What a lost create made is in the list now. */
-		resent = *ret_change != NULL;
-		result = 0;
-		if (resent) {
-			gathered_clear(g);
-			result = gather(r, wish, g);
-		}
+		change_free(steal_ptr(*ret_change));
+		gathered_clear(g);
+		result = decide_once(r, &wish, g, ret_change, ret);
 	}
 	return result;
 }
@@ -208,8 +207,8 @@ static int begin(struct commit *c)
 	int result;
 
 	scope_lock(tree, c->r->mount->tree);
-	/* Renamed to a backup's name meanwhile: it is no file of the account any more. */
-	if (c->entry->unlinked || !place_is_of_account(c->entry->what.place))
+	/* Removed, or renamed meanwhile to what is never sent. */
+	if (c->entry->unlinked || gate_text(&c->entry->what, entry_name(c->entry), &c->r->err) < 0)
 		return err_set(&c->r->err, ESTALE, "the file was removed or renamed while it was being written");
 	result = identity_copy(&c->entry->what, &c->what);
 	if (result < 0)
@@ -257,6 +256,7 @@ int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bo
 	if (result < 0)
 		return result;
 	c.wish = (struct wish){ .verb = WISH_WRITE, .what = &c.what, .file_name = c.file_name, .content = &content };
+	c.wish.by_name = rename;
 	c.wish.again = draft_only_blanks_since(draft, &content);
 	TRACE1(commit_start, c.file_name);
 	result = run(&c, draft);
@@ -291,7 +291,6 @@ int commit_delete(struct mount *mount, struct request *r, const struct identity 
 	cleanup_gathered_ struct gathered g = { 0 };
 	cleanup_(accepted_clear) struct accepted accepted = { 0 };
 	cleanup_free_ char *key = view_key(what);
-	bool again;
 	int result = gather_delete(mount, &wish, &g);
 
 	change = result == 0 ? decide(&g) : NULL;
@@ -301,7 +300,7 @@ int commit_delete(struct mount *mount, struct request *r, const struct identity 
 		*err = change->refusal;
 		return -change->refusal.errnum;
 	}
-	result = send_it(&line, change, &accepted, &again);
+	result = send_it(&line, change, &accepted, &wish);
 	if (result == 0 && key)
 		kept_drop(mount->kept, key);
 	return result;

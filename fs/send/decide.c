@@ -60,6 +60,8 @@ int decide_rename(const struct gathered *g, struct change *c)
 
 	if (!(kind->verbs & KIND_RENAME))
 		return change_refuse(c, EPERM, "a %s cannot be renamed", kind->name);
+	if (g->taken)
+		return change_refuse(c, EEXIST, "another %s has the name '%s'", kind->name, g->wish.new_name);
 	c->new_name = strdup(g->wish.new_name);
 	r = c->new_name ? rename_body(g, &body) : -ENOMEM;
 	if (r == 0)

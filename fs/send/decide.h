@@ -27,7 +27,8 @@ int decide_parse(const struct gathered *g, struct change *c);
 /* Adds a step with the body, whose reference it takes. */
 int decide_step(struct change *c, const char *verb, const char *method, const char *template, struct json_object *body,
 		struct step **ret);
-/* The rollout that brings the document's configuration to what runs. */
-int decide_rollout(const struct gathered *g, struct change *c);
-/* Whether the patch calls for one. */
-bool decide_rollout_wanted(const struct gathered *g, struct json_object *patch);
+/*
+ * What a document changes in a resource that rollouts follow, or may follow: c->patch in as few steps as the service takes, and
+ * c->removed.
+ */
+int decide_update_steps(const struct gathered *g, struct change *c);

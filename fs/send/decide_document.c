@@ -77,29 +77,43 @@ static int update_once(const struct gathered *g, struct change *c)
 	return change_refuse(c, EPERM, "a %s cannot be changed: remove it first, then write the new one", kind->name);
 }
 
-static int add_patch(const struct gathered *g, struct change *c)
+/* Where a comparison proves nothing, every member of the document's configuration is sent. */
+static int add_unproved(const struct gathered *g, struct change *c)
 {
-	const struct kind *kind = c->kind;
-	bool put = kind->flags & KIND_UPDATE_PUT;
+	cleanup_json_ struct json_object *body = NULL;
+	struct json_object *all, *members = doc_member(c->patch, "configuration");
+	int r = doc_create_body(c->kind, c->after, c->name, &g->context.doc, &body, &c->refusal);
+
+	all = doc_member(body, "configuration");
+	if (r < 0 || !json_object_is_type(all, json_type_object))
+		return r;
+	if (!c->patch && !(c->patch = json_object_new_object()))
+		return -ENOMEM;
+	if (json_object_is_type(members, json_type_object)) {
+		json_object_object_foreach(members, key, value) {
+			if (r == 0 && !doc_has(all, key))
+				r = value ? doc_set(all, key, json_object_get(value)) : doc_set_null(all, key);
+		}
+	}
+	return r < 0 ? r : doc_set(c->patch, "configuration", json_object_get(all));
+}
+
+static int put_whole(const struct gathered *g, struct change *c)
+{
 	struct json_object *body = NULL;
 	struct step *step = NULL;
-	int r = 0;
+	int r = doc_create_body(c->kind, c->after, c->name, &g->context.doc, &body, &c->refusal);
 
-	if (put)
-		r = doc_create_body(kind, c->after, c->name, &g->context.doc, &body, &c->refusal);
-	else
-		body = json_object_get(c->patch);
 	if (r == 0)
-		r = decide_step(c, "modify", put ? "PUT" : "PATCH", put ? kind->collection : kind->item, body, &step);
+		r = decide_step(c, "modify", "PUT", c->kind->collection, body, &step);
 	if (r == 0)
-		step->settle = put ? SETTLE_REPEAT : SETTLE_LOOK;
+		step->settle = SETTLE_REPEAT;
 	return r;
 }
 
 static int update(const struct gathered *g, struct change *c, int64_t wanted_version)
 {
 	const struct kind *kind = c->kind;
-	bool rollout;
 	int r;
 
 	if (kind->flags & (KIND_NEW_ONLY | KIND_WRITE_ONCE))
@@ -107,18 +121,14 @@ static int update(const struct gathered *g, struct change *c, int64_t wanted_ver
 	if (!(kind->verbs & KIND_UPDATE))
 		return change_refuse(c, EPERM, "a %s cannot be changed", kind->name);
 	r = doc_diff(kind, g->object, c->after, c->name, &g->context.doc, &c->patch, &c->refusal);
-	if (r < 0)
+	if (r == 0 && !g->proves)
+		r = add_unproved(g, c);
+	if (r < 0 || (!c->patch && !g->owed))
 		return r;
-	rollout = (c->patch && decide_rollout_wanted(g, c->patch)) || g->owed;
-	rollout = rollout && g->rollout != ROLLOUT_NONE && !(g->traits & TRAIT_DURABLE);
-	if (!c->patch && !rollout)
-		return 0;
 	r = check_version(g, c, wanted_version);
-	if (r == 0 && c->patch)
-		r = add_patch(g, c);
-	if (r == 0 && rollout)
-		r = decide_rollout(g, c);
 	if (r == 0)
+		r = kind->flags & KIND_UPDATE_PUT ? put_whole(g, c) : decide_update_steps(g, c);
+	if (r == 0 && c->steps_count)
 		c->verb = VERB_UPDATE;
 	return r;
 }

@@ -6,6 +6,7 @@
 #include "api/base/clock.h"
 #include "api/base/name.h"
 #include "api/base/parse.h"
+#include "fs/core/intents.h"
 #include "fs/show/meaning.h"
 #include "fs/show/offers.h"
 #include "fs/show/source.h"
@@ -15,6 +16,7 @@ void gathered_clear(struct gathered *g)
 	free(g->id);
 	free(g->name);
 	json_object_put(g->object);
+	json_object_put(g->carried);
 	context_clear(&g->context);
 	*g = (struct gathered){ 0 };
 }
@@ -49,7 +51,6 @@ static int take_snapshot(struct gathered *g, const struct snapshot *s)
 	g->version = s->version;
 	g->traits = s->traits;
 	g->hash = s->hash;
-	g->seen_ms = s->fetched_ms;
 	if (replace_string(&g->name, s->name) < 0)
 		return -ENOMEM;
 	return replace_string(&g->id, s->id);
@@ -75,34 +76,81 @@ static int take_meaning(struct request *r, struct gathered *g, const char *id, e
 	if (result < 0)
 		return result;
 	g->proves = meaning.proves;
-	g->seen_ms = meaning.info.fetched_ms;
 	*ret = snapshot_ref(meaning.snapshot);
 	return take_snapshot(g, meaning.snapshot);
 }
 
-/* From the list: by id, else by name. *ret is a reference, NULL where there is none. */
-static int find(struct request *r, struct gathered *g, struct snapshot **ret)
+/* What a change rests on is asked anew where it is older than this, or came from a list. */
+#define FRESH_MS 1000
+/* How many of one name may be gone, one after the other, before the write gives up. */
+#define GONE_MAX 8
+
+/* The list; a fresh one where its age counts. */
+static int get_list(struct request *r, const struct gathered *g, bool fresh, struct list **ret)
 {
 	const struct identity *what = g->wish.what;
-	cleanup_(list_unrefp) struct list *list = NULL;
-	const struct list_item *item;
 	struct store_info info;
-	int result = source_list(r, what->kind, what->parent_id, &list, &info);
+	int result = source_list(r, what->kind, what->parent_id, ret, &info);
 
-	/* Old answers are for readers: that nothing differs from one says nothing of the account. */
-	if (result == 0 && info.stale) {
-		list = list_unref(list);
-		result = source_list_again(r, what->kind, what->parent_id, false, &list);
-	}
 	if (result < 0)
 		return result;
-	g->seen_ms = info.fetched_ms;
-	item = what->id ? list_by_id(list, what->id) : list_by_file_name(list, g->wish.file_name);
-	if (item && source_belongs(what->kind, what->parent_id, item->snapshot))
-		return take_meaning(r, g, item->snapshot->id, MEANING_SETTINGS, ret);
-	if (what->id)
-		return err_set(&r->err, ESTALE, "the %s was removed meanwhile", what->kind->name);
-	return new_name(g);
+	/* Old answers are for readers: that nothing differs from one says nothing of the account. */
+	if (!info.stale && (!fresh || clock_now_ms() - info.fetched_ms <= FRESH_MS))
+		return 0;
+	*ret = list_unref(*ret);
+	return source_list_again(r, what->kind, what->parent_id, false, ret);
+}
+
+static const struct list_item *find_item(const struct gathered *g, struct list *list, bool by_name)
+{
+	const struct identity *what = g->wish.what;
+	const struct list_item *item =
+		what->id && !by_name ? list_by_id(list, what->id) : list_by_file_name(list, g->wish.file_name);
+
+	return item && source_belongs(what->kind, what->parent_id, item->snapshot) ? item : NULL;
+}
+
+/* 1: it is gone, though the list still had it. */
+static int find_once(struct request *r, struct gathered *g, bool by_name, struct snapshot **ret)
+{
+	const struct identity *what = g->wish.what;
+	/* A free name counts where a resource is made, or gets it. */
+	bool rename = g->wish.verb == WISH_RENAME, named = rename || by_name || !what->id || !(what->kind->verbs & KIND_GET);
+	cleanup_(list_unrefp) struct list *list = NULL;
+	const struct list_item *item, *other;
+	int result = get_list(r, g, g->wish.fresh && named, &list);
+
+	if (result < 0)
+		return result;
+	item = find_item(g, list, by_name);
+	if (!item)
+		return what->id && !by_name ? 1 : new_name(g);
+	other = rename ? list_by_name(list, g->wish.new_name) : NULL;
+	g->taken = other && strcmp(other->snapshot->id, item->snapshot->id) != 0;
+	result = take_meaning(r, g, item->snapshot->id, g->wish.fresh && !rename ? MEANING_FRESH : MEANING_SETTINGS, ret);
+	if (result != -ENOENT)
+		return result;
+	err_clear(&r->err);
+	source_removed(r->mount, what->kind, what->parent_id, item->snapshot->id);
+	return 1;
+}
+
+/* From the list: by id, else by name; what the account says of it now, where that is wanted. *ret is a reference, NULL where there
+   is none. */
+static int find(struct request *r, struct gathered *g, struct snapshot **ret)
+{
+	bool by_name = false;
+	int result = 1;
+
+	for (int tries = 0; result > 0 && tries < GONE_MAX; tries++) {
+		result = find_once(r, g, by_name, ret);
+		by_name = g->wish.by_name || !g->wish.what->id;
+		if (result > 0 && !by_name)
+			break;
+	}
+	if (result > 0)
+		return err_set(&r->err, ESTALE, "the %s was removed meanwhile", g->wish.what->kind->name);
+	return result;
 }
 
 static bool mentions_keys(const struct wish *w)
@@ -133,6 +181,18 @@ static void take_owed(struct request *r, struct gathered *g)
 	g->owed = g->owed_noted && parse_int64(text.data ? text.data : "", -1, INT64_MAX, &before) == 0 && g->version > before;
 }
 
+/* What our own unfinished rollout carries: another would replace it. */
+static void take_carried(struct request *r, struct gathered *g)
+{
+	const struct kind *kind = g->wish.what->kind;
+	cleanup_free_ char *text = NULL;
+
+	if (!g->exists || !(kind->flags & KIND_ROLLOUT_FOLLOWS))
+		return;
+	text = intents_carried(r->mount->intents, kind->dir, g->id);
+	g->carried = text ? json_tokener_parse(text) : NULL;
+}
+
 static int gather_document(struct request *r, struct gathered *g)
 {
 	const struct kind *kind = g->wish.what->kind;
@@ -146,6 +206,8 @@ static int gather_document(struct request *r, struct gathered *g)
 		result = take_object(r, g, snapshot);
 	if (result == 0)
 		take_owed(r, g);
+	if (result == 0)
+		take_carried(r, g);
 	return result;
 }
 
@@ -215,7 +277,6 @@ static int gather_part(struct request *r, struct gathered *g)
 	g->exists = true;
 	g->version = -1;
 	g->hash = snapshot->hash;
-	g->seen_ms = info.fetched_ms;
 	body = info.stale ? NULL : snapshot_body(snapshot);
 	if (body)
 		g->object = json_tokener_parse(body->data);
@@ -253,63 +314,14 @@ int gather_delete(struct mount *mount, const struct wish *wish, struct gathered 
 	return replace_string(&g->id, what->id);
 }
 
-/* ---- a fresh look ---- */
-
-/* A precondition is about the account, not about what is cached of it. */
-static bool must_look(const struct gathered *g, const struct change *change)
-{
-	const struct kind *kind = g->wish.what->kind;
-
-	if (!g->exists || g->asked_alone || g->wish.what->leaf || g->wish.what->part || !(kind->verbs & KIND_GET))
-		return false;
-	return change->precondition && (change->steps_count || change->refusal.errnum == ESTALE);
-}
-
-/* One GET; what it answers stands for the resource from now on. */
-static int look(struct request *r, struct gathered *g, struct snapshot **ret)
+/* A refusal of the document itself rests on nothing that was asked. */
+bool gather_is_old(const struct gathered *g, const struct change *change)
 {
 	const struct identity *what = g->wish.what;
-	struct call call = { .method = "GET", .flags = CALL_WRITE };
-	cleanup_free_ char *path = NULL;
-	struct answer answer = { 0 };
-	char operation[48];
-	int result = kind_path(what->kind->item, what->parent_id, g->id, NULL, &path);
 
-	if (result < 0)
-		return result;
-	snprintf(operation, sizeof(operation), "get %s", what->kind->name);
-	call.operation = operation;
-	call.path = path;
-	request_call(r, &call);
-	result = offers_call(r->mount, &call, &answer, &r->err);
-	if (result == 0)
-		result = source_changed(r->mount, what->kind, what->parent_id, answer.result, answer.sent_ms, NULL);
-	if (result == 0)
-		result = meaning_observe(r->mount, what->kind, what->parent_id, answer.result, answer.sent_ms);
-	answer_clear(&answer);
-	return result < 0 ? result : take_meaning(r, g, g->id, MEANING_FRESH, ret);
-}
-
-int gather_fresh(struct request *r, struct gathered *g, const struct change *change)
-{
-	const struct identity *what = g->wish.what;
-	cleanup_(snapshot_unrefp) struct snapshot *now = NULL;
-	int result;
-
-	if (!must_look(g, change))
-		return 0;
-	result = look(r, g, &now);
-	if (result == -ENOENT)
-		return err_set(&r->err, ESTALE, "the %s was removed meanwhile", what->kind->name);
-	if (result < 0)
-		return result;
-	json_object_put(steal_ptr(g->object));
-	result = take_snapshot(g, now);
-	if (result == 0)
-		result = take_object(r, g, now);
-	g->asked_alone = true;
-	take_owed(r, g);
-	return result < 0 ? result : 1;
+	return !g->wish.fresh && !what->leaf && !what->part &&
+	       (change->steps_count || change->refusal.errnum == ESTALE ||
+		(change->refusal.errnum == EEXIST && g->wish.verb == WISH_RENAME));
 }
 
 size_t secret_value_len(const struct buf *content, bool keep_newline)

@@ -16,6 +16,10 @@ struct wish {
 	const struct buf *content;   /* WISH_WRITE */
 	bool again;                  /* the same was sent with success, and only blanks came after it */
 	const char *new_name;        /* WISH_RENAME: decoded */
+	bool by_name;                /* it is for whoever has the name: where what is gone, for the next, or a new one */
+	/* What was found out on the way: */
+	bool fresh;     /* the decision is to rest on what the account says now */
+	bool older_way; /* the service does not take a rollout with the changed members alone */
 };
 
 struct gathered {
@@ -26,10 +30,10 @@ struct gathered {
 	struct json_object *object; /* owned; as the API gives it; NULL where it does not exist or was not needed */
 	int64_t version;            /* -1: none */
 	unsigned traits;
-	uint64_t hash;    /* of its snapshot */
-	int64_t seen_ms;  /* when what is known of it was asked for */
-	bool asked_alone; /* it was asked for by itself, not as one of a list */
-	bool proves;      /* false: a rollout is active whose target is not known, so that nothing differs proves nothing */
+	uint64_t hash; /* of its snapshot */
+	bool proves;   /* false: a rollout is active whose target cannot be read: that nothing differs says nothing */
+	struct json_object *carried; /* owned; members of our own unfinished rollout, which another must carry; or NULL */
+	bool taken;                  /* WISH_RENAME: another resource has the new name */
 	/* What else the decision needs. */
 	struct context context;
 	struct print print; /* of a secret's new value, where has_print */
@@ -48,11 +52,8 @@ struct gathered {
 int gather(struct request *r, const struct wish *wish, struct gathered *ret);
 /* For a delete that waits no longer: of what is at hand. 0 or -ENOMEM. */
 int gather_delete(struct mount *mount, const struct wish *wish, struct gathered *ret);
-/*
- * Asks the account anew for what the decision rested on. 1: the decision must be made again. 0: it is as fresh as can be.
- * -errno as gather.
- */
-int gather_fresh(struct request *r, struct gathered *g, const struct change *change);
+/* Whether the decision is to be made again with wish.fresh: something would be sent, on the strength of what may be old. */
+bool gather_is_old(const struct gathered *g, const struct change *change);
 void gathered_clear(struct gathered *g);
 #define cleanup_gathered_ cleanup_(gathered_clear)
 

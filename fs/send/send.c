@@ -12,17 +12,33 @@
 
 void outcome_clear(struct outcome *outcome)
 {
-	for (size_t i = 0; i < CHANGE_STEPS_MAX; i++)
+	for (size_t i = 0; i < CHANGE_STEPS_MAX; i++) {
 		answer_clear(&outcome->answers[i]);
-	json_object_put(outcome->found);
+		json_object_put(outcome->found[i]);
+	}
 	*outcome = (struct outcome){ 0 };
 }
 
 struct json_object *outcome_object(const struct outcome *outcome, size_t step)
 {
-	if (step >= outcome->made)
+	if (step >= CHANGE_STEPS_MAX || !outcome->made[step])
 		return NULL;
-	return outcome->found && step == outcome->made - 1 ? outcome->found : outcome->answers[step].result;
+	return outcome->found[step] ? outcome->found[step] : outcome->answers[step].result;
+}
+
+/* Of the time that is left, this much is kept for the question what became of a step whose answer does not come. */
+#define SETTLE_SHARE  4
+#define SETTLE_MAX_MS 15000
+
+static int64_t step_deadline(const struct line *line, const struct step *step)
+{
+	int64_t left, share;
+
+	if (!line->deadline_ms || step->settle == SETTLE_NOT || step->settle == SETTLE_REPEAT)
+		return line->deadline_ms;
+	left = clock_left_ms(line->deadline_ms);
+	share = left / SETTLE_SHARE;
+	return line->deadline_ms - (share < SETTLE_MAX_MS ? share : SETTLE_MAX_MS);
 }
 
 static int call(const struct line *line, const struct step *step, struct answer *ret)
@@ -34,7 +50,7 @@ static int call(const struct line *line, const struct step *step, struct answer 
 		.body = step->body.len ? step->body.data : NULL,
 		.body_len = step->body.len,
 		.flags = CALL_WRITE | (step->settle == SETTLE_REPEAT ? CALL_REPEATABLE : 0),
-		.deadline_ms = line->deadline_ms,
+		.deadline_ms = step_deadline(line, step),
 		.waiter = line->waiter,
 	};
 	int result;
@@ -117,6 +133,44 @@ static int find_lost(const struct line *line, const struct change *change, size_
 	return -lost.errnum;
 }
 
+/* The first GET after a write that removed something. What is kept all the same is no success. */
+static int look_for_removed(const struct line *line, const struct change *change, size_t i, struct outcome *ret)
+{
+	struct call call = { .method = "GET", .flags = CALL_WRITE, .deadline_ms = line->deadline_ms };
+	cleanup_free_ char *path = NULL;
+	struct answer answer = { 0 };
+	char operation[48];
+	int result;
+
+	if (!step_wants_look(change, i) || !(change->kind->verbs & KIND_GET))
+		return 0;
+	result = kind_path(change->kind->item, change->parent_id, change->id, NULL, &path);
+	if (result < 0)
+		return result;
+	snprintf(operation, sizeof(operation), "get %s", change->kind->name);
+	call.operation = operation;
+	call.path = path;
+	/* What cannot be asked is told by whoever looks next. */
+	if (offers_call(line->mount, &call, &answer, NULL) < 0)
+		return 0;
+	result = step_check_removed(change, answer.result, line->err);
+	json_object_put(ret->found[i]);
+	ret->found[i] = json_object_get(answer.result);
+	answer_clear(&answer);
+	return result;
+}
+
+/* Whether the service says that it does not know, or misses, fields of the body: then it is no word on the document. */
+static bool is_about_fields(const struct err *err)
+{
+	static const char *const words[] = { "unrecognized", "undefined", "required", "missing", "unknown", "unexpected" };
+	bool about = false;
+
+	for (size_t i = 0; i < array_len(words); i++)
+		about = about || strcasestr(err->text, words[i]);
+	return about && err->http_status == 400;
+}
+
 static int send_step(const struct line *line, const struct change *change, size_t i, struct outcome *ret)
 {
 	const struct step *step = &change->steps[i];
@@ -141,20 +195,26 @@ static int send_step(const struct line *line, const struct change *change, size_
 		}
 		break;
 	}
-	if (result == 0)
-		ret->made = i + 1;
-	else if (change->owes && i == change->steps_count - 1)
-		err_prefix(line->err,
-			   "the change was made, but its rollout failed (write the same again to send only the rollout): ");
+	ret->made[i] = result == 0;
+	ret->older_way = result == -EINVAL && step->older_way && is_about_fields(line->err);
+	if (result == 0 && !ret->again)
+		result = step_check(change, i, outcome_object(ret, i), line->err);
+	if (result == 0 && !ret->again)
+		result = look_for_removed(line, change, i, ret);
 	return result;
 }
 
 int send_change(const struct line *line, const struct change *change, struct outcome *ret)
 {
+	size_t i = 0;
 	int result = 0;
 
 	*ret = (struct outcome){ 0 };
-	for (size_t i = 0; result == 0 && i < change->steps_count && !ret->again; i++)
-		result = send_step(line, change, i, ret);
+	while (result == 0 && i < change->steps_count && !ret->again)
+		result = send_step(line, change, i++, ret);
+	if (result < 0 && i > 1 && !ret->made[i - 1] && !ret->older_way)
+		err_prefix(line->err, "%s (write the same again to send only the rollout): ",
+			   change->owes ? "the change was made, but its rollout failed" :
+					  "all but the configuration was changed, but its rollout failed");
 	return result;
 }

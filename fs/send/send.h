@@ -18,14 +18,15 @@ struct line {
 
 /* What came of it. */
 struct outcome {
-	struct answer answers[CHANGE_STEPS_MAX]; /* owned; of the steps that were made, in order */
-	struct json_object *found;               /* owned: what stands for the last answer where that was lost, or NULL */
-	size_t made;                             /* how many steps the account has made, as far as is known */
-	bool again;                              /* what a lost create made was found: decide anew */
-	bool unknown;                            /* one step more may have been made */
+	struct answer answers[CHANGE_STEPS_MAX];     /* owned; of the steps that were made, in order */
+	struct json_object *found[CHANGE_STEPS_MAX]; /* owned: what stands for an answer that was lost, or NULL */
+	bool made[CHANGE_STEPS_MAX];                 /* whether the account has made the step, as far as is known */
+	bool again;                                  /* what a lost create made was found: decide anew */
+	bool older_way; /* the service does not know the step's fields: decide anew, in the older way */
+	bool unknown;   /* one step more may have been made */
 };
 
-/* 0: every step was made. -errno with text: the step outcome.made was not, or nobody knows. Clear *ret in every case. */
+/* 0: every step was made. -errno with text: one was not, or nobody knows. Clear *ret in every case. */
 int send_change(const struct line *line, const struct change *change, struct outcome *ret);
 void outcome_clear(struct outcome *outcome);
 #define cleanup_outcome_ cleanup_(outcome_clear)
@@ -38,5 +39,13 @@ struct json_object *outcome_object(const struct outcome *outcome, size_t step);
    -errno: nobody knows, or it may not be asked. */
 int settle_step(const struct line *line, const struct change *change, size_t step, struct list *before, struct outcome *ret);
 
-/* The pure part: whether the resource, as it is now, is what the step made of it. 1, 0, or -1 where that cannot be told. */
-int settle_arrived(const struct change *change, struct json_object *now);
+/* ---- the pure parts ---- */
+
+/* Whether the resource, as it is now, is what the step made of it. 1, 0, or -1 where that cannot be told. */
+int settle_arrived(const struct change *change, size_t step, struct json_object *now);
+/* Whether the answer to a step is what it must answer: 0, or -errno with text: another resource's, or a field that was to go. */
+int step_check(const struct change *change, size_t step, struct json_object *answer, struct err *err);
+/* Whether the removed members that a rollout does not carry are gone: for the first GET after the write. */
+int step_check_removed(const struct change *change, struct json_object *now, struct err *err);
+/* Whether there are such. */
+bool step_wants_look(const struct change *change, size_t step);

@@ -20,6 +20,14 @@ static int unknown(const struct line *line, const char *what)
 	return -EIO;
 }
 
+/* What was sent is found out whatever the process behind the request does meanwhile. */
+static void pause_settling(const struct line *line, int64_t ms)
+{
+	line->r->settling = true;
+	(void)request_pause(line->r, ms);
+	line->r->settling = false;
+}
+
 /* ---- creates ---- */
 
 static bool appeared(const struct change *change, struct list *before, const struct snapshot *s)
@@ -28,7 +36,7 @@ static bool appeared(const struct change *change, struct list *before, const str
 	       source_belongs(change->kind, change->parent_id, s);
 }
 
-static int find_new(const struct line *line, const struct change *change, struct list *before, struct outcome *ret)
+static int find_new(const struct line *line, const struct change *change, size_t step, struct list *before, struct outcome *ret)
 {
 	int64_t until = clock_after_ms(SETTLE_NEW_MS), pause_ms = 250;
 	bool looked = false;
@@ -45,13 +53,10 @@ static int find_new(const struct line *line, const struct change *change, struct
 
 			if (!appeared(change, before, s))
 				continue;
-			result = source_object(line->r, change->kind, change->parent_id, s, &ret->found);
+			result = source_object(line->r, change->kind, change->parent_id, s, &ret->found[step]);
 			return result < 0 ? result : 1;
 		}
-		/* What was sent is found out whatever the process behind the request does meanwhile. */
-		line->r->settling = true;
-		(void)request_pause(line->r, pause_ms);
-		line->r->settling = false;
+		pause_settling(line, pause_ms);
 		pause_ms = pause_ms < 2000 ? pause_ms * 2 : pause_ms;
 	}
 	/* Without a look at the end nobody knows: sent again, it might be there twice. */
@@ -95,14 +100,18 @@ static int part_arrived(const struct change *change, struct json_object *now)
 	return left ? 0 : 1;
 }
 
-int settle_arrived(const struct change *change, struct json_object *now)
+int settle_arrived(const struct change *change, size_t i, struct json_object *now)
 {
+	const struct step *step = &change->steps[i];
+	cleanup_json_ struct json_object *sent = step->body.len ? json_tokener_parse(step->body.data) : NULL;
 	int64_t version;
 
 	if (change->verb == VERB_RENAME)
 		return is_renamed(change, now);
 	if (change->part)
 		return part_arrived(change, now);
+	if (sent && doc_shows(change->kind, now, sent, &change->context.doc, NULL))
+		return 1;
 	if (doc_same(change->kind, now, change->after, change->name, &change->context.doc))
 		return 1;
 	version_of(now, &version);
@@ -113,7 +122,7 @@ int settle_arrived(const struct change *change, struct json_object *now)
 	return version == change->version ? 0 : -1;
 }
 
-static int look(const struct line *line, const struct change *change, struct outcome *ret)
+static int look(const struct line *line, const struct change *change, size_t step, struct outcome *ret)
 {
 	struct call call = { .method = "GET", .flags = CALL_WRITE, .deadline_ms = line->deadline_ms, .waiter = line->waiter };
 	cleanup_free_ char *path = NULL;
@@ -134,13 +143,61 @@ static int look(const struct line *line, const struct change *change, struct out
 		*line->err = lost;
 		return unknown(line, "the answer to the change was lost, and the account cannot be asked");
 	}
-	result = settle_arrived(change, answer.result);
+	result = settle_arrived(change, step, answer.result);
 	if (result > 0)
-		ret->found = json_object_get(answer.result);
+		ret->found[step] = json_object_get(answer.result);
 	answer_clear(&answer);
 	if (result < 0)
 		return unknown(line, "the answer to the change was lost, and the account changed meanwhile");
 	return result;
+}
+
+/* ---- rollouts ---- */
+
+/* How often the list of rollouts is asked for one that may have begun, and the pause between. */
+#define MARK_TRIES    3
+#define MARK_PAUSE_MS 1000
+
+static int find_in(const struct line *line, const struct step *step, size_t i, struct list *list, struct outcome *ret)
+{
+	for (size_t k = 0; k < list_count(list); k++) {
+		struct snapshot *s = list_at(list, k)->snapshot;
+		cleanup_json_ struct json_object *object = NULL;
+		const char *description;
+		int result = source_object(line->r, step->answers, step->of, s, &object);
+
+		if (result < 0)
+			return result;
+		description = json_get_string(object, "description");
+		if (description && strcmp(description, step->mark) == 0) {
+			ret->found[i] = steal_ptr(object);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* Only a list that can be read, and does not show it, says that it did not begin. */
+static int find_marked(const struct line *line, const struct step *step, size_t i, struct outcome *ret)
+{
+	struct err lost = *line->err;
+	int result = 0;
+
+	for (int tries = 0; tries < MARK_TRIES && result == 0; tries++) {
+		cleanup_(list_unrefp) struct list *list = NULL;
+
+		if (tries)
+			pause_settling(line, MARK_PAUSE_MS);
+		result = source_list_again(line->r, step->answers, step->of, true, &list);
+		if (result == 0)
+			result = find_in(line, step, i, list, ret);
+	}
+	if (result >= 0)
+		return result;
+	*line->err = lost;
+	return unknown(line,
+		       "the answer to the rollout was lost, and the account cannot be asked; status.json names the one that "
+		       "is active: look there before writing it again");
 }
 
 /* ---- each by its way ---- */
@@ -167,14 +224,17 @@ int settle_step(const struct line *line, const struct change *change, size_t i, 
 	case SETTLE_AGAIN:
 		if (!line->r)
 			return tell_unknown(line, change, &change->steps[i]);
-		result = find_new(line, change, before, ret);
+		result = find_new(line, change, i, before, ret);
 		ret->again = result > 0 && change->steps[i].settle == SETTLE_AGAIN;
 		return result;
 	case SETTLE_LOOK:
-		return look(line, change, ret);
+		return look(line, change, i, ret);
+	case SETTLE_MARK:
+		if (!line->r)
+			break;
+		return find_marked(line, &change->steps[i], i, ret);
 	case SETTLE_NOT:
 	case SETTLE_REPEAT:
-	case SETTLE_ROLLOUT:
 		break;
 	}
 	return tell_unknown(line, change, &change->steps[i]);

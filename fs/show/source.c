@@ -523,6 +523,14 @@ void source_removed(struct mount *mount, const struct kind *kind, const char *pa
 		store_remove(mount->store, key, id, MOUNT_HOLD_MS);
 }
 
+void source_drop_item(struct mount *mount, const struct kind *kind, const char *parent, const char *id)
+{
+	cleanup_free_ char *key = NULL;
+
+	if (kind->item && source_item_key(kind, parent, id, &key) == 0)
+		store_drop(mount->store, key);
+}
+
 void source_drop_parts(struct mount *mount)
 {
 	store_drop(mount->store, "P:");

@@ -56,3 +56,5 @@ bool source_belongs(const struct kind *kind, const char *parent, const struct sn
 void source_drop_kind(struct mount *mount, const struct kind *kind);
 /* Forgets the documents of singletons. */
 void source_drop_parts(struct mount *mount);
+/* Forgets what was answered of one resource by itself: a change has been made since. */
+void source_drop_item(struct mount *mount, const struct kind *kind, const char *parent, const char *id);

@@ -88,14 +88,12 @@ web() {
   assert_writes 1
 }
 
-@test "of a changed configuration the changed members go, and a rollout follows" {
+@test "a changed configuration is one rollout, with the changed members alone" {
   start
   web
   sed -i 's/app:v1/app:v2/' "$APPS/web.json"
-  assert_calls 1 PATCH "/applications/$ID"
   assert_calls 1 POST "/applications/$ID/rollouts"
-  assert_writes 2
-  patch_body | jq -e 'keys == ["configuration"] and (.configuration | keys) == ["image"]'
+  assert_writes 1
   requests 'select(.path | endswith("/rollouts")) | select(.method == "POST") | .body' | jq -r . |
     jq -e '.strategy == "rolling" and [.steps[].step_size.percentage] == [10, 100]
       and (.target_configuration.image | endswith("app:v2")) and (.description | length) > 0'
@@ -162,7 +160,7 @@ web() {
   spell '{instance_type: "lite"}'
   jq '.configuration.instance_type = "basic"' "$T/web.json" >"$T/other.json"
   cp "$T/other.json" "$APPS/web.json"
-  assert_calls 1 PATCH '/applications/*'
+  assert_calls 1 POST '/applications/*/rollouts'
 }
 
 @test "another spelling of the image is the same document" {

@@ -47,12 +47,18 @@ os.close(fd)' "$APPS/web.json"
   assert_calls 1 DELETE '/applications/*'
 }
 
+# The service takes neither a rollout of the changed members alone nor, for once, the whole one.
+older_way() {
+  fault "$(jq -nc '{method: "POST", path: "/applications/*/rollouts", times: 2, status: 400, body: ({success: false,
+    errors: [{code: 1000, message: ({error: "VALIDATE_INPUT", details: {"": "Unrecognized key: \"steps\""}} | tojson)}]} | tojson)}')"
+}
+
 # owes : the application web is at v2, and the rollout of it failed.
 owes() {
   web_json "$T/web.json"
   cp "$T/web.json" "$APPS/web.json"
   web_json "$T/v2.json" '.configuration.image = "registry.cloudflare.com/app:v2"'
-  fault '{"method":"POST","path":"/applications/*/rollouts","times":1,"status":400}'
+  older_way
   assert_fails cp "$T/v2.json" "$APPS/web.json"
   clear_requests
 }
@@ -65,8 +71,10 @@ owes() {
   assert_fails cp "$T/v3.json" "$APPS/web.json"
   cp "$T/v2.json" "$APPS/web.json"
   assert_calls 1 POST '/applications/*/rollouts'
+  older_way
   fault '{"method":"PATCH","path":"/applications/*","times":1,"status":400}'
   assert_fails cp "$T/v3.json" "$APPS/web.json"
+  clear_faults
   api PATCH "/applications/$(app_id web)" '{"max_instances": 3}'
   sleep 0.3
   jq '.max_instances = 3' "$T/v2.json" >"$T/now.json"

@@ -186,8 +186,7 @@ full() {
   jq --indent 2 '.configuration.image = "registry.cloudflare.com/app:v77"' "$T/repo/applications/app-00004.json" >"$T/new"
   cp "$T/new" "$T/repo/applications/app-00004.json"
   rsync -a --delete --exclude=/secrets "$T/repo/" "$MNT/"
-  assert_writes 2
-  assert_calls 1 PATCH '/applications/*'
+  assert_writes 1
   assert_calls 1 POST '/applications/*/rollouts'
 }
 

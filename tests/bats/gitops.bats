@@ -44,7 +44,7 @@ not_mounted() { ! is_mounted "$MNT"; }
   rm "$REPO/applications/app-2.json"
   run guide ci
   assert_status 0
-  assert_calls 1 PATCH '/applications/*'
+  assert_calls 1 POST '/applications/*/rollouts'
   assert_calls 1 DELETE '/applications/*'
   advance 60
   assert_equal "$(app_names)" $'app-1\napp-3'

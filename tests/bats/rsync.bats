@@ -77,17 +77,17 @@ assert_complete() {
   assert_complete
 }
 
-@test "one changed file of 200: one PATCH and its rollout" {
+@test "one changed file of 200: one look, and one rollout" {
   synced 200
   umount_cfcfs
   spec
   sed -i 's/app:v1/app:v2/' "$REPO/applications/app-117.json"
   clear_requests
   sync_all "$REPO" "$MNT"
-  assert_calls 1 PATCH "/applications/$(app_id app-117)"
   assert_calls 1 POST "/applications/$(app_id app-117)/rollouts"
-  assert_writes 2
-  assert_reads_at_most 10 # two are this test's own
+  assert_calls 1 GET "/applications/????????-*" # the look before the change
+  assert_writes 1
+  assert_reads_at_most 10 # one is this test's own
   clear_requests
   sed -i 's/"instances": 1/"instances": 2/' "$REPO/applications/app-3.json"
   sync_all "$REPO" "$MNT"

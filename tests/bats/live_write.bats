@@ -1,0 +1,218 @@
+#!/usr/bin/env bats
+# Writing as the service takes it, on the service as people saw it: a changed configuration is pending until its rollout
+# completes, lists lag, creates are strict, and what a null does is not known.
+load lib
+
+# live [OPTIONS] [-- ARGUMENT...] : the emulator's profile live, and a mount with short times to live.
+QUICK=cache_ttl=0.3,status_ttl=0.3
+live() {
+  start_emulator --profile live "${@:2}"
+  mount_cfcfs -o "$QUICK${1:+,$1}"
+}
+WEB() { printf '%s' "$APPS/web.json"; }
+minimal() { printf '{"max_instances":2,"configuration":{"image":"docker.io/library/redis:7"}}\n'; }
+
+# made [FILTER] : the application web, made through the mount; the calls after it are counted.
+made() {
+  web_json "$T/web.json" "del(.instances) ${1:+| $1}"
+  cp "$T/web.json" "$(WEB)"
+  ID=$(app_id web)
+  clear_requests
+}
+# sent : the writes, one a line: METHOD PATH, with ID for the application's id.
+sent() { requests 'select(.method != "GET") | "\(.method) \(.path)"' | jq -r . | sed "s/$ID/ID/"; }
+target() { requests 'select(.method == "POST" and (.path | endswith("/rollouts"))) | .body' | tail -n 1 | jq -r . | jq -c .target_configuration; }
+patch() { requests 'select(.method == "PATCH") | .body' | tail -n 1 | jq -r . | jq -c .; }
+image() { jq -r .configuration.image "${1:-$(WEB)}" | sed 's/.*app://'; }
+finish() { advance 600; }
+
+@test "live: sed -i of an image is one POST of a rollout that has the image alone" {
+  live
+  made
+  sed -i 's/app:v1/app:v2/' "$(WEB)"
+  assert_equal "$(sent)" 'POST /applications/ID/rollouts'
+  assert_match "$(target)" '^\{"image":"registry.cloudflare.com/[0-9a-f]{32}/app:v2"\}$'
+  assert_equal "$(image)" v2
+  refresh
+  assert_equal "$(image)" v2
+}
+
+@test "live: max_instances and an image in one write are one PATCH and one rollout, in that order" {
+  live
+  made
+  jq '.max_instances = 1 | .configuration.image = "app:v2"' "$T/web.json" >"$T/new.json"
+  cp "$T/new.json" "$(WEB)"
+  assert_equal "$(sent)" $'PATCH /applications/ID\nPOST /applications/ID/rollouts'
+  assert_equal "$(patch)" '{"max_instances":1}'
+  # The steps are those of the new number.
+  requests 'select(.method == "POST") | .body' | jq -r . | jq -e '[.steps[].step_size.percentage] == [100]'
+}
+
+@test "live: with rollout=none it is one PATCH, and so is what needs no rollout" {
+  live rollout=none
+  made
+  jq '.max_instances = 3 | .configuration.image = "app:v2"' "$T/web.json" >"$T/new.json"
+  cp "$T/new.json" "$(WEB)"
+  assert_equal "$(sent)" 'PATCH /applications/ID'
+  patch | jq -e '.max_instances == 3 and (.configuration | keys == ["image"])'
+  umount_cfcfs
+  mount_cfcfs -o "$QUICK"
+  clear_requests
+  jq '.max_instances = 3 | .configuration.image = "app:v2" | .configuration.wrangler_ssh = {enabled: true}' "$T/web.json" >"$T/new.json"
+  cp "$T/new.json" "$(WEB)"
+  assert_equal "$(sent)" 'PATCH /applications/ID'
+  patch | jq -e '.configuration | keys == ["wrangler_ssh"]'
+}
+
+@test "live: a second image carries what the first rollout carried, and the old image written back is sent" {
+  live
+  made
+  jq '.configuration.image = "app:v2" | .configuration.command = ["serve"]' "$T/web.json" >"$T/two.json"
+  cp "$T/two.json" "$(WEB)"
+  assert_equal "$(target | jq -c keys)" '["command","image"]'
+  jq '.configuration.image = "app:v3" | .configuration.command = ["serve"]' "$T/web.json" >"$T/three.json"
+  clear_requests
+  cp "$T/three.json" "$(WEB)"
+  assert_equal "$(sent)" 'POST /applications/ID/rollouts'
+  target | jq -e '(.image | endswith("app:v3")) and .command == ["serve"]'
+  clear_requests
+  jq '.configuration.command = ["serve"]' "$T/web.json" >"$T/one.json"
+  cp "$T/one.json" "$(WEB)"
+  assert_equal "$(sent)" 'POST /applications/ID/rollouts'
+  target | jq -e '(.image | endswith("app:v1")) and .command == ["serve"]'
+  finish
+  refresh
+  assert_equal "$(image)" v1
+  app web | jq -e '.configuration | (.image | endswith("app:v1")) and .command == ["serve"]'
+}
+
+# jobs NULL : the smallest document in a repository, synced by ten jobs one after another that have no state: one create, and
+# then not one write; nor when the mount's own export is synced back.
+jobs() {
+  local i
+  mkdir -p "$T/repo/applications" "$T/export"
+  minimal >"$T/repo/applications/web.json"
+  start_emulator --profile live --null "$1"
+  for i in {1..10}; do
+    rm -rf "$T/state"
+    mount_cfcfs -o "$QUICK,view=spec,delete_grace=0"
+    rsync -a --delete --exclude=/secrets --exclude=/account "$T/repo/" "$MNT/" || fail "job $i: $(last_error .message)"
+    umount_cfcfs
+    ((i % 3)) || advance 60
+  done
+  assert_equal "$(requests 'select(.method != "GET") | .method + " " + .path' | jq -r .)" 'POST /applications'
+  mount_cfcfs -o "$QUICK,view=spec,delete_grace=0"
+  rsync -a --exclude=/secrets --exclude=/account "$MNT/" "$T/export/"
+  touch "$T/export/applications/web.json"
+  rsync -a --delete --exclude=/secrets --exclude=/account "$T/export/" "$MNT/"
+  cp "$T/export/applications/web.json" "$(WEB)"
+  assert_equal "$(count_writes)" 1 "the export written back"
+}
+
+@test "live: ten jobs without a state, a service that refuses null" { jobs refuse; }
+@test "live: ten jobs without a state, a service that null clears" { jobs clear; }
+@test "live: ten jobs without a state, a service that ignores null" { jobs ignore; }
+
+# removes FILTER MEMBER : without what the filter takes away, the account is without it in the end, or the call said so.
+removes() {
+  cp "$T/web.json" "$T/before.json"
+  jq "$1" "$T/web.json" >"$T/web.json.new"
+  mv "$T/web.json.new" "$T/web.json"
+  if cp "$T/web.json" "$(WEB)" 2>/dev/null; then
+    finish
+    refresh
+    app web | jq -e "$2" >/dev/null || fail "$1 was a success, and it is still there: $(app web | jq -c .)"
+    clear_requests
+    cp "$T/web.json" "$(WEB)"
+    assert_equal "$(sent)" '' "written again after $1"
+  else
+    assert_error 'EINVAL'
+    cp "$T/before.json" "$T/web.json"
+    finish
+    refresh
+  fi
+}
+
+@test "live: what is removed is gone in the end, or the call says which field stays" {
+  local null
+  for null in refuse clear ignore; do
+    live '' --null "$null"
+    made '.configuration.entrypoint = ["/bin/a"] | .configuration.command = ["b"] | .observability = {logs: {enabled: true}}'
+    finish
+    refresh
+    removes 'del(.configuration.environment_variables[0])' '.configuration.environment_variables | length == 1'
+    removes 'del(.configuration.environment_variables)' '(.configuration.environment_variables // []) == []'
+    removes 'del(.configuration.entrypoint)' '(.configuration.entrypoint // []) == []'
+    removes 'del(.configuration.command)' '(.configuration.command // []) == []'
+    removes 'del(.observability)' '.observability.logs.enabled != true'
+    removes 'del(.configuration.instance_type) | .configuration += {vcpu: 1, memory_mib: 4096, disk: {size_mb: 8000}}' \
+      '.configuration | .vcpu == 1 and .memory_mib == 4096'
+    removes '.configuration |= (del(.vcpu, .memory_mib, .disk) + {instance_type: "lite"})' '.configuration | .memory_mib == 256'
+    umount_cfcfs
+    stop_emulator
+    rm -rf "$T/state"
+  done
+}
+
+@test "live: a change that is there already is not sent, and somebody else's is not overwritten by a no-op" {
+  live cache_ttl=30
+  made
+  cat "$(WEB)" >"$T/seen"
+  api PATCH "/applications/$ID" '{"max_instances":7}' >/dev/null
+  sleep 1.2 # until what was seen is too old to send a change on
+  jq '.max_instances = 7' "$T/web.json" >"$T/seven.json"
+  clear_requests
+  cp "$T/seven.json" "$(WEB)"
+  assert_equal "$(sent | grep -v '^GET')" ''
+  assert_equal "$(count_calls GET "/applications/$ID")" 1
+}
+
+@test "live: a rollout whose answer was lost goes out once, and the truth is told" {
+  live timeout=15
+  made
+  sed 's/app:v1/app:v2/' "$T/web.json" >"$T/new.json"
+  fault '{"method":"POST","path":"/applications/*/rollouts","times":1,"close":"after"}'
+  cp "$T/new.json" "$(WEB)"
+  assert_equal "$(sent)" 'POST /applications/ID/rollouts'
+  # One that cannot be found out is told as that; what is written again then is not sent again.
+  sed 's/app:v1/app:v3/' "$T/web.json" >"$T/new.json"
+  clear_requests
+  fault '{"method":"POST","path":"/applications/*/rollouts","times":1,"close":"after"}'
+  fault '{"method":"GET","path":"/applications/*/rollouts","times":100,"status":500}'
+  assert_fails cp "$T/new.json" "$(WEB)"
+  assert_error EIO 'outcome unknown'
+  clear_faults
+  cp "$T/new.json" "$(WEB)"
+  assert_equal "$(sent)" 'POST /applications/ID/rollouts'
+  assert_equal "$(image)" v3
+}
+
+@test "live: kill -9 between the POST of a rollout and its answer: it happens once" {
+  live
+  made
+  sed 's/app:v1/app:v2/' "$T/web.json" >"$T/new.json"
+  fault '{"method":"POST","path":"/applications/*/rollouts","times":1,"latency_ms":4000}'
+  cp "$T/new.json" "$(WEB)" 2>/dev/null 3>&- &
+  wait_until 10 "the POST" eval '[ "$(count_calls POST "*/rollouts")" = 1 ] || [ "$(api GET "/applications/$ID/rollouts" | jq length)" = 1 ]'
+  kill -9 "$MOUNT_PID"
+  wait_until 10 "the mount to die" gone "$MOUNT_PID"
+  ! is_mounted "$MNT" || fusermount3 -uz "$MNT"
+  wait_until 10 "the rollout" eval '[ "$(api GET "/applications/$ID/rollouts" | jq length)" = 1 ]'
+  mount_cfcfs -o "$QUICK"
+  cp "$T/new.json" "$(WEB)"
+  assert_equal "$(api GET "/applications/$ID/rollouts" | jq length)" 1
+  assert_equal "$(image)" v2
+}
+
+@test "live: what the service shows is written back as it is, under another name and after a removal" {
+  live delete_grace=0
+  made
+  cp "$(WEB)" "$T/b.json"
+  api PATCH "/applications/$ID" '{"max_instances":4}' >/dev/null
+  refresh
+  cat "$(WEB)" >"$T/b"
+  rm "$(WEB)"
+  cp "$T/b" "$(WEB)"
+  assert_equal "$(jq .max_instances "$(WEB)")" 4
+  wait_until 20 "the old one to go" eval '[ "$(api GET "/applications" | jq "[.[] | select(.name == \"web\")] | length")" = 1 ]'
+}
