@@ -7,20 +7,27 @@
 #include "api/doc_json.h"
 #include "fs/core/tree.h"
 
-/* A cut file name: the document carries the whole one. */
+/* A cut one ends before a character that did not fit. */
+#define CUT_BYTES_LEAST (NAME_MAX_BYTES - 4)
+
+/* A cut file name: the document carries the whole one. By its looks alone it might also be a name of its own. */
 static int find_name(const struct gathered *g, struct change *c)
 {
 	const struct kind *kind = c->kind;
-	const char *whole = kind->name_key ? json_get_string(c->after, kind->name_key) : NULL;
+	const char *whole = kind->name_key ? json_get_string(c->after, kind->name_key) : NULL, *file_name = g->wish.file_name;
 	char encoded[NAME_MAX_BYTES + 1];
+	bool fits = false;
 
-	if (c->name)
+	if (c->name && (g->exists || !name_is_cut(file_name, kind->suffix) || strlen(file_name) < CUT_BYTES_LEAST))
 		return 0;
-	if (whole)
+	if (whole) {
 		name_encode(whole, kind->suffix, encoded);
-	if (!whole || strcmp(encoded, g->wish.file_name) != 0)
+		fits = !strcmp(encoded, file_name);
+	}
+	if (!fits)
 		return change_refuse(c, EINVAL, "%s: must hold the whole name that the file's name was cut from",
 				     kind->name_key ? kind->name_key : "name");
+	free(c->name);
 	c->name = strdup(whole);
 	return c->name ? 0 : -ENOMEM;
 }

@@ -91,6 +91,23 @@ whole_life() {
   assert_equal "$(ls "$APPS")" ''
 }
 
+@test "a cut name can be made again, by the document that it had, and by no other" {
+  start_emulator
+  make "$LONG"
+  mount_cfcfs -o delete_grace=0
+  local file
+  file=$(ls "$APPS" | grep 'json$')
+  cp "$APPS/$file" "$T/saved.json"
+  rm "$APPS/$file"
+  advance 60
+  refresh
+  jq 'del(.name)' "$T/saved.json" >"$T/nameless.json"
+  assert_sys EINVAL write "$APPS/$file" "$T/nameless.json"
+  assert_error 'whole name'
+  cp "$T/saved.json" "$APPS/$file"
+  assert_equal "$(app_names)" "$LONG"
+}
+
 @test "a rename to a name that must be encoded, and back" {
   start
   cp "$T/web.json" "$APPS/web.json"
