@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <utlist.h>
 
 #include "api/base/clock.h"
 #include "api/base/lock.h"
@@ -28,6 +29,7 @@ struct notifier {
 	struct lock lock; /* guards all below but session */
 	pthread_cond_t more;
 	struct notice *queue;
+	struct notify_hold *holds; /* borrowed; as many as there are changes being answered */
 	bool running, stopping;
 	bool epochs; /* names are told of by epochs; of the thread, once it runs */
 	pthread_t thread;
@@ -56,6 +58,51 @@ static struct notice *take_first(struct notifier *n)
 	if (first)
 		HASH_DEL(n->queue, first);
 	return first;
+}
+
+static bool is_held(const struct notifier *n, const struct notice *notice)
+{
+	const struct notify_hold *hold;
+
+	/* Only a name's notice takes its directory's lock. */
+	if (notice->key.what != 'e')
+		return false;
+	DL_FOREACH(n->holds, hold) {
+		if (hold->dir == notice->key.ino)
+			return true;
+	}
+	return false;
+}
+
+/* The first one that the kernel can be told of now. */
+static struct notice *take_next_locked(struct notifier *n) REQUIRES(notifier_locked)
+{
+	struct notice *notice = n->queue;
+
+	notifier_assert_locked(n);
+	while (notice && is_held(n, notice))
+		notice = notice->hh.next;
+	if (notice)
+		HASH_DEL(n->queue, notice);
+	return notice;
+}
+
+void notify_hold(struct notifier *n, struct notify_hold *hold, fuse_ino_t dir)
+{
+	scope_lock(notifier, n);
+	hold->dir = dir;
+	if (dir)
+		DL_APPEND(n->holds, hold);
+}
+
+void notify_release(struct notifier *n, struct notify_hold *hold)
+{
+	if (!hold->dir)
+		return;
+	scope_lock(notifier, n);
+	DL_DELETE(n->holds, hold);
+	hold->dir = 0;
+	pthread_cond_signal(&n->more);
 }
 
 /* FUSE_NOTIFY_INC_EPOCH of Linux 6.16; the headers of older systems lack it. */
@@ -93,7 +140,7 @@ static void *run(void *arg)
 
 	notifier_lock(n);
 	while (!n->stopping) {
-		notice = take_first(n);
+		notice = take_next_locked(n);
 		if (!notice) {
 			notifier_cond_wait(n, &n->more, CLOCK_NEVER);
 			continue;

@@ -13,6 +13,12 @@
 
 struct notifier;
 
+/* A directory whose lock the kernel holds: a notice of a name in it would wait there, and every other one behind it. */
+struct notify_hold {
+	struct notify_hold *prev, *next; /* of the notifier */
+	fuse_ino_t dir;                  /* 0: not held */
+};
+
 /* Not started yet: notices are queued. */
 struct notifier *notifier_new(void);
 /* Before it starts: names are told of by epochs, in which the kernel never waits, where it has them. They make it ask for all
@@ -22,6 +28,11 @@ int notifier_start(struct notifier *n, struct fuse_session *session);
 /* Drops what is queued and ends the thread. Call before the session is destroyed. */
 void notifier_stop(struct notifier *n);
 struct notifier *notifier_free(struct notifier *n);
+
+/* Until notify_release, notices of names in the directory wait in the queue. The hold is the caller's memory. */
+void notify_hold(struct notifier *n, struct notify_hold *hold, fuse_ino_t dir);
+/* Nothing where it is not held. */
+void notify_release(struct notifier *n, struct notify_hold *hold);
 
 /* The name in the directory may lead elsewhere now. */
 void notify_entry(struct notifier *n, fuse_ino_t dir, const char *name);

@@ -73,6 +73,8 @@ static void finish(struct request *r, int result)
 		record(r, -result);
 		fuse_reply_err(r->fuse, -result);
 	}
+	for (size_t i = 0; i < array_len(r->held); i++)
+		notify_release(r->mount->notifier, &r->held[i]);
 	request_free(r);
 }
 
@@ -147,6 +149,10 @@ static void hand_over(struct request *r)
 	r->deadline_ms = clock_after_ms(r->mount->options->timeout_ms);
 	err_clear(&r->err);
 	TRACE2(request_worker, r->op, r->ino);
+	if (r->locks_dirs) {
+		notify_hold(r->mount->notifier, &r->held[0], r->ino);
+		notify_hold(r->mount->notifier, &r->held[1], r->new_ino == r->ino ? 0 : r->new_ino);
+	}
 	/* Before it can be run, or the worker may have freed it. An interrupt that came already is heard here. */
 	fuse_req_interrupt_func(r->fuse, on_interrupt, r);
 	result = pool_run(pool_of(r), work, r);

@@ -10,6 +10,7 @@
 
 #include "api/base/turn.h"
 #include "fs/core/mount.h"
+#include "fs/core/notify.h"
 #include "fs/core/tree.h"
 
 struct request;
@@ -27,6 +28,8 @@ struct request {
 	const char *op; /* "rename": for errors.jsonl and metrics */
 	bool changes;   /* goes to the writers' pool */
 	bool worker;    /* may wait */
+	bool locks_dirs; /* the kernel holds the locks of ino, and of new_ino where there is one, until it is answered */
+	struct notify_hold held[2];
 	int64_t deadline_ms;
 	int64_t began_ns;
 	struct waiter waiter; /* initialised in a worker alone */

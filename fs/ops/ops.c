@@ -26,6 +26,7 @@ static void start_name(fuse_req_t fuse, const char *op, request_fn run, bool cha
 	r->ino = ino;
 	r->mode = mode;
 	r->size = size;
+	r->locks_dirs = run == op_unlink || run == op_rmdir;
 	request_start(r);
 }
 
@@ -140,6 +141,7 @@ static void start_two(fuse_req_t fuse, const char *op, request_fn run, fuse_ino_
 	r->ino = ino;
 	r->new_ino = new_ino;
 	r->flags = flags;
+	r->locks_dirs = true;
 	request_start(r);
 }
 
@@ -169,6 +171,7 @@ static void ll_create(fuse_req_t fuse, fuse_ino_t parent, const char *name, mode
 	r->mode = mode;
 	r->fi = *fi;
 	r->has_fi = true;
+	r->locks_dirs = true;
 	request_start(r);
 }
 

@@ -129,6 +129,33 @@ static void test_nobody_waits(void **state)
 	assert_string_equal(kernel.told.data, "entry 1 a;entry 1 a;");
 }
 
+/* A name in a directory that the kernel holds waits; what else there is to tell does not, the directory's own attributes included. */
+static void test_held_names_wait_alone(void **state)
+{
+	struct notifier *n = notifier_new();
+	struct notify_hold one = { 0 }, two = { 0 }, none = { 0 };
+
+	(void)state;
+	notify_hold(n, &one, 1);
+	notify_hold(n, &two, 1);
+	notify_hold(n, &none, 0);
+	notify_entry(n, 1, "a");
+	notify_entry(n, 2, "b");
+	notify_inode(n, 1, true);
+	assert_int_equal(notifier_start(n, NULL), 0);
+	wait_count(2);
+	notify_release(n, &one);
+	notify_release(n, &one);
+	notify_release(n, &none);
+	notify_entry(n, 3, "c");
+	wait_count(3);
+	assert_string_equal(kernel.told.data, "entry 2 b;pages 1 ;entry 3 c;");
+	notify_release(n, &two);
+	wait_count(4);
+	notifier_free(n);
+	assert_string_equal(kernel.told.data, "entry 2 b;pages 1 ;entry 3 c;entry 1 a;");
+}
+
 static void test_bound(void **state)
 {
 	struct notifier *n = notifier_new();
@@ -189,6 +216,7 @@ int main(void)
 		cmocka_unit_test_setup(test_order, reset),        cmocka_unit_test_setup(test_folds, reset),
 		cmocka_unit_test_setup(test_nobody_waits, reset), cmocka_unit_test_setup(test_bound, reset),
 		cmocka_unit_test_setup(test_stop_drops, reset),   cmocka_unit_test_setup(test_threads, reset),
+		cmocka_unit_test_setup(test_held_names_wait_alone, reset),
 	};
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
 
