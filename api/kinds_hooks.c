@@ -202,13 +202,27 @@ static int application_check(const struct kind *kind, struct json_object *doc, b
 	return 0;
 }
 
+/* What goes to the top of the document clears the old place by itself, and the two exclude each other. */
+static void drop_old_observability(struct json_object *patch)
+{
+	struct json_object *configuration = member(patch, "configuration");
+
+	if (!member(patch, "observability") || !json_object_is_type(configuration, json_type_object))
+		return;
+	json_object_object_del(configuration, "observability");
+	if (json_object_object_length(configuration) == 0)
+		json_object_object_del(patch, "configuration");
+}
+
 /* What a create must say where the tree knows a default. The service counts the instances by itself. */
 static int application_to_api(struct json_object *doc, bool creating)
 {
 	int r = 0;
 
-	if (!creating)
+	if (!creating) {
+		drop_old_observability(doc);
 		return 0;
+	}
 	if (!member(doc, "scheduling_policy"))
 		r = put(doc, "scheduling_policy", json_object_new_string("default"));
 	if (r == 0 && policy_is(doc, "default") && !member(doc, "instances"))
@@ -396,10 +410,9 @@ static int registry_from_api(struct json_object *object)
 	return put(object, "auth", auth);
 }
 
-static const char registry_schema[] =
-	"[{\"if\":{\"required\":[\"is_public\"],\"properties\":{\"is_public\":{\"const\":true}}},"
-	"\"then\":{\"properties\":{\"auth\":{\"enum\":[null]}}},"
-	"\"else\":{\"required\":[\"auth\"],\"properties\":{\"auth\":{\"type\":\"object\"}}}}]";
+static const char registry_schema[] = "[{\"if\":{\"required\":[\"is_public\"],\"properties\":{\"is_public\":{\"const\":true}}},"
+				      "\"then\":{\"properties\":{\"auth\":{\"enum\":[null]}}},"
+				      "\"else\":{\"required\":[\"auth\"],\"properties\":{\"auth\":{\"type\":\"object\"}}}}]";
 
 const struct kind_hooks hooks_registry = {
 	.schema = registry_schema,

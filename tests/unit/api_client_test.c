@@ -263,6 +263,23 @@ static void silence_is_shared(void **state)
 	end(&f);
 }
 
+static void a_refusal_names_where_the_credentials_come_from(void **state)
+{
+	struct fixture f;
+	(void)state;
+
+	begin(&f, answer_script, 0, 4000);
+	set_script(1, (struct reply){ .status = 401,
+				      .body = "{\"errors\":[{\"code\":10000,\"message\":\"Authentication error\"}]}" });
+	assert_int_equal(call(&f, "GET", 0, NULL), -EACCES);
+	assert_non_null(strstr(f.err.text, "the credentials from token_file=/tmp/"));
+	set_script(2, (struct reply){ .status = 401, .body = "{\"errors\":[{\"code\":1000,\"message\":\"Unauthorized\"}]}" });
+	assert_int_equal(call(&f, "GET", 0, NULL), -EACCES);
+	assert_non_null(strstr(f.err.text, "its plan does not include them"));
+	assert_null(strstr(f.err.text, "token_file"));
+	end(&f);
+}
+
 static void an_own_budget_that_is_used_up_times_out(void **state)
 {
 	struct client_options options = { .account_id = ACCOUNT, .rps = 0.01, .burst = 2, .max_conns = 2, .timeout_ms = 200 };
@@ -527,7 +544,9 @@ int main(void)
 		cmocka_unit_test(a_limit_is_waited_out_once_for_all_callers),
 		cmocka_unit_test(a_create_is_repeated_after_429),
 		cmocka_unit_test(a_limit_beyond_the_deadline_is_told_at_once),
-		cmocka_unit_test(ends_by_its_deadline), cmocka_unit_test(silence_is_shared),
+		cmocka_unit_test(ends_by_its_deadline),
+		cmocka_unit_test(silence_is_shared),
+		cmocka_unit_test(a_refusal_names_where_the_credentials_come_from),
 		cmocka_unit_test(an_own_budget_that_is_used_up_times_out),
 		cmocka_unit_test(a_cancel_ends_reads_but_not_changes),
 		cmocka_unit_test(what_cannot_be_reached_says_why),

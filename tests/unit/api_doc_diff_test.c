@@ -284,6 +284,19 @@ static void a_changed_field_goes_whole(void **state)
 		"{'observability':{'logs':{'enabled':true},'target_instance_count':2}}");
 }
 
+/* The old place of observability is cleared by the new one, and must not stand beside it. */
+static void observability_moves_to_the_top(void **state)
+{
+	(void)state;
+	changes(APP(",'observability':{'logs':{'enabled':true}}", ""), DOC("", ",'observability':{'logs':{'enabled':true}}"),
+		"{'observability':{'logs':{'enabled':true}}}");
+	changes(APP(",'observability':{'logs':{'enabled':true}}", ""),
+		DOC(",'command':['a']", ",'observability':{'logs':{'enabled':true}}"),
+		"{'observability':{'logs':{'enabled':true}},'configuration':{'command':['a']}}");
+	changes(APP(",'observability':{'logs':{'enabled':true}}", ""), DOC("", ""),
+		PATCH("'observability':{'logs':{'enabled':false}}"));
+}
+
 /* But the configuration, which the service merges: its changed members alone. */
 static void of_the_configuration_changed_members_go_alone(void **state)
 {
@@ -345,8 +358,8 @@ static void what_the_service_answers_unasked_is_no_difference(void **state)
 	same(APP(",'network':{'assign_ipv6':'none','mode':'private'}", ""), DOC(",'network':{'mode':'private'}", ""));
 	same(APP(",'command':[],'entrypoint':[],'new':1,'newer':{'x':[1]}", ",'newest':true"), DOC("", ""));
 	/* Another change says nothing of them. */
-	changes(APP(",'network':{'mode':'private'},'runtime':'firecracker','new':1", ""),
-		DOC(",'entrypoint':['e']", ""), PATCH("'entrypoint':['e']"));
+	changes(APP(",'network':{'mode':'private'},'runtime':'firecracker','new':1", ""), DOC(",'entrypoint':['e']", ""),
+		PATCH("'entrypoint':['e']"));
 	/* What it does say counts. */
 	changes(APP(",'network':{'mode':'private'}", ""), DOC(",'network':{'mode':'public'}", ""),
 		PATCH("'network':{'mode':'public'}"));
@@ -571,6 +584,7 @@ int main(void)
 		cmocka_unit_test(whole_numbers_go_as_integers),
 		cmocka_unit_test(a_changed_field_goes_whole),
 		cmocka_unit_test(of_the_configuration_changed_members_go_alone),
+		cmocka_unit_test(observability_moves_to_the_top),
 		cmocka_unit_test(what_is_removed_is_neutral_or_null),
 		cmocka_unit_test(what_the_service_answers_unasked_is_no_difference),
 		cmocka_unit_test(instances_are_compared_with_what_was_written),
