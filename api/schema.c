@@ -366,3 +366,24 @@ int schema_write_part(const struct part *part, struct buf *out)
 {
 	return part->update ? write_schema(NULL, part, out) : -ENOENT;
 }
+
+int schema_write_named(const char *name, struct buf *out)
+{
+	for (const struct kind *const *k = kinds; *k; k++) {
+		cleanup_free_ char *own = NULL;
+
+		if (schema_name(*k, NULL, &own) < 0)
+			return -ENOMEM;
+		if (strcmp(own, name) == 0)
+			return schema_write(*k, out);
+		for (const struct part *p = (*k)->parts; p && p->name; p++) {
+			cleanup_free_ char *part = NULL;
+
+			if (schema_name(*k, p, &part) < 0)
+				return -ENOMEM;
+			if (p->update && strcmp(part, name) == 0)
+				return schema_write_part(p, out);
+		}
+	}
+	return -ENOENT;
+}

@@ -72,17 +72,9 @@ static int check_file(const char *path, const char *word)
 static int print_schema(const char *word)
 {
 	cleanup_buf_ struct buf out = BUF_INIT;
-	struct check_target target = { 0 };
-	struct err err = ERR_INIT;
-	int r = check_find("", word, &target, &err);
 
-	if (r == 0 && target.kind)
-		r = target.part ? schema_write_part(target.part, &out) : schema_write(target.kind, &out);
-	if (r == 0 && out.len == 0)
-		r = -ENOENT;
-	check_clear(&target);
-	if (r < 0) {
-		fprintf(stderr, "cfcfs: --schema: %s\n", err.text[0] ? err.text : "there is none of this kind");
+	if (schema_write_named(word, &out) < 0) {
+		fprintf(stderr, "cfcfs: --schema: there is none of '%.60s'; see cfcfs(1)\n", word);
 		return CHECK_USAGE;
 	}
 	fputs(out.data, stdout);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "api/base/parse.h"
+#include "api/schema.h"
 #include "fs/core/failures.h"
 #include "fs/show/offers.h"
 #include "fs/show/refresh.h"
@@ -137,6 +138,32 @@ static int write_refresh(struct mount *mount, const char *text, size_t len, stru
 	return r;
 }
 
+#define SCHEMA(function_, name_)                                                                                                 \
+	static int function_(struct mount *mount, struct buf *out)                                                               \
+	{                                                                                                                        \
+		(void)mount;                                                                                                     \
+		return schema_write_named(name_, out);                                                                           \
+	}
+
+SCHEMA(read_application, "application")
+SCHEMA(read_job, "job")
+SCHEMA(read_rollout, "rollout")
+SCHEMA(read_deployment, "deployment")
+SCHEMA(read_registry, "registry")
+SCHEMA(read_registry_protocol, "registry-protocol")
+SCHEMA(read_defaults, "defaults")
+
+const struct control control_schemas[] = {
+	{ "application.json", 0444, read_application, NULL, NULL },
+	{ "job.json", 0444, read_job, NULL, NULL },
+	{ "rollout.json", 0444, read_rollout, NULL, NULL },
+	{ "deployment.json", 0444, read_deployment, NULL, NULL },
+	{ "registry.json", 0444, read_registry, NULL, NULL },
+	{ "registry-protocol.json", 0444, read_registry_protocol, NULL, NULL },
+	{ "defaults.json", 0444, read_defaults, NULL, NULL },
+	{ NULL, 0, NULL, NULL, NULL },
+};
+
 const struct control control_rows[] = {
 	{ "version", 0444, read_version, NULL, NULL },
 	{ "errors.jsonl", 0444, read_errors, NULL, &errors_log },
@@ -146,11 +173,21 @@ const struct control control_rows[] = {
 	{ NULL, 0, NULL, NULL, NULL },
 };
 
-const struct control *control_find(const char *name)
+static const struct control *find(const struct control *rows, const char *name)
 {
-	for (const struct control *row = control_rows; row->name; row++) {
+	for (const struct control *row = rows; row->name; row++) {
 		if (!strcmp(row->name, name))
 			return row;
 	}
 	return NULL;
+}
+
+const struct control *control_find(const char *name)
+{
+	return find(control_rows, name);
+}
+
+const struct control *control_find_schema(const char *name)
+{
+	return find(control_schemas, name);
 }

@@ -23,8 +23,13 @@ struct control {
 	const struct control_log *log; /* NULL: none */
 };
 
-/* version, errors.jsonl, metrics, offers.json, refresh; ends with a NULL name. rejected/ is a directory and no row. */
+/* version, errors.jsonl, metrics, offers.json, refresh; ends with a NULL name. rejected/ and schemas/ are directories and no rows. */
 extern const struct control control_rows[];
 const struct control *control_find(const char *name);
+/* The files of schemas/: one for each kind of document that somebody writes. */
+extern const struct control control_schemas[];
+const struct control *control_find_schema(const char *name);
 #define CONTROL_DIR      ".cfcfs"
 #define CONTROL_REJECTED "rejected"
+/* A path under rejected/ is empty or begins with a slash. */
+#define CONTROL_SCHEMAS "schemas"

@@ -153,7 +153,7 @@ static int stop_at_first(void *arg, const char *name, bool is_dir)
 	return 1;
 }
 
-/* Below .cfcfs: id holds the path under rejected/ ("" for rejected itself). */
+/* Below .cfcfs: id holds the path under rejected/ ("" for rejected itself), or is CONTROL_SCHEMAS. */
 static int identify_control(struct request *r, const struct identity *dir, const char *name, struct identity *ret)
 {
 	cleanup_buf_ struct buf content = BUF_INIT;
@@ -162,7 +162,12 @@ static int identify_control(struct request *r, const struct identity *dir, const
 	if (!dir->id) {
 		if (!strcmp(name, CONTROL_REJECTED))
 			return set(ret, PLACE_CONTROL_DIR, NULL, NULL, "");
-		*ret = (struct identity){ .place = PLACE_CONTROL, .control = control_find(name) };
+		if (!strcmp(name, CONTROL_SCHEMAS))
+			return set(ret, PLACE_CONTROL_DIR, NULL, NULL, CONTROL_SCHEMAS);
+	}
+	if (!dir->id || !strcmp(dir->id, CONTROL_SCHEMAS)) {
+		*ret = (struct identity){ .place = PLACE_CONTROL,
+					  .control = dir->id ? control_find_schema(name) : control_find(name) };
 		return ret->control ? 0 : -ENOENT;
 	}
 	if (asprintf(&path, "%s/%s", dir->id, name) < 0)
@@ -300,17 +305,22 @@ static int each_rejected(void *arg, const char *name, bool is_dir)
 static int each_control(struct request *r, const struct identity *dir, walk_fn each, void *arg)
 {
 	const struct identity rejected = { .place = PLACE_CONTROL_DIR, .id = (char[]){ "" } };
+	const struct identity schemas = { .place = PLACE_CONTROL_DIR, .id = (char[]){ CONTROL_SCHEMAS } };
+	bool inside = dir->id && !strcmp(dir->id, CONTROL_SCHEMAS);
 	struct control_each c = { dir->id, each, arg };
 	int result = 0;
 
-	if (dir->id)
+	if (dir->id && !inside)
 		return failures_rejected_each(r->mount->failures, dir->id, each_rejected, &c);
-	for (const struct control *row = control_rows; row->name && result == 0; row++) {
+	for (const struct control *row = inside ? control_schemas : control_rows; row->name && result == 0; row++) {
 		const struct identity what = { .place = PLACE_CONTROL, .control = row };
 
 		result = each(arg, row->name, false, &what);
 	}
-	return result ? result : each(arg, CONTROL_REJECTED, true, &rejected);
+	if (inside || result)
+		return result;
+	result = each(arg, CONTROL_REJECTED, true, &rejected);
+	return result ? result : each(arg, CONTROL_SCHEMAS, true, &schemas);
 }
 
 static int each_part(struct request *r, const struct identity *dir, walk_fn each, void *arg)

@@ -61,5 +61,11 @@ load lib
   done
   run -2 "$CFCFS" --schema secret
   "$CFCFS" --schema application | diff - "$T/schemas/application.json"
+  # A mount has the same ones.
+  start
+  diff -r "$T/schemas" "$MNT/.cfcfs/schemas"
+  assert_equal "$(stat -c %a "$MNT/.cfcfs/schemas/job.json")" 444
+  assert_absent "$MNT/.cfcfs/schemas/secret.json"
+  assert_fails touch "$MNT/.cfcfs/schemas/new.json"
   python3 "$BATS_TEST_DIRNAME/schemas.py" "$T/schemas" "$SOURCE_DIR/tests/documents" "$SOURCE_DIR/tests/live"
 }
