@@ -17,7 +17,8 @@ static bool take_room(size_t more)
 	do {
 		if (more > DRAFTS_BYTES_MAX || all > DRAFTS_BYTES_MAX - more)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&all_bytes, &all, all + more, memory_order_relaxed, memory_order_relaxed));
+	} while (
+		!atomic_compare_exchange_weak_explicit(&all_bytes, &all, all + more, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }
 

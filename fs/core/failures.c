@@ -20,7 +20,7 @@ struct memo {
 
 DECLARE_LOCK(failures);
 struct failures {
-	struct lock lock;      /* guards all below */
+	struct lock lock;          /* guards all below */
 	char *lines[FAILURES_MAX]; /* owned; a ring: line n stands at n % FAILURES_MAX */
 	uint64_t serial;           /* number of lines ever written */
 	uint64_t first, end;       /* bytes ever written before the oldest line kept, and in all */

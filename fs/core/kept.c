@@ -13,7 +13,7 @@ struct record {
 
 DECLARE_LOCK(kept);
 struct kept {
-	struct lock lock;   /* guards all below */
+	struct lock lock;       /* guards all below */
 	struct record *records; /* owned */
 	size_t bytes, max_bytes;
 	uint64_t next_serial;

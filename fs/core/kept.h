@@ -14,10 +14,10 @@ struct kept;
 #define KEPT_MAX 200000
 
 struct kept_value {
-	uint64_t serial;            /* of the bytes; 0: none kept */
-	struct body *bytes;         /* owned reference; NULL: none */
-	uint64_t snapshot_hash;     /* of the last snapshot that was found to mean the same as bytes */
-	uint64_t content;           /* hash64 of the content that the attributes hold for; 0: none are set */
+	uint64_t serial;        /* of the bytes; 0: none kept */
+	struct body *bytes;     /* owned reference; NULL: none */
+	uint64_t snapshot_hash; /* of the last snapshot that was found to mean the same as bytes */
+	uint64_t content;       /* hash64 of the content that the attributes hold for; 0: none are set */
 	struct attributes attributes;
 };
 

@@ -62,8 +62,8 @@ struct mount {
 /* Of how long max_delete speaks, beside delete_grace. */
 #define MOUNT_PACE_MS 10000
 /* Threads at most; a request past them waits its turn. */
-#define MOUNT_READERS_MAX 512
-#define MOUNT_WRITERS_MAX 128
+#define MOUNT_READERS_MAX  512
+#define MOUNT_WRITERS_MAX  128
 #define MOUNT_DELETERS_MAX 32
 /* As many as there are readers: each may wait for an answer of its own. */
 #define MOUNT_FETCHERS_MAX MOUNT_READERS_MAX

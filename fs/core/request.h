@@ -25,9 +25,9 @@ struct request {
 	fuse_req_t fuse;
 	struct mount *mount;
 	request_fn run;
-	const char *op; /* "rename": for errors.jsonl and metrics */
-	bool changes;   /* goes to the writers' pool */
-	bool worker;    /* may wait */
+	const char *op;  /* "rename": for errors.jsonl and metrics */
+	bool changes;    /* goes to the writers' pool */
+	bool worker;     /* may wait */
 	bool locks_dirs; /* the kernel holds the locks of ino, and of new_ino where there is one, until it is answered */
 	struct notify_hold held[2];
 	int64_t deadline_ms;

@@ -78,19 +78,19 @@ struct entry {
 	struct draft *draft;       /* owned reference: what readers see instead of the account's */
 	enum hide hide;
 	int64_t hide_until_ms;
-	bool in_hiding;                            /* in the trash's list, which holds a reference */
-	bool sending;                              /* its DELETE is on its way */
-	struct entry *hidden_prev, *hidden_next;   /* in that list */
-	int missed;                                /* of a directory: errno of the first delete in it that failed unheard; it holds a reference then */
+	bool in_hiding;                          /* in the trash's list, which holds a reference */
+	bool sending;                            /* its DELETE is on its way */
+	struct entry *hidden_prev, *hidden_next; /* in that list */
+	int missed; /* of a directory: errno of the first delete in it that failed unheard; it holds a reference then */
 	uint64_t local_serial;              /* of a directory: rises when its locals change */
 	uint64_t listed_list, listed_local; /* the serials that the kernel's cached listing was made of */
 	char *target;                       /* owned: PLACE_LINK */
 	char *backup_of;                    /* owned: scratch that a resource was renamed to: the resource's file name */
 	int64_t mtime_ns;                   /* of what the mount itself keeps, and of directories */
-	struct attributes set;  /* by tools, on what is local */
+	struct attributes set;              /* by tools, on what is local */
 	struct attributes made; /* what holds where no tool set anything: the mode that scratch was made with, which stays behind
 	                           when its content becomes a resource's, and who made it (not set: the mount's owner) */
-	struct turn turn; /* who sends for this entry; had across the network, by workers only, and before any lock */
+	struct turn turn;       /* who sends for this entry; had across the network, by workers only, and before any lock */
 };
 
 /* What a node's content was made of; equal stamps mean equal content without rendering. */
@@ -143,7 +143,8 @@ struct entry *tree_find(struct tree *tree, struct entry *parent, const char *nam
    identity is unlinked first. NULL without memory. The result has one more reference. */
 struct entry *tree_obtain(struct tree *tree, struct entry *parent, const char *name, struct identity *what) REQUIRES(tree_locked);
 /* A node for the entry: its current one where the content is the same, else a new one; counts one lookup. NULL: no memory. */
-struct node *tree_lookup(struct tree *tree, struct entry *entry, const struct stamp *stamp, uint64_t content, int64_t size) REQUIRES(tree_locked);
+struct node *tree_lookup(struct tree *tree, struct entry *entry, const struct stamp *stamp, uint64_t content, int64_t size)
+	REQUIRES(tree_locked);
 /* The node as it is now, for view_make; false where the entry has none. */
 bool tree_known(const struct entry *entry, struct node *ret) REQUIRES(tree_locked);
 /* The node stands for this entry from now on (a rename moved the kernel's inode). */

@@ -20,10 +20,10 @@ struct flusher {
 struct trash {
 	struct mount *mount; /* borrowed */
 	/* Guarded by the tree's lock: */
-	struct entry *hidden;      /* owned references, linked by their hidden_prev and hidden_next */
-	struct flusher *flushers;  /* borrowed */
-	struct err missed;         /* the first failure that no flush returned; errnum 0: none */
-	struct entry *missed_in;   /* its directory; an address to compare with, no reference */
+	struct entry *hidden;     /* owned references, linked by their hidden_prev and hidden_next */
+	struct flusher *flushers; /* borrowed */
+	struct err missed;        /* the first failure that no flush returned; errnum 0: none */
+	struct entry *missed_in;  /* its directory; an address to compare with, no reference */
 };
 
 static void hide_locked(struct trash *trash, struct entry *entry) REQUIRES(tree_locked);
@@ -205,8 +205,9 @@ static int take_turn(struct sending *s, struct err *err)
 	if (s->r)
 		return request_take_turn(s->r, &s->entry->turn);
 	result = turn_take(&s->entry->turn, NULL, clock_after_ms(s->trash->mount->options->timeout_ms));
-	return result < 0 ? err_set(err, -result, "the deadline passed while another change of the same resource was being answered") :
-			    0;
+	return result < 0 ?
+		       err_set(err, -result, "the deadline passed while another change of the same resource was being answered") :
+		       0;
 }
 
 /* Sends what was claimed, and takes it out of hiding. */
@@ -357,7 +358,8 @@ static bool pending_locked(struct trash *trash, const struct entry *dir) REQUIRE
 	struct entry *entry;
 
 	tree_assert_locked(trash->mount->tree);
-	DL_FOREACH2(trash->hidden, entry, hidden_next) {
+	DL_FOREACH2(trash->hidden, entry, hidden_next)
+	{
 		if ((!dir || entry->parent == dir) && (entry->sending || entry->hide == HIDE_DELETE))
 			return true;
 	}
@@ -455,7 +457,8 @@ static char *pending_path(struct trash *trash, size_t number)
 	struct entry *entry;
 
 	scope_lock(tree, trash->mount->tree);
-	DL_FOREACH2(trash->hidden, entry, hidden_next) {
+	DL_FOREACH2(trash->hidden, entry, hidden_next)
+	{
 		if (entry->hide == HIDE_DELETE && !number--)
 			return entry_path_locked(entry, NULL);
 	}

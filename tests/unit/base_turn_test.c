@@ -187,9 +187,12 @@ static void test_threads_that_must_not_wait(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_free_turn_is_had_at_once),   cmocka_unit_test(test_wait_ends_by_deadline_and_cancel),
-		cmocka_unit_test(test_one_at_a_time),              cmocka_unit_test(test_no_wake_is_left),
-		cmocka_unit_test(test_pool_takes_back),            cmocka_unit_test(test_threads_that_must_not_wait),
+		cmocka_unit_test(test_free_turn_is_had_at_once),
+		cmocka_unit_test(test_wait_ends_by_deadline_and_cancel),
+		cmocka_unit_test(test_one_at_a_time),
+		cmocka_unit_test(test_no_wake_is_left),
+		cmocka_unit_test(test_pool_takes_back),
+		cmocka_unit_test(test_threads_that_must_not_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

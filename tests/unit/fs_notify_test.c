@@ -213,9 +213,12 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_order, reset),        cmocka_unit_test_setup(test_folds, reset),
-		cmocka_unit_test_setup(test_nobody_waits, reset), cmocka_unit_test_setup(test_bound, reset),
-		cmocka_unit_test_setup(test_stop_drops, reset),   cmocka_unit_test_setup(test_threads, reset),
+		cmocka_unit_test_setup(test_order, reset),
+		cmocka_unit_test_setup(test_folds, reset),
+		cmocka_unit_test_setup(test_nobody_waits, reset),
+		cmocka_unit_test_setup(test_bound, reset),
+		cmocka_unit_test_setup(test_stop_drops, reset),
+		cmocka_unit_test_setup(test_threads, reset),
 		cmocka_unit_test_setup(test_held_names_wait_alone, reset),
 	};
 	int r = cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,8 @@ static int begin(void **state)
 	m->deleters = pool_new("delete", 1, 65536);
 	m->trash = trash_new(m);
 	*state = m;
-	return m->tree && m->timer && m->notifier && m->failures && m->pace && m->deleters && m->trash ? timer_start(m->timer) : -1;
+	return m->tree && m->timer && m->notifier && m->failures && m->pace && m->deleters && m->trash ? timer_start(m->timer) :
+													 -1;
 }
 
 static int end(void **state)

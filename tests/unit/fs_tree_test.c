@@ -169,7 +169,8 @@ static void test_locals(void **state)
 static void test_moves_and_paths(void **state)
 {
 	struct tree *tree = *state;
-	struct entry *dir = obtain(tree, tree->root, "applications", (struct identity){ .place = PLACE_COLLECTION, .kind = apps() });
+	struct entry *dir =
+		obtain(tree, tree->root, "applications", (struct identity){ .place = PLACE_COLLECTION, .kind = apps() });
 	struct entry *a = obtain(tree, dir, ".a", (struct identity){ .place = PLACE_SCRATCH });
 	struct entry *b = obtain(tree, dir, ".b", (struct identity){ .place = PLACE_SCRATCH });
 	cleanup_free_ char *path = NULL, *root = entry_path_locked(tree->root, NULL), *below = entry_path_locked(dir, "x.json");

@@ -47,7 +47,9 @@ static void test_classify(void **state)
 		const struct row *row = &rows[i];
 		const struct kind *kind = row->dir ? kind_by_dir(NULL, row->dir) : NULL;
 		const struct identity dir = {
-			.place = !kind ? PLACE_SCRATCH_DIR : kind->flags & KIND_SINGLETON ? PLACE_PARTS : PLACE_COLLECTION,
+			.place = !kind                        ? PLACE_SCRATCH_DIR :
+				 kind->flags & KIND_SINGLETON ? PLACE_PARTS :
+								PLACE_COLLECTION,
 			.kind = kind,
 		};
 		struct identity got = { 0 };
