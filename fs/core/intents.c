@@ -23,9 +23,9 @@ struct seen {
 
 DECLARE_LOCK(intents);
 struct intents {
-	struct lock lock;    /* guards all below, and the rows against this process's other threads */
+	struct lock lock;    /* guards seen, and that nothing comes between reading a row and writing it */
 	struct state *state; /* borrowed */
-	struct seen *seen;   /* owned */
+	struct seen *seen GUARDED_BY(intents_locked); /* owned */
 };
 DEFINE_LOCK(intents, struct intents, lock)
 
@@ -47,8 +47,9 @@ void intent_memo_clear(struct intent_memo *memo)
 	*memo = (struct intent_memo){ 0 };
 }
 
-static void drop_seen(struct intents *intents, struct seen *seen)
+static void drop_seen(struct intents *intents, struct seen *seen) REQUIRES(intents_locked)
 {
+	intents_assert_locked(intents);
 	HASH_DEL(intents->seen, seen);
 	intent_memo_clear(&seen->memo);
 	free(seen);
@@ -60,8 +61,10 @@ struct intents *intents_free(struct intents *intents)
 
 	if (!intents)
 		return NULL;
+	intents_lock(intents);
 	HASH_ITER(hh, intents->seen, seen, next)
 		drop_seen(intents, seen);
+	intents_unlock(intents);
 	lock_destroy(&intents->lock);
 	free(intents);
 	return NULL;
@@ -76,7 +79,7 @@ static char *make_key(const char *dir, const char *id)
 	return asprintf(&key, "%s\n%s", dir, id) < 0 ? NULL : key;
 }
 
-static struct seen *find_seen(struct intents *intents, const char *dir, const char *id)
+static struct seen *find_seen(struct intents *intents, const char *dir, const char *id) REQUIRES(intents_locked)
 {
 	cleanup_free_ char *key = make_key(dir, id);
 	struct seen *seen = NULL;
@@ -93,7 +96,7 @@ static struct seen *find_seen(struct intents *intents, const char *dir, const ch
 	return seen->hh.tbl ? seen : NULL;
 }
 
-static struct seen *obtain_seen(struct intents *intents, const char *dir, const char *id)
+static struct seen *obtain_seen(struct intents *intents, const char *dir, const char *id) REQUIRES(intents_locked)
 {
 	struct seen *seen = find_seen(intents, dir, id);
 	cleanup_free_ char *key = seen ? NULL : make_key(dir, id);

@@ -77,13 +77,18 @@ void accept_said(struct mount *mount, const struct change *change, const char *i
 void accept_ended(struct mount *mount, const struct change *change)
 {
 	const struct kind *parent = change->kind->parent;
+	cleanup_free_ char *key = NULL;
 
 	if (change->verb == VERB_DELETE && change->kind->flags & KIND_ROLLOUT_FOLLOWS)
 		intents_forget(mount->intents, change->kind->dir, change->id);
 	if (change->verb == VERB_DELETE)
 		context_remember(mount, change->kind, change->id, NULL);
+	if (change->verb != VERB_ACTION || !parent || !(parent->flags & KIND_ROLLOUT_FOLLOWS))
+		return;
 	/* We asked for it: what the rollout carries is meant no longer. */
-	if (change->verb == VERB_ACTION && parent && parent->flags & KIND_ROLLOUT_FOLLOWS &&
-	    (!strcmp(change->action->word, "revert") || !strcmp(change->action->word, "previous")))
+	if (!strcmp(change->action->word, "revert") || !strcmp(change->action->word, "previous"))
 		intents_asked(mount->intents, parent->dir, change->parent_id, change->id);
+	/* What was read of it is old. */
+	if (source_item_key(change->kind, change->parent_id, change->id, &key) == 0)
+		store_drop(mount->store, key);
 }

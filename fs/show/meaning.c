@@ -263,15 +263,17 @@ static int judge_active(struct question *q)
 static void tell_failure(struct question *q)
 {
 	struct mount *mount = q->r->mount;
-	char file_name[NAME_MAX_BYTES + 1];
+	char file_name[NAME_MAX_BYTES + 1], field[DOC_PATH_SIZE];
+	const char *rollout = q->record.rollout;
 	cleanup_free_ char *path = NULL;
 	struct err err = ERR_INIT;
 
 	name_encode(q->entry.snapshot->name, q->kind->suffix, file_name);
 	if (asprintf(&path, "/%s/%s", q->kind->dir, file_name) < 0)
 		return;
-	err_set(&err, EIO, "what was written is not what the account has: %s%s%s%s", q->why, q->record.rollout ? " (" : "",
-		q->record.rollout ? q->record.rollout : "", q->record.rollout ? ")" : "");
+	meaning_differs(q, q->base, field);
+	err_set(&err, EIO, "%s%swhat was written is not what the account has: %s%s%s%s", field, *field ? ": " : "", q->why,
+		rollout ? " (" : "", rollout ? rollout : "", rollout ? ")" : "");
 	failures_add(mount->failures, path, "rollout", &err, NULL, 0);
 	log_warning("%s: %s", path, err.text);
 }

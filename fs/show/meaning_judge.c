@@ -58,6 +58,20 @@ static bool shows_part(const struct question *q, struct json_object *object, enu
 	return shows;
 }
 
+void meaning_differs(struct question *q, struct answered *answered, char *path)
+{
+	struct doc_context context = plain_context(q);
+	struct json_object *object, *document;
+
+	path[0] = '\0';
+	if (!q->record.members[INTENT_CONFIGURATION] || meaning_object(q, answered, &object) < 0)
+		return;
+	document = part_document(q, INTENT_CONFIGURATION);
+	if (document)
+		doc_shows(q->kind, object, document, &context, path);
+	json_object_put(document);
+}
+
 int meaning_shows(struct question *q, struct answered *answered)
 {
 	struct json_object *object;

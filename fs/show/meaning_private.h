@@ -1,6 +1,7 @@
 /* The inside of fs/show/meaning*.c: one question, from the answers at hand to what they mean. */
 #pragma once
 
+#include "api/doc.h"
 #include "fs/core/intents.h"
 #include "fs/show/meaning.h"
 
@@ -52,6 +53,8 @@ int meaning_object(struct question *q, struct answered *answered, struct json_ob
 /* Judges an answer, or a rollout, by the record, which changes with it. */
 int meaning_judge_answer(struct question *q, struct answered *answered);
 void meaning_judge_rollout(struct question *q, const struct rollout *rollout);
+/* The path of the first member of configuration that the answer does not show, into DOC_PATH_SIZE bytes; "" where it shows all. */
+void meaning_differs(struct question *q, struct answered *answered, char *path);
 /* Whether the answer shows what the part holds. */
 int meaning_shows(struct question *q, struct answered *answered);
 

@@ -191,7 +191,7 @@ update() { sed -i s/:v1/:v2/ "$WEB"; }
   update
   act "$(rollout)" revert
   wait_until 5 "the old image" shows "$OLD"
-  assert_match "$(failures)" 'reverted'
+  assert_match "$(failures)" '^configuration\.image: .*reverted'
   assert_match "$(xattr "$WEB" error)" 'reverted'
   assert_equal "$(running)" ''
   assert_equal "$(pending)" ''
@@ -210,7 +210,7 @@ update() { sed -i s/:v1/:v2/ "$WEB"; }
   update
   wait_until 5 "the rollout" test -e "$APPS/web/rollouts/$(rollout)/action"
   echo revert >"$APPS/web/rollouts/$(rollout)/action"
-  wait_until 5 "the old image" shows "$OLD"
+  assert_equal "$(image)" "$OLD"
   past_ttl
   assert_equal "$(image)" "$OLD"
   no_failure
