@@ -17,7 +17,8 @@ int decide_parse(const struct gathered *g, struct change *c)
 int decide_step(struct change *c, const char *verb, const char *method, const char *template, struct json_object *body,
 		struct step **ret)
 {
-	cleanup_json_ struct json_object *owned = body;
+	/* Put at the end, whatever happens. */
+	cleanup_json_ struct json_object *owned __attribute__((unused)) = body;
 	struct step *step;
 	char operation[48];
 
