@@ -106,6 +106,19 @@ static void observe(struct mount *mount, const struct change *change, struct jso
 	ret->id = strdup(snapshot->id);
 }
 
+/* What nothing but the state knows is on the disk before the call returns; a label is in the account, too. */
+static void remember_name(struct mount *mount, const struct change *change, const char *id)
+{
+	const struct state_row row = {
+		.table = "names", .parent = names_group(change), .id = id, .value = change->name, .len = strlen(change->name)
+	};
+
+	if (change->kind->flags & KIND_LOCAL_NAME)
+		state_set_durable(mount->state, &row, NULL, clock_after_ms(STATE_BUSY_MS));
+	else
+		state_set(mount->state, row.table, row.parent, row.id, row.value, row.len);
+}
+
 static void created(struct mount *mount, const struct change *change, struct json_object *object, int64_t sent_ms,
 		    struct accepted *ret)
 {
@@ -114,7 +127,7 @@ static void created(struct mount *mount, const struct change *change, struct jso
 	const char *id = kind_id(kind, object);
 
 	if (id && (kind->flags & (KIND_LOCAL_NAME | KIND_LABEL_NAME)))
-		state_set(mount->state, "names", names_group(change), id, change->name, strlen(change->name));
+		remember_name(mount, change, id);
 	if (change->after) {
 		deleted_settled(mount, &what, change->name, object);
 		if (kind->verbs & KIND_UPDATE)

@@ -38,7 +38,7 @@ KEY='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8uXyVzG0bJ4vC9pW3hQk1sT5rY7eU2iO6aD0f
   local anna bert kind file
   anna=$(xattr "$MNT/ssh-keys/anna.pub" id)
   bert=$(xattr "$MNT/ssh-keys/bert.pub" id)
-  write "$APPS/web.json" "{\"instances\": 1, \"configuration\": {\"image\": \"a:1\", \"ssh_public_key_ids\": [\"$anna\", \"ssh-keys/bert.pub\"]}}"
+  write "$APPS/web.json" "{\"instances\": 1, \"max_instances\": 1, \"configuration\": {\"image\": \"a:1\", \"ssh_public_key_ids\": [\"$anna\", \"ssh-keys/bert.pub\"]}}"
   app web | jq -e --arg a "$anna" --arg b "$bert" '.configuration.ssh_public_key_ids | sort == ([$a, $b] | sort)'
   write "$MNT/deployments/probe.json" "{\"image\": \"a:1\", \"location\": \"lhr01\", \"ssh_public_key_ids\": [\"ssh-keys/anna.pub\"]}"
   sent POST /deployments/v2 | jq -e --arg a "$anna" '.ssh_public_key_ids == [$a]'
