@@ -284,6 +284,16 @@ static int fetch_document(struct mount *mount, const char *key, struct store_val
 	return ret->snapshot ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
+/* A list below what a GET has shown is no news. Where a rollout follows a change, the intents judge that. */
+static void note_seen(struct mount *mount, const struct kind *kind, const char *parent, struct snapshot *snapshot)
+{
+	const struct kind *row = source_list_kind(kind);
+	cleanup_free_ char *key = NULL;
+
+	if (!(kind->flags & KIND_ROLLOUT_FOLLOWS) && source_list_key(row, row->parent ? parent : NULL, &key) == 0)
+		store_seen(mount->store, row, key, row->suffix, snapshot, MOUNT_HOLD_MS);
+}
+
 static int fetch_item(struct mount *mount, const struct kind *kind, const char *key, struct store_value *ret, struct err *err)
 {
 	cleanup_free_ char *parent = parent_of_path(kind->item, key + 2);
@@ -297,7 +307,10 @@ static int fetch_item(struct mount *mount, const struct kind *kind, const char *
 		return r;
 	ret->snapshot = source_make(mount, kind, parent, answer.result, answer.sent_ms);
 	answer_clear(&answer);
-	return ret->snapshot ? 0 : err_set(err, EIO, "the API's answer holds no %s", kind->id_key);
+	if (!ret->snapshot)
+		return err_set(err, EIO, "the API's answer holds no %s", kind->id_key);
+	note_seen(mount, kind, parent, ret->snapshot);
+	return 0;
 }
 
 static int fetch(void *arg, const void *row, const char *key, struct store_value *ret, struct err *err)
