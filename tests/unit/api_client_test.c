@@ -302,12 +302,16 @@ static void an_own_budget_that_is_used_up_times_out(void **state)
 struct canceler {
 	struct waiter *waiter;
 	int ms;
+	struct server *server; /* NULL: cancels after ms; else so long after the request has come */
+	unsigned count;        /* of requests before it */
 };
 
 static void *canceler_main(void *arg)
 {
 	struct canceler *c = arg;
 
+	while (c->server && server_count(c->server) == c->count)
+		usleep(1000);
 	usleep((unsigned)c->ms * 1000);
 	waiter_cancel(c->waiter);
 	return NULL;
@@ -316,7 +320,7 @@ static void *canceler_main(void *arg)
 static int call_canceled(struct fixture *f, const char *method, unsigned flags, int ms)
 {
 	struct waiter waiter;
-	struct canceler canceler = { &waiter, ms };
+	struct canceler canceler = { &waiter, ms, f->server, server_count(f->server) };
 	struct call c = { .operation = "c",
 			  .method = method,
 			  .path = "/p",
