@@ -162,3 +162,17 @@ bool doc_has_secret(const struct kind *kind, struct json_object *doc)
 {
 	return holds_secret(kind->fields, doc);
 }
+
+static bool has_secret_field(const struct field *fields)
+{
+	for (const struct field *f = fields; f && f->name; f++) {
+		if (field_settable(f) && ((f->flags & FIELD_SECRET) || has_secret_field(f->fields)))
+			return true;
+	}
+	return false;
+}
+
+bool doc_may_hold_secret(const struct kind *kind)
+{
+	return has_secret_field(kind->fields);
+}

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <json-c/json.h>
 
+#include "api/base/scrub.h"
+#include "api/oneline.h"
 #include "fs/core/attributes.h"
 #include "fs/core/failures.h"
 #include "fs/core/kept.h"
@@ -115,8 +117,21 @@ static bool holds_secret(const struct commit *c, struct draft *draft)
 		return false;
 	if (doc_parse(content->data ? content->data : "", content->len, &doc, NULL) == 0)
 		secret = doc_has_secret(kind, doc);
+	else
+		secret = doc_may_hold_secret(kind);
 	json_object_put(doc);
 	return secret;
+}
+
+/* Whatever call of the write a service answered with words of the content: none of them is a secret's. */
+static void scrub_text(const struct commit *c, const struct draft *draft)
+{
+	const struct buf *content = c->wish.content;
+
+	if (draft->secret)
+		scrub(c->r->err.text, content->data, content->len, SCRUB_FRAGMENTS);
+	else if (c->what.place == PLACE_RESOURCE)
+		scrub_body(c->r->err.text, content->data, content->len);
 }
 
 static void record(struct commit *c, struct draft *draft, int errnum)
@@ -126,6 +141,7 @@ static void record(struct commit *c, struct draft *draft, int errnum)
 	bool secret = holds_secret(c, draft);
 
 	c->r->err.errnum = errnum;
+	scrub_text(c, draft);
 	if (!c->r->err.text[0])
 		err_set(&c->r->err, errnum, "%s", strerror(errnum));
 	failures_add(mount->failures, path ? path : "?", c->r->op, &c->r->err, secret ? NULL : c->wish.content->data,

@@ -163,6 +163,10 @@ static void secrets_are_seen(void **state)
 		assert_int_equal(doc_has_secret(kind_find(cases[i].kind), doc), cases[i].secret);
 		json_object_put(doc);
 	}
+	assert_true(doc_may_hold_secret(kind_find("job")));
+	assert_true(doc_may_hold_secret(kind_find("registry")));
+	assert_false(doc_may_hold_secret(kind_find("application")));
+	assert_false(doc_may_hold_secret(kind_find("deployment")));
 }
 
 static void credentials(void **state)
