@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # An application is a file: created, read, changed, renamed, replaced and deleted with ordinary tools.
+# profiles: ideal live
 load lib
 
 # The body of the only PATCH of an application there was.
@@ -21,7 +22,7 @@ web() {
   assert_calls 1 POST /applications
   assert_writes 1
   cmp "$T/web.json" "$APPS/web.json"
-  app web | jq -e '.instances == 2 and .configuration.environment_variables[1].value == "3"'
+  app web | jq -e '.max_instances == 5 and .configuration.environment_variables[1].value == "3"'
   app web | jq -e '.configuration.image == "registry.cloudflare.com/'$ACCOUNT'/app:v1"'
   assert_equal "$(stat -c %s "$APPS/web.json")" "$(stat -c %s "$T/web.json")"
   sleep 6 # past the time to live the account still means the same document
@@ -62,18 +63,18 @@ web() {
   assert_writes 0
   cp "$APPS/web.json" "$APPS/clone.json"
   assert_writes 1
-  assert_equal "$(app clone | jq .instances)" 2
+  assert_equal "$(app clone | jq .max_instances)" 5
 }
 
 @test "sed -i makes one PATCH whose body has the changed field only" {
   start
   web
-  sed -i 's/"instances": 2/"instances": 3/' "$APPS/web.json"
+  sed -i 's/"max_instances": 5/"max_instances": 6/' "$APPS/web.json"
   assert_writes 1
   assert_calls 1 PATCH "/applications/$ID"
-  assert_equal "$(patch_body | jq -c .)" '{"instances":3}'
-  assert_equal "$(app web | jq .instances)" 3
-  grep -q '"instances": 3' "$APPS/web.json"
+  assert_equal "$(patch_body | jq -c .)" '{"max_instances":6}'
+  assert_equal "$(app web | jq .max_instances)" 6
+  grep -q '"max_instances": 6' "$APPS/web.json"
   assert_equal "$(ls -A "$APPS")" $'web\nweb.json'
 }
 
@@ -226,7 +227,7 @@ web() {
   sync "$APPS" || true
   assert_writes 0
   assert_equal "$(app_id web)" "$ID"
-  assert_equal "$(app web | jq .instances)" 2
+  assert_equal "$(app web | jq .max_instances)" 5
   wait_until 5 "the application's file to be back" test -e "$APPS/web.json"
   assert_same_json "$T/web.json" "$APPS/web.json"
   cmp "$T/kept.json" "$MNT/.cfcfs/rejected/applications/web.json"
@@ -241,7 +242,7 @@ web() {
   sync "$APPS" || true
   assert_calls 0 DELETE '*'
   assert_equal "$(app_id web)" "$ID"
-  app web | jq -e '.version == 1 and .instances == 2'
+  app web | jq -e '.version == 1 and .max_instances == 5'
   wait_until 5 "the application's file to be back" test -e "$APPS/web.json"
   assert_same_json "$T/web.json" "$APPS/web.json"
 }
@@ -255,13 +256,13 @@ web() {
     assert_calls 0 DELETE '*'
     assert_calls 0 POST /applications
     assert_calls 1 PATCH "/applications/$ID"
-    assert_equal "$(app web | jq -r '"\(.id) \(.instances)"')" "$ID $n"
+    assert_equal "$(app web | jq -r '"\(.id) \(.max_instances)"')" "$ID $n"
     clear_requests
     n=$((n + 1))
-    jq ".instances = $n | .max_instances = 50" "$T/web.json" >"$T/src/web.json"
+    jq ".max_instances = $n" "$T/web.json" >"$T/src/web.json"
   }
   mkdir "$T/src"
-  jq ".instances = $n | .max_instances = 50" "$T/web.json" >"$T/src/web.json"
+  jq ".max_instances = $n" "$T/web.json" >"$T/src/web.json"
   install -m 644 "$T/src/web.json" "$APPS/web.json"
   check
   cp --remove-destination "$T/src/web.json" "$APPS/web.json"

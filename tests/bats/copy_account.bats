@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # A copy of one account's view=spec tree into an empty account recreates everything.
+# profiles: ideal live
 load lib
 load kinds
 
@@ -10,12 +11,11 @@ fill() {
   echo "$KEY" >"$MNT/ssh-keys/anna.pub"
   printf 'value' | tee "$MNT/secrets/db" >/dev/null
   write "$MNT/registries/docker.io.json" '{"kind": "DockerHub", "auth": {"public_credential": "acme", "private_credential": {"store_id": "s1", "secret_name": "hub"}}}'
-  write "$MNT/registries/ghcr.io.json" '{"is_public": true}'
   write "$MNT/registry-protocols/corp.json" '{"domains": [{"domain": "docker.io", "path": "acme"}]}'
   web_json "$T/web.json" '.configuration += {ssh_public_key_ids: ["ssh-keys/anna.pub"], secrets: [{type: "env", name: "DB", secret: "db"}]}'
   cp "$T/web.json" "$APPS/web.json"
   write "$APPS/corp.json" '{"instances": 1, "max_instances": 5, "configuration": {"image": "corp://app:v1", "instance_type": "lite"}}'
-  write "$APPS/100%25.json" '{"instances": 0, "max_instances": 5, "jobs": true, "configuration": {"image": "ghcr.io/acme/app:v1", "instance_type": "lite"}}'
+  write "$APPS/100%25.json" '{"instances": 0, "max_instances": 5, "jobs": true, "configuration": {"image": "docker.io/acme/app:v1", "instance_type": "lite"}}'
   write "$APPS/room.json" '{"instances": 0, "max_instances": 5, "configuration": {"image": "chat:v1", "instance_type": "lite"},
     "durable_objects": {"namespace_id": "5f0c1d9a7b3e4826a1c4d8f2b6e09375"}}'
   write "$MNT/deployments/probe.json" '{"image": "probe:v1", "location": "lhr01", "instance_type": "lite", "ssh_public_key_ids": ["ssh-keys/anna.pub"], "labels": [{"name": "team", "value": "net"}]}'

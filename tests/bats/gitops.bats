@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # The commands of docs/GITOPS.md, as they stand there.
+# profiles: ideal live
 load lib
 load repo
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # What was written reads back byte for byte, with the times and modes that tools set, for as long as it means the account's
 # document.
+# profiles: ideal live
 load lib
 load replace
 
@@ -100,7 +101,8 @@ stranger() { api PATCH "/applications/$ID" "$1" >/dev/null; }
   # The document that comes back by another hand is the account's own spelling, not what was once written.
   stranger '{"max_instances":900}'
   refresh
-  assert_same_json "$T/web.json" "$WEB"
+  jq -e '.max_instances == 900' "$WEB"
+  is_live || assert_same_json "$T/web.json" "$WEB" # live: instances is computed, and what nobody said comes beside it
   assert_fails cmp -s "$T/odd.json" "$WEB"
 }
 
@@ -174,6 +176,7 @@ stranger() { api PATCH "/applications/$ID" "$1" >/dev/null; }
 }
 
 @test "a document with a secret in it is never kept: it reads back without it" {
+  assumes_ideal "a private credential as text, which FedRAMP High alone takes"
   start
   cat >"$T/r.json" <<'JSON'
 { "kind": "DockerHub", "auth": { "public_credential": "acme", "private_credential": "sekret-of-the-registry" } }
