@@ -48,7 +48,7 @@ struct budget {
 /* What is not believed of a service: more waiting than its longest window, and less than a tenth of the documented rate (1,200
    calls in 300 s). */
 #define BUDGET_STOP_MAX_MS (300 * 1000)
-#define BUDGET_RATE_MIN	   (1200.0 / 300 / 10)
+#define BUDGET_RATE_MIN    (1200.0 / 300 / 10)
 
 void budget_init(struct budget *b, double rps, unsigned burst, int64_t now_ms);
 /* Forgets what the service said of its limits, a stop included; calls that were made still count. */

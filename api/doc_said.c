@@ -8,7 +8,8 @@
 /* Whether an answer says nothing of it having been said. */
 static bool is_unanswered(const struct field *fields, const struct field *f, struct json_object *v)
 {
-	return f->flags & (FIELD_UNSAID | FIELD_COMPUTED) || (doc_size_table(fields) && doc_size_field(f->name)) || doc_is_empty(v);
+	return f->flags & (FIELD_UNSAID | FIELD_COMPUTED) || (doc_size_table(fields) && doc_size_field(f->name)) ||
+	       doc_is_empty(v);
 }
 
 static int said_members(const struct field *fields, struct json_object *doc, struct json_object *out)

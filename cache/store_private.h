@@ -111,7 +111,7 @@ struct store {
 	bool forgotten GUARDED_BY(store_locked); /* a cell went away, so that a first fetch may be none */
 	/* When the first flight began of which, as of all that began after it, none has been answered; 0: none is under way so. */
 	int64_t unanswered_ms GUARDED_BY(store_locked);
-	bool closed GUARDED_BY(store_locked);    /* only snapshots that others hold keep it in memory */
+	bool closed GUARDED_BY(store_locked); /* only snapshots that others hold keep it in memory */
 	struct snapshot *bodies_head GUARDED_BY(store_locked),
 		*bodies_tail GUARDED_BY(store_locked); /* snapshots with a body, most recently used first */
 	struct store_stats stats GUARDED_BY(store_locked);

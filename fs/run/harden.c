@@ -45,6 +45,7 @@ int harden_privileges(void)
 }
 
 /* By what they are for. Those that a processor does not have are passed over. */
+/* clang-format off */
 static const char *const allowed[] = {
 	/* files: the device, the state, the log, certificates, the token */
 	"read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "close", "close_range",
@@ -76,6 +77,7 @@ static const char *const allowed[] = {
 	"connect", "bind", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "recvmmsg_time64", "getsockopt", "setsockopt",
 	"getsockname", "getpeername", "shutdown", "socketpair",
 };
+/* clang-format on */
 
 /* Names are resolved through NETLINK, the log and a name service's cache are reached by UNIX. */
 static const int families[] = { AF_INET, AF_INET6, AF_UNIX, AF_NETLINK };

@@ -37,9 +37,8 @@ static int answer(struct process *p, const struct keeper_answer *text, int fd)
 	if (fd >= 0) {
 		message.msg_control = control.space;
 		message.msg_controllen = sizeof(control.space);
-		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
-						   .cmsg_level = SOL_SOCKET,
-						   .cmsg_type = SCM_RIGHTS };
+		control.header =
+			(struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
 		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
 	}
 	return sendmsg(p->socket, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;

@@ -29,7 +29,7 @@ struct signals {
 	struct loop *loop;
 	struct keeper *keeper;
 	pthread_t closer;
-	int result; /* of the closer: 0, or what could not be sent */
+	int result;       /* of the closer: 0, or what could not be sent */
 	pthread_t thread; /* fixed once it runs */
 };
 

@@ -165,12 +165,9 @@ const struct control control_schemas[] = {
 };
 
 const struct control control_rows[] = {
-	{ "version", 0444, read_version, NULL, NULL },
-	{ "errors.jsonl", 0444, read_errors, NULL, &errors_log },
-	{ "metrics", 0444, report_metrics, NULL, NULL },
-	{ "offers.json", 0444, offers_print, NULL, NULL },
-	{ "refresh", 0200, NULL, write_refresh, NULL },
-	{ NULL, 0, NULL, NULL, NULL },
+	{ "version", 0444, read_version, NULL, NULL },   { "errors.jsonl", 0444, read_errors, NULL, &errors_log },
+	{ "metrics", 0444, report_metrics, NULL, NULL }, { "offers.json", 0444, offers_print, NULL, NULL },
+	{ "refresh", 0200, NULL, write_refresh, NULL },  { NULL, 0, NULL, NULL, NULL },
 };
 
 static const struct control *find(const struct control *rows, const char *name)

@@ -11,7 +11,7 @@ struct view {
 	uint64_t content; /* hash64 of the bytes; never 0 */
 	struct stamp stamp;
 	uint64_t base; /* of a log: see struct control_log */
-	bool grows; /* one node that grows: not versioned, never cached by the kernel */
+	bool grows;    /* one node that grows: not versioned, never cached by the kernel */
 	int64_t mtime_ns, atime_ns, ctime_ns;
 	unsigned mode; /* permission bits */
 	uid_t uid;

@@ -67,8 +67,7 @@ static void test_shown(void **state)
 	shown(DOC_DECLARED, "{'instances':0}",
 	      "{'instances':0,'max_instances':5,'configuration':{" IMAGE ",'instance_type':'lite'}}");
 	shown(DOC_DECLARED, "{'configuration':{'command':[],'network':{'mode':'private'}}}",
-	      "{'max_instances':5,'configuration':{" IMAGE
-	      ",'instance_type':'lite','command':[],'network':{'mode':'private'}}}");
+	      "{'max_instances':5,'configuration':{" IMAGE ",'instance_type':'lite','command':[],'network':{'mode':'private'}}}");
 	shown(DOC_DECLARED, "{'configuration':{'vcpu':0.0625}}",
 	      "{'max_instances':5,'configuration':{" IMAGE ",'vcpu':0.0625,'memory_mib':256,'disk':{'size_mb':2000}}}");
 	/* In the full view too, so that the file is no change of it. */

@@ -40,10 +40,11 @@ struct row {
 #define KEYS .holds = { true, false }, .version = -1, .accepted_ns = W, .seen_version = -1
 
 #define AT(s_)    .asked_ns = W + (s_)*SECOND
-#define MINUTES   * 60
+#define MINUTES   *60
 #define SHOWS     .shows = { true, false }
 #define SHOWS_MAX .shows = { false, true }
 
+/* clang-format off */
 static const struct row rows[] = {
 	/* (a) the rollout is unfinished */
 	{ "an old GET is no news", { IMAGE }, { GET, AT(1), 4 }, { NO_NEWS, NEWS }, NEWS },
@@ -186,6 +187,7 @@ static const struct row rows[] = {
 	{ "nothing is known", { NOTHING }, { LIST, AT(0), 1 }, { NEWS, NEWS }, NEWS },
 	{ "nothing is known, and a GET", { NOTHING }, { GET, AT(0), -1 }, { NEWS, NEWS }, NEWS },
 };
+/* clang-format on */
 
 static void check(const struct row *row)
 {
@@ -265,8 +267,7 @@ static void test_words(void **state)
 static void test_wants_get(void **state)
 {
 	const struct intent read = { IMAGE_READ }, over = { IMAGE_OVER(ROLLOUT_COMPLETED, 1) }, alone = { IMAGE_ALONE },
-			    blind = { IMAGE_BLIND }, max = { MAX },
-			    gone = { IMAGE, .state = ROLLOUT_GONE };
+			    blind = { IMAGE_BLIND }, max = { MAX }, gone = { IMAGE, .state = ROLLOUT_GONE };
 
 	(void)state;
 	assert_false(intent_wants_get(&read));
