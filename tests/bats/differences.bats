@@ -66,7 +66,7 @@ writes() {
 }
 
 @test "each field of an application's check counts" {
-  not_live "the second of two rollouts, written when the first had completed within the last second, is not shown"
+  not_live "the name taken out of a check counts as gone already, so the file shows it until the rollout completes"
   local rollout=none
   ! is_live || rollout=100 # without one a configuration is pending
   start -o "rollout=$rollout"
