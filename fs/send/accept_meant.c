@@ -6,9 +6,9 @@
 #include "fs/core/intents.h"
 #include "fs/show/source.h"
 
-static int64_t version_of(struct json_object *object)
+static int64_t version_of(struct json_object *object, const char *key)
 {
-	struct json_object *version = doc_member(object, "version");
+	struct json_object *version = doc_member(object, key);
 
 	return json_object_is_type(version, json_type_int) ? json_object_get_int64(version) : -1;
 }
@@ -33,21 +33,23 @@ static void note(struct mount *mount, const struct kind *kind, const char *id, s
 		log_warning("what was sent cannot be remembered: until the account shows it, the file may show what was before");
 }
 
-/* A rollout: what it leads to. */
+/* A rollout: what it leads to. It is based on the version that its answer names, which an earlier rollout may have made after
+   the account was looked at. */
 static void note_target(struct mount *mount, const struct change *change, const struct kind *kind, const char *id,
 			struct json_object *body, struct json_object *answer)
 {
 	struct json_object *target = doc_member(body, "target_configuration");
+	int64_t known = known_version(mount, change, kind, id), from = version_of(answer, "current_version");
 	cleanup_json_ struct json_object *members = json_object_new_object();
 
 	if (target && doc_set(members, "configuration", json_object_get(target)) == 0)
-		note(mount, kind, id, members, json_get_string(answer, "id"), known_version(mount, change, kind, id));
+		note(mount, kind, id, members, json_get_string(answer, "id"), from > known ? from : known);
 }
 
 /* Without the identity, which is the file's name, and without what the service computes: it never answers what was sent. */
 static void note_update(struct mount *mount, const struct change *change, struct json_object *body, struct json_object *answer)
 {
-	int64_t before = known_version(mount, change, change->kind, change->id), after = version_of(answer);
+	int64_t before = known_version(mount, change, change->kind, change->id), after = version_of(answer, "version");
 
 	if (change->kind->name_key)
 		json_object_object_del(body, change->kind->name_key);

@@ -418,3 +418,23 @@ declared() { jq -cS . "$APPS/$1.json"; }
   assert_writes 1
   jq -e '.instances == 5' "$APPS/web.json"
 }
+
+@test "pending: a second change, sent as the first one's rollout completes, shows while its own goes on" {
+  start_live cache_ttl=30,status_ttl=30
+  update
+  refresh
+  cat "$WEB" >/dev/null
+  advance 35
+  sed -i s/:v2/:v3/ "$WEB" # on what was seen less than a second ago, before the version rose
+  refresh
+  assert_match "$(answered)" ':v2$'
+  assert_equal "$(image)" "$THEIRS"
+  assert_equal "$(pending)" "$(rollout)"
+  past_ttl
+  refresh
+  assert_equal "$(image)" "$THEIRS"
+  advance 35
+  refresh
+  assert_equal "$(image)" "$THEIRS"
+  no_failure
+}
