@@ -216,3 +216,55 @@ removes() {
   assert_equal "$(jq .max_instances "$(WEB)")" 4
   wait_until 20 "the old one to go" eval '[ "$(api GET "/applications" | jq "[.[] | select(.name == \"web\")] | length")" = 1 ]'
 }
+
+@test "live: a rename whose answer stalls is told truly" {
+  live timeout=6
+  made
+  fault '{"method":"PATCH","path":"/applications/*","times":1,"close":"after"}'
+  fault '{"method":"GET","path":"/applications/*","times":100,"stall":true}'
+  assert_sys EIO rename "$(WEB)" "$APPS/web2.json"
+  assert_error 'outcome unknown'
+  clear_faults
+  assert_equal "$(app_names)" web2
+  # One that the account can be asked about is a success.
+  refresh
+  wait_until 10 "the new name" test -e "$APPS/web2.json"
+  fault '{"method":"PATCH","path":"/applications/*","times":1,"close":"after"}'
+  mv "$APPS/web2.json" "$APPS/web3.json"
+  assert_equal "$(app_names)" web3
+}
+
+@test "live: a rename onto a name that somebody took meanwhile is EEXIST" {
+  live cache_ttl=30
+  made
+  cat "$(WEB)" >"$T/seen"
+  web_json "$T/other.json" '.name = "other" | .instances = 0'
+  api POST /applications "$(cat "$T/other.json")" >/dev/null
+  sleep 1.2 # until the list is too old to send a change on
+  assert_sys EEXIST rename "$(WEB)" "$APPS/other.json"
+  assert_equal "$(app_names)" $'other\nweb'
+}
+
+@test "what comes from the platform is no target of a rename, of sed -i or of rsync" {
+  start_emulator
+  mount_cfcfs
+  local limits=$MNT/account/limits.json
+  cat "$limits" >"$T/limits"
+  echo '{}' >"$MNT/account/.new"
+  assert_sys EPERM rename "$MNT/account/.new" "$limits"
+  assert_sys EPERM rename "$limits" "$limits~"
+  assert_fails sed -i 's/1/2/' "$limits"
+  echo '{"x":1}' >"$T/limits.json"
+  assert_fails rsync -a "$T/limits.json" "$limits"
+  cmp "$T/limits" "$limits"
+  assert_writes 0
+  # A backup belongs beside the file; elsewhere it is a copy, and then a delete.
+  web_json "$T/web.json"
+  cp "$T/web.json" "$APPS/web.json"
+  mkdir "$APPS/.old"
+  assert_sys EXDEV rename "$APPS/web.json" "$APPS/.old/web.json"
+  assert_sys EPERM rename "$APPS/web.json" "$MNT/deployments/web.json~"
+  umount_cfcfs
+  mount_cfcfs -o nodelete
+  assert_sys EPERM rename "$APPS/web.json" "$APPS/web.json~"
+}
