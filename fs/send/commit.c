@@ -60,6 +60,10 @@ static int decide_once(struct request *r, struct wish *wish, struct gathered *g,
 		wish->fresh = true;
 		return 1;
 	}
+	if (gather_is_strange(g, change)) {
+		wish->strange = true;
+		return 1;
+	}
 	if (change->refusal.errnum) {
 		r->err = change->refusal;
 		return -change->refusal.errnum;

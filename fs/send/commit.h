@@ -16,4 +16,3 @@ bool commit_is_done(struct draft *draft);
 int commit_rename(struct request *r, struct entry *entry, const struct identity *what, const char *new_name);
 /* Deletes it. Needs no request: nobody may wait any more. What is kept of its file goes with it. */
 int commit_delete(struct mount *mount, struct request *r, const struct identity *what, struct err *err);
-

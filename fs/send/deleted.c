@@ -4,12 +4,14 @@
 
 #include "api/base/clock.h"
 #include "fs/core/mount.h"
+#include "fs/send/vocabulary.h"
 #include "fs/show/source.h"
 
 struct record {
 	const struct kind *kind;    /* NULL: free */
 	char *parent_id, *name;     /* owned; parent_id may be NULL */
 	struct json_object *claims; /* owned; by field; NULL: none */
+	struct body *body;          /* owned reference: what it was; NULL: not at hand */
 	int64_t at_ms;
 };
 
@@ -33,6 +35,7 @@ static void record_clear(struct record *record)
 	free(record->parent_id);
 	free(record->name);
 	json_object_put(record->claims);
+	body_unref(record->body);
 	*record = (struct record){ 0 };
 }
 
@@ -84,6 +87,7 @@ void deleted_note(struct mount *mount, const struct identity *what)
 		return;
 	}
 	record.claims = claims_of(what->kind, snapshot);
+	record.body = snapshot_body(snapshot);
 	scoped_lock(&deleted->lock);
 	record_clear(&deleted->records[deleted->next]);
 	deleted->records[deleted->next] = record;
@@ -147,4 +151,32 @@ void deleted_settled(struct mount *mount, const struct identity *what, const cha
 		if (is_beside(r, what) && (r->claims ? claims_meet(r->claims, object) : !strcmp(r->name, name)))
 			record_clear(r);
 	}
+}
+
+/* The newest body at or before *at, which is counted down; a reference, or NULL. */
+static struct body *next_body(struct deleted *deleted, const struct identity *what, size_t *at)
+{
+	scoped_lock(&deleted->lock);
+	while (*at > 0) {
+		const struct record *r = &deleted->records[(deleted->next + --*at) % DELETED_MAX];
+
+		if (is_beside(r, what) && r->body)
+			return body_ref(r->body);
+	}
+	return NULL;
+}
+
+int deleted_vocabulary(struct mount *mount, const struct identity *what, struct json_object *into)
+{
+	size_t at = DELETED_MAX;
+	int r = 0;
+
+	while (r == 0 && at > 0) {
+		cleanup_(body_unrefp) struct body *body = next_body(mount->deleted, what, &at);
+		struct json_object *object = body ? json_tokener_parse(body->data) : NULL;
+
+		r = object ? vocabulary_add(into, object) : 0;
+		json_object_put(object);
+	}
+	return r;
 }

@@ -26,5 +26,7 @@ void deleted_note(struct mount *mount, const struct identity *what);
  * two of them are taken for one unless a key that both have tells otherwise, since each may be named in a way of its own.
  */
 bool deleted_may_hold(struct mount *mount, const struct identity *what, const char *name, struct json_object *doc);
+/* Adds what deleted resources of that kind had to a vocabulary. 0 or -ENOMEM. */
+int deleted_vocabulary(struct mount *mount, const struct identity *what, struct json_object *into);
 /* A create came through (object: the answer): what it needed was let go of. */
 void deleted_settled(struct mount *mount, const struct identity *what, const char *name, struct json_object *object);

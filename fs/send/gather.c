@@ -7,6 +7,8 @@
 #include "api/base/name.h"
 #include "api/base/parse.h"
 #include "fs/core/intents.h"
+#include "fs/send/deleted.h"
+#include "fs/send/vocabulary.h"
 #include "fs/show/meaning.h"
 #include "fs/show/offers.h"
 #include "fs/show/source.h"
@@ -17,6 +19,7 @@ void gathered_clear(struct gathered *g)
 	free(g->name);
 	json_object_put(g->object);
 	json_object_put(g->carried);
+	json_object_put(g->vocabulary);
 	context_clear(&g->context);
 	*g = (struct gathered){ 0 };
 }
@@ -193,6 +196,22 @@ static void take_carried(struct request *r, struct gathered *g)
 	g->carried = text ? json_tokener_parse(text) : NULL;
 }
 
+/* What the service itself answers of others, and of what was deleted, may stand in a new one: it is shown, so it is copied. */
+static int take_vocabulary(struct request *r, struct gathered *g)
+{
+	const struct identity *what = g->wish.what;
+	cleanup_(list_unrefp) struct list *list = NULL;
+	int result = get_list(r, g, false, &list);
+
+	g->vocabulary = json_object_new_object();
+	if (result == 0)
+		result = g->vocabulary ? deleted_vocabulary(r->mount, what, g->vocabulary) : -ENOMEM;
+	if (result == 0)
+		result = vocabulary_add_list(g->vocabulary, list);
+	g->context.doc.known = g->vocabulary;
+	return result;
+}
+
 static int gather_document(struct request *r, struct gathered *g)
 {
 	const struct kind *kind = g->wish.what->kind;
@@ -208,6 +227,8 @@ static int gather_document(struct request *r, struct gathered *g)
 		take_owed(r, g);
 	if (result == 0)
 		take_carried(r, g);
+	if (result == 0 && g->wish.strange && !g->exists)
+		result = take_vocabulary(r, g);
 	return result;
 }
 
@@ -322,6 +343,14 @@ bool gather_is_old(const struct gathered *g, const struct change *change)
 	return !g->wish.fresh && !what->leaf && !what->part &&
 	       (change->steps_count || change->refusal.errnum == ESTALE ||
 		(change->refusal.errnum == EEXIST && g->wish.verb == WISH_RENAME));
+}
+
+bool gather_is_strange(const struct gathered *g, const struct change *change)
+{
+	const struct identity *what = g->wish.what;
+
+	return g->wish.verb == WISH_WRITE && !what->leaf && !what->part && !g->wish.strange && !g->exists && change->after &&
+	       change->refusal.errnum == EINVAL;
 }
 
 size_t secret_value_len(const struct buf *content, bool keep_newline)

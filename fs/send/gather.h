@@ -19,6 +19,7 @@ struct wish {
 	bool by_name;                /* it is for whoever has the name: where what is gone, for the next, or a new one */
 	/* What was found out on the way: */
 	bool fresh;     /* the decision is to rest on what the account says now */
+	bool strange;   /* the document of a new one has fields that the contract does not know */
 	bool older_way; /* the service does not take a rollout with the changed members alone */
 };
 
@@ -36,7 +37,8 @@ struct gathered {
 	bool taken;                  /* WISH_RENAME: another resource has the new name */
 	/* What else the decision needs. */
 	struct context context;
-	struct print print; /* of a secret's new value, where has_print */
+	struct json_object *vocabulary; /* owned; wish.strange: the fields that the service answers of such resources; or NULL */
+	struct print print;             /* of a secret's new value, where has_print */
 	bool has_print;
 	bool same_secret; /* the account's secret was given this very value last */
 	bool owed;        /* a rollout is owed for the version that the account is at */
@@ -54,6 +56,8 @@ int gather(struct request *r, const struct wish *wish, struct gathered *ret);
 int gather_delete(struct mount *mount, const struct wish *wish, struct gathered *ret);
 /* Whether the decision is to be made again with wish.fresh: something would be sent, on the strength of what may be old. */
 bool gather_is_old(const struct gathered *g, const struct change *change);
+/* Whether it is to be made again with wish.strange: a new document was refused, and may only hold what the service answers. */
+bool gather_is_strange(const struct gathered *g, const struct change *change);
 void gathered_clear(struct gathered *g);
 #define cleanup_gathered_ cleanup_(gathered_clear)
 

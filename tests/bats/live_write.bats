@@ -268,3 +268,24 @@ removes() {
   mount_cfcfs -o nodelete
   assert_sys EPERM rename "$APPS/web.json" "$APPS/web.json~"
 }
+
+@test "fields that only the service knows are shown, and no hindrance under another name or after a removal" {
+  start_emulator
+  mount_cfcfs -o delete_grace=0,cache_ttl=0.3
+  web_json "$T/web.json" '.name = "web"'
+  api POST /applications "$(cat "$T/web.json")" >/dev/null
+  # The service begins to answer a field of its own inside the configuration.
+  api GET '/applications?per_page=1000' | jq -c '{success: true, errors: [], messages: [],
+    result: [.[] | .configuration.novelty = {depth: 3}], result_info: {}}' >"$T/answer"
+  fault "$(jq -nc --rawfile body "$T/answer" '{method: "GET", path: "/applications", times: 1, status: 200, $body}')"
+  refresh
+  cp "$APPS/web.json" "$T/b"
+  grep -q novelty "$T/b" || fail "not shown: $(cat "$T/b")"
+  rm "$APPS/web.json"
+  cp "$T/b" "$APPS/web.json"
+  requests 'select(.method == "POST") | .body' | tail -n 1 | jq -r . | jq -e '.configuration | has("novelty") | not'
+  # One that nobody ever answered is a mistake.
+  jq '.configuration.noveltie = 1 | del(.configuration.novelty)' "$T/b" >"$T/c"
+  assert_fails cp "$T/c" "$APPS/other.json"
+  assert_error EINVAL noveltie
+}
