@@ -146,7 +146,8 @@ recorded() {
   cp "$T/web.json" "$APPS/web.json"
   clear_requests
   assert_fails cp "$T/bad.json" "$APPS/web.json"
-  assert_calls 1 PATCH '/applications/*'
+  assert_calls 1 POST '/applications/*/rollouts'
+  assert_writes 1
   assert_same_json "$T/web.json" "$APPS/web.json"
   assert_match "$(xattr "$APPS/web.json" error)" secret
   cp "$T/bad.json" "$APPS/.scratch"
