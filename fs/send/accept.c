@@ -42,10 +42,15 @@ void accept_begin(const struct line *line, const struct change *change)
 		owe(line, change);
 }
 
-/* The change arrived, whatever version the account shows: what is left is the rollout. */
+/* The change arrived, whatever version the account shows: what is left is the rollout. On the disk, because a service whose
+   version rises with rollouts alone says nothing of it to whoever comes after a kill -9. */
 static void owe_for_sure(struct mount *mount, const struct change *change)
 {
-	state_set(mount->state, "owed", change->kind->dir, change->id, "-1", 2);
+	const struct state_row row = {
+		.table = "owed", .parent = change->kind->dir, .id = change->id, .value = "-1", .len = 2
+	};
+
+	state_set_durable(mount->state, &row, NULL, clock_after_ms(STATE_BUSY_MS));
 }
 
 static void settle_owed(struct mount *mount, const struct change *change, const struct outcome *outcome, int result)
