@@ -257,6 +257,8 @@ int credentials_reload(struct credentials *c, struct err *err)
 		return r;
 	if (same_line(c->lines[0], fresh->lines[0]) && same_line(c->lines[1], fresh->lines[1]))
 		return 0;
+	if (!same_line(c->secret, fresh->secret))
+		log_forget(c->secret);
 	forget(c);
 	memcpy(c->lines, fresh->lines, sizeof(c->lines));
 	memset(fresh->lines, 0, sizeof(fresh->lines));

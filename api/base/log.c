@@ -144,6 +144,18 @@ void log_redact(const char *secret)
 	log_state.next_secret = (log_state.next_secret + 1) % LOG_SECRETS_MAX;
 }
 
+void log_forget(const char *secret)
+{
+	scope_lock(log, &log_state);
+	for (size_t i = 0; secret && i < LOG_SECRETS_MAX; i++) {
+		if (!log_state.secrets[i] || strcmp(log_state.secrets[i], secret) != 0)
+			continue;
+		sodium_memzero(log_state.secrets[i], strlen(log_state.secrets[i]));
+		free(log_state.secrets[i]);
+		log_state.secrets[i] = NULL;
+	}
+}
+
 /* The longest first: one may begin another. */
 static void blank_secrets_locked(char *line, bool cut) REQUIRES(log_locked)
 {

@@ -21,6 +21,8 @@ int log_reopen(void);
 
 /* Registers text that no line may show (a copy is kept, at most LOG_SECRETS_MAX of them; the oldest goes). */
 void log_redact(const char *secret);
+/* It is used no more: the copy that log_redact kept is wiped. */
+void log_forget(const char *secret);
 #define LOG_SECRETS_MAX 8
 
 void log_line(enum log_level level, const char *fmt, ...) printf_like_(2, 3);
