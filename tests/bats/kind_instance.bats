@@ -27,18 +27,18 @@ load kinds
 
 @test "instance: with the policy durable_object there is no image, no version, no rollout" {
   start_quick
-  write "$APPS/room.json" '{"scheduling_policy": "durable_object", "max_instances": 9,
+  write "$APPS/room.json" '{"scheduling_policy": "durable_object", "observability": {"logs": {"enabled": true}},
     "durable_objects": {"namespace_id": "5f0c1d9a7b3e4826a1c4d8f2b6e09375"}}'
   assert_match "$(ls "$APPS/room/instances" | head -n 1)" '^[0-9a-f]{64}\.json$'
-  refused EEXIST "$APPS/other.json" '{"scheduling_policy": "durable_object", "max_instances": 9,
+  refused EEXIST "$APPS/other.json" '{"scheduling_policy": "durable_object",
     "durable_objects": {"namespace_id": "5f0c1d9a7b3e4826a1c4d8f2b6e09375"}}' DURABLE_OBJECT_ALREADY_HAS_APPLICATION
   clear_requests
-  sed -i 's/"max_instances": 9/"max_instances": 5/' "$APPS/room.json"
+  sed -i 's/"enabled": true/"enabled": false/' "$APPS/room.json"
   assert_writes 1
-  assert_equal "$(sent PATCH '/applications/*')" '{"max_instances":5}'
+  assert_equal "$(sent PATCH '/applications/*')" '{"observability":{"logs":{"enabled":false}}}'
   # script_name and class_name that mean the same namespace are no change: the service answers the namespace alone.
   write "$APPS/named.json" '{"scheduling_policy": "durable_object", "durable_objects": {"script_name": "s", "class_name": "C"}}'
-  jq '.max_instances = 3' "$APPS/named.json" >"$T/named.json"
+  jq '.observability.logs.enabled = true' "$APPS/named.json" >"$T/named.json"
   clear_requests
   cp "$T/named.json" "$APPS/named.json"
   assert_writes 1

@@ -206,11 +206,11 @@ class Model:
 
     # ---- somebody else
 
-    def outside_patch(self, name, instances):
+    def outside_patch(self, name, most):
         resource = self.account[name]
         resource.version += 1
-        if resource.doc[0] != instances:
-            resource.doc = (instances, resource.doc[1])
+        if resource.doc[0] != most:
+            resource.doc = (most, resource.doc[1])
             resource.text = None
 
     def outside_create(self, name, doc):

@@ -201,10 +201,10 @@ class Sequence:
             self.model.outside_delete(name)
             self.log.append("outside: delete %s" % name)
         else:
-            instances = self.rng.randrange(9)
-            self.world.api("PATCH", "/applications/" + self.world.applications()[name[:-5]]["id"], {"instances": instances})
-            self.model.outside_patch(name, instances)
-            self.log.append("outside: %s has %d instances" % (name, instances))
+            most = self.rng.randrange(1, 9)
+            self.world.api("PATCH", "/applications/" + self.world.applications()[name[:-5]]["id"], {"max_instances": most})
+            self.model.outside_patch(name, most)
+            self.log.append("outside: %s has %d instances at most" % (name, most))
         self.world.forget()
 
     def outside_create(self, name):
@@ -229,7 +229,7 @@ class Sequence:
             raise Different("the account has %s, and must have %s" % (sorted(got), sorted(want)))
         for name, resource in want.items():
             app = got[name]
-            doc = app["instances"], app["configuration"]["environment_variables"][0]["value"]
+            doc = app["max_instances"], app["configuration"]["environment_variables"][0]["value"]
             if doc != resource.doc:
                 raise Different("%s in the account is %s, and must be %s" % (name, doc, resource.doc))
             if app["version"] != resource.version:
@@ -245,7 +245,7 @@ class Sequence:
             data = self.shown(name)
             if isinstance(content, Resource):
                 shown = json.loads(data)
-                doc = shown["instances"], shown["configuration"]["environment_variables"][0]["value"]
+                doc = shown["max_instances"], shown["configuration"]["environment_variables"][0]["value"]
                 if doc != content.doc:
                     raise Different("%s shows %s, and must show %s" % (name, doc, content.doc))
             elif data != content:

@@ -119,11 +119,12 @@ def state(data):
     return COMPLETE if reader.at == len(reader.text) else MALFORMED
 
 
-def document(instances, word):
+# Not "instances": that is computed by the service, and no answer is compared with it.
+def document(most, word):
     return {
         "scheduling_policy": "default",
-        "instances": instances,
-        "max_instances": 50,
+        "instances": 1,
+        "max_instances": most,
         "configuration": {
             "image": "app:v1",
             "instance_type": "lite",
@@ -133,7 +134,7 @@ def document(instances, word):
 
 
 def meaning(data):
-    """(instances, word) of a valid document; None where it is refused."""
+    """(max_instances, word) of a valid document; None where it is refused."""
     if state(data) != COMPLETE:
         return None
 
@@ -146,16 +147,16 @@ def meaning(data):
         parsed = json.loads(data, object_pairs_hook=unique)
     except ValueError:
         return None
-    instances = parsed.get("instances")
-    if isinstance(instances, str):
+    most = parsed.get("max_instances")
+    if isinstance(most, str):
         return None
     try:
         word = parsed["configuration"]["environment_variables"][0]["value"]
     except (KeyError, IndexError, TypeError):
         raise Unsure from None
-    if parsed != document(instances, word) or not isinstance(word, str) or not 0 <= instances <= 50:
+    if parsed != document(most, word) or not isinstance(word, str) or not 1 <= most <= 50:
         raise Unsure
-    return instances, word
+    return most, word
 
 
 def spell(rng, value):
