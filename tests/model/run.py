@@ -208,7 +208,7 @@ class Sequence:
         self.world.forget()
 
     def outside_create(self, name):
-        doc = (self.rng.randrange(9), "red")
+        doc = (self.rng.randrange(1, 9), "red")
         self.world.api("POST", "/applications", dict(document(*doc), name=name[:-5]))
         self.model.outside_create(name, doc)
         self.log.append("outside: create %s" % name)

@@ -166,7 +166,7 @@ def spell(rng, value):
 
 def any_text(rng):
     """A text to write: most are good."""
-    good = spell(rng, document(rng.randrange(9), rng.choice(["red", "green", "blue"])))
+    good = spell(rng, document(rng.randrange(1, 9), rng.choice(["red", "green", "blue"])))
     roll = rng.random()
     if roll < 0.7:
         return good
