@@ -95,6 +95,20 @@ static int reload(struct client *client, struct err *err)
 	return r;
 }
 
+void client_mix_token(struct client *client, uint8_t key[FINGERPRINT_KEY_BYTES])
+{
+	const char *token;
+	uint8_t mixed[FINGERPRINT_BYTES];
+
+	_Static_assert(FINGERPRINT_BYTES == FINGERPRINT_KEY_BYTES, "a fingerprint serves as a key");
+	pthread_mutex_lock(&client->lock);
+	token = credentials_secret(client->credentials);
+	fingerprint(key, token ? token : "", token ? strlen(token) : 0, mixed);
+	pthread_mutex_unlock(&client->lock);
+	memcpy(key, mixed, sizeof(mixed));
+	wipe(mixed, sizeof(mixed));
+}
+
 int client_reload_credentials(struct client *client, struct err *err)
 {
 	int r = reload(client, err);

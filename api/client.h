@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "api/base/rand.h"
 #include "api/base/buf.h"
 #include "api/base/err.h"
 #include "api/base/waiter.h"
@@ -31,6 +32,8 @@ int client_new(const struct client_options *options, struct credentials *credent
 /* Ends what is being sent (waits for it, up to its deadline) and the thread. NULL is fine. */
 struct client *client_free(struct client *client);
 DEFINE_CLEANUP(struct client *, client_free)
+/* Mixes the token into a key, so that what is made with it is worthless to who has the key alone; another token, another key. */
+void client_mix_token(struct client *client, uint8_t key[FINGERPRINT_KEY_BYTES]);
 /* Reads the credentials again (SIGHUP). */
 int client_reload_credentials(struct client *client, struct err *err);
 /* Forgets what the service said of its limits: rates, waits, sizes of pages (SIGHUP). */

@@ -2,19 +2,23 @@
 
 #include <string.h>
 
+#include "api/base/clock.h"
+
 /* A row of the state: it says nothing of another version. */
 struct row {
 	int64_t version;
 	struct print print;
 };
 
-bool print_make(struct state *state, const char *value, size_t len, struct print *ret)
+bool print_make(struct state *state, struct client *client, const char *value, size_t len, struct print *ret)
 {
 	uint8_t key[FINGERPRINT_KEY_BYTES];
 	bool ok = state_key(state, key) == 0;
 
-	if (ok)
+	if (ok) {
+		client_mix_token(client, key);
 		fingerprint(key, value, len, ret->bytes);
+	}
 	wipe(key, sizeof(key));
 	return ok;
 }
@@ -31,7 +35,9 @@ bool print_is_known(struct state *state, const char *id, int64_t version, const 
 
 void print_keep(struct state *state, const char *id, int64_t version, const struct print *print)
 {
-	struct row row = { .version = version, .print = *print };
+	struct row value = { .version = version, .print = *print };
+	const struct state_row row = { .table = "fingerprints", .parent = "", .id = id, .value = &value, .len = sizeof(value) };
 
-	state_set(state, "fingerprints", "", id, &row, sizeof(row));
+	/* On the disk before the write returns: whoever dies after that sends no unchanged secret again. */
+	state_set_durable(state, &row, NULL, clock_after_ms(STATE_BUSY_MS));
 }

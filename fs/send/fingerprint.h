@@ -5,14 +5,15 @@
 #pragma once
 
 #include "api/base/rand.h"
+#include "api/client.h"
 #include "cache/state.h"
 
 struct print {
 	uint8_t bytes[FINGERPRINT_BYTES];
 };
 
-/* The value's; false where the state has no key for it. */
-bool print_make(struct state *state, const char *value, size_t len, struct print *ret);
+/* The value's, keyed by the state and the API's token: either alone tells nothing of it. False where the state has no key. */
+bool print_make(struct state *state, struct client *client, const char *value, size_t len, struct print *ret);
 /* Whether it is that of the value which was written last, and the secret is still at the version that came of it. */
 bool print_is_known(struct state *state, const char *id, int64_t version, const struct print *print);
 void print_keep(struct state *state, const char *id, int64_t version, const struct print *print);

@@ -240,7 +240,7 @@ static int gather_secret(struct request *r, struct gathered *g)
 
 	if (result < 0 || !content)
 		return result;
-	g->has_print = print_make(r->mount->state, content->data ? content->data : "",
+	g->has_print = print_make(r->mount->state, r->mount->client, content->data ? content->data : "",
 				  secret_value_len(content, g->secret_newline_keep), &g->print);
 	g->same_secret = g->has_print && snapshot && print_is_known(r->mount->state, snapshot->id, snapshot->version, &g->print);
 	return 0;

@@ -4,10 +4,14 @@ load lib
 load kinds
 
 JOB='{"entrypoint": ["/bin/sleep"], "command": ["sleep", "86400"]}'
-batch() { write "$APPS/batch.json" '{"instances": 1, "jobs": true, "configuration": {"image": "reports:v1", "instance_type": "lite"}}'; }
+batch() { write "$APPS/batch.json" '{"instances": 1, "max_instances": 1, "jobs": true, "configuration": {"image": "reports:v1", "instance_type": "lite"}}'; }
 rollout() {
   write "$APPS/batch/rollouts/slow.json" '{"description": "d", "strategy": "rolling", "kind": "full_manual", "step_percentage": 50,
     "target_configuration": {"image": "reports:v2", "instance_type": "lite"}}'
+}
+shows_other() {
+  refresh
+  [ -e "$APPS/batch/jobs/other.json" ]
 }
 state_file() { find "$T/state" -type f ! -name '*-wal' ! -name '*-shm' | head -n 1; }
 
@@ -68,18 +72,24 @@ state_file() { find "$T/state" -type f ! -name '*-wal' ! -name '*-shm' | head -n
 }
 
 @test "state: where the service offers no list of jobs, the mount's own are shown" {
-  start
+  start_emulator
+  fault '[{"method":"GET","path":"/applications/*/jobs","status":404,"body":{"success":false,"errors":[{"code":7003,"message":"no route"}]}}]'
+  mount_cfcfs
   batch
   write "$APPS/batch/jobs/nightly.json" "$JOB"
   umount_cfcfs
-  fault '[{"method":"GET","path":"/applications/*/jobs","status":404,"body":{"success":false,"errors":[{"code":7003,"message":"no route"}]}}]'
   mount_cfcfs
   assert_equal "$(ls "$APPS/batch/jobs")" $'nightly\nnightly.json'
   assert_equal "$(jq -r .id "$APPS/batch/jobs/nightly/status.json")" "$(xattr "$APPS/batch/jobs/nightly.json" id)"
   clear_faults
   fault '[{"method":"GET","path":"/applications/*/jobs","status":405,"body":{"success":false,"errors":[{"code":7001,"message":"no"}]}}]'
-  refresh
+  kill -HUP "$MOUNT_PID"
+  wait_until 10 "the list to be asked for again" asked_again
   assert_equal "$(ls "$APPS/batch/jobs")" $'nightly\nnightly.json'
+}
+asked_again() {
+  ls "$APPS/batch/jobs" >/dev/null
+  (($(requests 'select(.method == "GET" and .status == 405) | .path' | wc -l)))
 }
 
 @test "state: a removed field that the service keeps showing is not sent again, across a remount" {
@@ -105,6 +115,7 @@ state_file() { find "$T/state" -type f ! -name '*-wal' ! -name '*-shm' | head -n
   assert_equal "$(ls "$T/second/applications/batch/jobs")" $'nightly\nnightly.json'
   write "$T/second/applications/batch/jobs/other.json" "$JOB"
   refresh
+  wait_until 20 "the other mount's name" shows_other
   assert_equal "$(ls "$APPS/batch/jobs")" $'nightly\nnightly.json\nother\nother.json'
   fusermount3 -u "$T/second"
   MOUNT_PID=${MOUNT_PIDS[0]} umount_cfcfs

@@ -10,15 +10,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED
-#endif
-#endif
+#include "api/base/sanitized.h"
 
-#ifndef SANITIZED
+#if !SANITIZED
 /* In this program as in cfcfs: part of the executable. */
 #include "api/base/wipe_alloc.c"
 
@@ -230,7 +224,7 @@ static void test_threads(void **state)
 
 int main(void)
 {
-#ifdef SANITIZED
+#if SANITIZED
 	printf("skipped: a sanitizer brings an allocator of its own\n");
 	return 77;
 #else

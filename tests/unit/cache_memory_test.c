@@ -227,7 +227,7 @@ static void known_bytes(size_t count, size_t limit)
 		      stats_now().bytes >> 10);
 	assert_int_equal(stats_now().evicted_bodies, 0);
 	assert_true(stats_now().bytes < limit);
-#ifndef SANITIZED
+#if !SANITIZED
 	assert_true(used < limit);
 	/* The count is honest: within a fifth of the truth. */
 	assert_true(stats_now().bytes > used / 10 * 8 && stats_now().bytes < used / 10 * 12);

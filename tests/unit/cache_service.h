@@ -15,18 +15,10 @@
 
 #include "api/base/clock.h"
 #include "api/base/rand.h"
+#include "api/base/sanitized.h"
 #include "cache/store.h"
 
 #define FOREVER 1000000
-
-/* Under a sanitizer the allocator is another one, and its numbers say nothing. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
 
 /* ---- a service to fetch from ---- */
 
