@@ -46,9 +46,7 @@ void accept_begin(const struct line *line, const struct change *change)
    version rises with rollouts alone says nothing of it to whoever comes after a kill -9. */
 static void owe_for_sure(struct mount *mount, const struct change *change)
 {
-	const struct state_row row = {
-		.table = "owed", .parent = change->kind->dir, .id = change->id, .value = "-1", .len = 2
-	};
+	const struct state_row row = { .table = "owed", .parent = change->kind->dir, .id = change->id, .value = "-1", .len = 2 };
 
 	state_set_durable(mount->state, &row, NULL, clock_after_ms(STATE_BUSY_MS));
 }
