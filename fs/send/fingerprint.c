@@ -4,6 +4,9 @@
 
 #include "api/base/clock.h"
 
+/* What a write of a secret waits for the disk, at most. */
+#define DURABLE_MS 50
+
 /* A row of the state: it says nothing of another version. */
 struct row {
 	int64_t version;
@@ -38,6 +41,6 @@ void print_keep(struct state *state, const char *id, int64_t version, const stru
 	struct row value = { .version = version, .print = *print };
 	const struct state_row row = { .table = "fingerprints", .parent = "", .id = id, .value = &value, .len = sizeof(value) };
 
-	/* On the disk before the write returns: whoever dies after that sends no unchanged secret again. */
-	state_set_durable(state, &row, NULL, clock_after_ms(STATE_BUSY_MS));
+	/* On the disk before the write returns, where that is soon: who dies before it is sends an unchanged secret once more. */
+	state_set_durable(state, &row, NULL, clock_after_ms(DURABLE_MS));
 }

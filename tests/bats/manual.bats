@@ -33,7 +33,7 @@ commands() { examples | sed -e ':a' -e '/\\$/{N;s/\\\n *//;ba' -e '}' | sed -n '
 give() { [ -e "$1" ] || printf '%s\n' "$2" >"$1" || fail "cannot write $1: $(last_error .message)"; }
 
 @test "manual: the examples work as printed" {
-  start_emulator --seed '{"applications":0}'
+  start_emulator --profile live --seed '{"applications":0}'
   mount_cfcfs -o rps=500,burst=5000
   mkdir "$HOME/.ssh"
   echo 'correct horse battery' >"$HOME/password.txt"

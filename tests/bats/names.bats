@@ -48,7 +48,7 @@ whole_life() {
   start_emulator
   local name
   for name in "${!FILE[@]}"; do make "$name"; done
-  mount_cfcfs
+  mount_cfcfs -o max_delete=1000
   for name in "${FILE[@]}"; do printf '%s\n%s.json\n' "$name" "$name"; done | LC_ALL=C sort >"$T/want"
   ls -A "$APPS" | LC_ALL=C sort | diff - "$T/want"
   for name in "${!FILE[@]}"; do whole_life "$name" "$APPS/${FILE[$name]}.json"; done
@@ -56,7 +56,7 @@ whole_life() {
 }
 
 @test "spaces, percent, Unicode, a leading dot, .json at the end: made by cp" {
-  start
+  start -o max_delete=1000
   local name
   for name in "${!FILE[@]}"; do
     cp "$T/web.json" "$APPS/${FILE[$name]}.json"

@@ -35,6 +35,7 @@ state_file() { find "$T/state" -type f ! -name '*-wal' ! -name '*-shm' | head -n
   write "$APPS/batch/jobs/nightly.json" "$JOB"
   rollout
   printf 'value' | tee "$MNT/secrets/db" >/dev/null
+  wait_until 10 "the fingerprint on the disk" eval '[ "$(sqlite3 "$(state_file)" "SELECT count(*) FROM rows WHERE tbl = '"'fingerprints'"'")" -ge 1 ]'
   crash_mount
   mount_cfcfs
   assert_equal "$(ls "$APPS/batch/jobs")" $'nightly\nnightly.json'

@@ -207,7 +207,7 @@ each_of() {
 
 @test "a new application by any tool is one create" {
   local tool
-  start
+  start -o max_delete=1000
   has_web
   for tool in "${TOOLS[@]}"; do
     case $tool in *sed* | *perl* | *patch* | *_ed | *_ex | *plus) continue ;; esac
