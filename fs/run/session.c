@@ -153,8 +153,8 @@ void session_abort(struct fuse_session *session)
 	int ends[2];
 
 	/*
-	 * In one step, for another thread may open a file right now. The device's place is taken by a pipe without a reader:
-	 * it polls as an error, by which libfuse knows that it must not unmount what may be another's mount by now.
+	 * In one step, for another thread may open a file right now: the device's place is taken by a pipe without a reader, and
+	 * what libfuse closes later is that.
 	 */
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return;

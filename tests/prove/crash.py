@@ -50,7 +50,6 @@ class Writer(threading.Thread):
         self.mount, self.number, self.round = mount, number, round_number
         self.random = random.Random("%s %s %s" % (seed, round_number, number))
         self.ledger = Ledger()
-        self.sent = collections.Counter()  # the images that were tried, for the count of rollouts
         self.over = threading.Event()
         self.serial = 0
 
@@ -83,7 +82,6 @@ class Writer(threading.Thread):
             self.tell("app", name, None, os.unlink, path)
             return
         tag, most = self.serial * 10 + self.number, 2 + self.random.randrange(8)
-        self.sent[name, tag] += 1
         self.tell("app", name, (tag, most), write, path, document(tag, most))
 
     def change_secret(self):
@@ -124,7 +122,7 @@ def newest_targets(emulator, requests):
     return targets
 
 
-def check_rollouts(requests, writers):
+def check_rollouts(requests):
     """Each try of an image makes one rollout at most, whatever was lost."""
     seen = collections.Counter()
     for request in requests:
@@ -151,7 +149,7 @@ def check_account(emulator, writers):
             got = (apps[name][0] if apps.get(name) else None) if kind == "app" else ((True, True) if secrets[name] else None)
             if not writer.ledger.allows((kind, name), got):
                 wrong.append("%s '%s' is %s, and may be one of %s" % (kind, name, got, [sorted(map(str, member)) for member in allowed]))
-    return wrong + check_rollouts(requests, writers)
+    return wrong + check_rollouts(requests)
 
 
 def crash_round(world, emulator, options, number):

@@ -4,8 +4,10 @@ lives. Prints the table; a cell that is not as promised is a flag, and the exit 
 
 faults.py [--only REGEX] [--workers N] [--short]"""
 import argparse
+import base64
 import collections
 import concurrent.futures
+import hashlib
 import itertools
 import json
 import os
@@ -23,7 +25,6 @@ SLACK = 20
 APP = {"scheduling_policy": "default", "instances": 0, "max_instances": 3,
        "configuration": {"image": "docker.io/library/nginx:1", "instance_type": "lite"}}
 DEPLOYMENT = {"image": "docker.io/library/nginx:1", "location": "sfo06", "instance_type": "lite"}
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI%s"
 
 
 def text(document):
@@ -32,8 +33,6 @@ def text(document):
 
 def key(name):
     """A well-formed public key that is this name's alone."""
-    import base64
-    import hashlib
     blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + hashlib.sha256(name.encode()).digest()
     return "ssh-ed25519 %s %s\n" % (base64.b64encode(blob).decode(), name)
 

@@ -7,9 +7,9 @@ import base64
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -159,7 +159,6 @@ def proxy(world, emulator, way):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
                     "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", folder + "/key.pem", "-out", folder + "/cert.pem"],
                    check=True, stderr=subprocess.DEVNULL)
-    import socket
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -194,8 +193,7 @@ def search(way):
         hits = search_memory(mount.process.pid, in_memory) + search_xattrs(mount, needles)
         hits += search_files(files, {**needles, "token": spellings(old)})
         rotate(mount, new)
-        emulator.token = old
-        wait_until(10, "the old token to be forgotten", lambda: attempt(os.listdir, mount.path("applications")) or True)
+        wait_until(10, "the new token to be read", lambda: b"credentials were read again and differ" in read(mount.log))
         look_again(mount)
         hits += search_memory(mount.process.pid, {"rotated token": spellings(old)})
         status = mount.stop()

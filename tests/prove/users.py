@@ -13,7 +13,7 @@ import sys
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from world import Failed, World, attempt, main, name_of, read, write
+from world import ACCOUNT, CFCFS, Failed, World, attempt, main, name_of, read, write
 
 OTHER, GROUP = 65534, 65533
 APP = {"scheduling_policy": "default", "instances": 0, "max_instances": 1,
@@ -96,7 +96,6 @@ def file_attempts(table, world, mount):
 
 def refused_starts(table, world, emulator):
     """Links and files of others in the place of the log, the token and the state."""
-    from world import CFCFS, ACCOUNT
     trap = os.path.join(world.folder, "trap")
     os.makedirs(trap)
     os.chmod(trap, 0o777)
