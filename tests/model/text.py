@@ -78,8 +78,13 @@ class Reader:
                 return
             self.take(",")
 
-    def member(self):
+    def member(self, keys):
+        start = self.at
         self.string()
+        key = self.text[start:self.at]
+        if key in keys:
+            raise Broken
+        keys.add(key)
         self.space()
         self.take(":")
         self.space()
@@ -88,7 +93,8 @@ class Reader:
     def value(self):
         char = self.peek()
         if char == "{":
-            self.items("}", self.member)
+            keys = set()
+            self.items("}", lambda: self.member(keys))
         elif char == "[":
             self.items("]", lambda: self.value())
         elif char == '"':
