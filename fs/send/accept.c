@@ -8,6 +8,7 @@
 #include "fs/core/credentials_table.h"
 #include "fs/core/tree.h"
 #include "fs/send/deleted.h"
+#include "fs/send/owed.h"
 #include "fs/show/source.h"
 
 void accepted_clear(struct accepted *accepted)
@@ -19,47 +20,6 @@ void accepted_clear(struct accepted *accepted)
 static const char *names_group(const struct change *change)
 {
 	return change->parent_id ? change->parent_id : change->kind->dir;
-}
-
-/* ---- owed rollouts ---- */
-
-/* On the disk before the change goes out, for a kill -9 in between; without a file it goes out all the same. */
-static void owe(const struct line *line, const struct change *change)
-{
-	char text[32];
-	int n = snprintf(text, sizeof(text), "%lld", (long long)change->version);
-	const struct state_row row = {
-		.table = "owed", .parent = change->kind->dir, .id = change->id, .value = text, .len = (size_t)n
-	};
-
-	state_set_durable(line->mount->state, &row, line->waiter, clock_after_ms(STATE_BUSY_MS));
-}
-
-void accept_begin(const struct line *line, const struct change *change)
-{
-	/* Owed from before the PATCH: whoever dies in between finds the rollout still owed. */
-	if (change->owes && !change->was_owed)
-		owe(line, change);
-}
-
-/* The change arrived, whatever version the account shows: what is left is the rollout. On the disk, because a service whose
-   version rises with rollouts alone says nothing of it to whoever comes after a kill -9. */
-static void owe_for_sure(struct mount *mount, const struct change *change)
-{
-	const struct state_row row = { .table = "owed", .parent = change->kind->dir, .id = change->id, .value = "-1", .len = 2 };
-
-	state_set_durable(mount->state, &row, NULL, clock_after_ms(STATE_BUSY_MS));
-}
-
-static void settle_owed(struct mount *mount, const struct change *change, const struct outcome *outcome, int result)
-{
-	if (!change->owes)
-		return;
-	/* A refused change owes nothing new, and nothing less than was owed before it. */
-	if (result == 0 || (!change->was_owed && !outcome->made[0] && !outcome->unknown))
-		state_delete(mount->state, "owed", change->kind->dir, change->id);
-	else if (outcome->made[0] && change->steps_count > 1)
-		owe_for_sure(mount, change);
 }
 
 /* ---- what the service filled in ---- */
@@ -243,7 +203,7 @@ static void accept_step(struct mount *mount, const struct change *change, const 
 	struct json_object *object = outcome_object(outcome, i);
 	int64_t sent_ms = outcome->answers[i].sent_ms ? outcome->answers[i].sent_ms : clock_now_ms();
 
-	accept_meant(mount, change, step, object);
+	ret->meant = accept_meant(mount, change, step, object) || ret->meant;
 	/* Of another kind than the change: the rollout that follows it. */
 	if (step->answers && step->answers != change->kind) {
 		source_changed(mount, step->answers, step->of, object, sent_ms, NULL);
@@ -293,7 +253,10 @@ void accept_change(struct mount *mount, const struct change *change, const struc
 		accept_said(mount, change, ret->id ? ret->id : change->id);
 	if (result == 0)
 		accept_ended(mount, change);
-	settle_owed(mount, change, outcome, result);
+	owed_settle(mount, change, outcome, result);
 	if (change->verb == VERB_ACTION && (result == 0 || outcome->unknown))
 		drop_below(mount, change);
+	/* Whoever comes after a kill -9 would take the account's old answer for all that is meant. */
+	if (ret->meant)
+		state_flush(mount->state, NULL, clock_after_ms(STATE_BUSY_MS));
 }

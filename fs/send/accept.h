@@ -11,19 +11,19 @@ struct accepted {
 	char *id;      /* owned; of the resource from now on; NULL: not known, or gone */
 	uint64_t hash; /* of its snapshot; 0: not known yet */
 	bool replaced; /* the resource is gone, or has another id */
+	bool meant;    /* an intent was noted */
 };
 
-/* Before anything is sent: what whoever dies in between must find. */
-void accept_begin(const struct line *line, const struct change *change);
-/* After it: result is send_change's. *ret is cleared by the caller. */
+/* After it was sent: result is send_change's. What is meant from then on is on the disk when it returns, where there is one.
+   *ret is cleared by the caller. */
 void accept_change(struct mount *mount, const struct change *change, const struct outcome *outcome, int result,
 		   struct accepted *ret);
 void accepted_clear(struct accepted *accepted);
 
 /* ---- intents, in a file of its own ---- */
 
-/* A step that was made: what it carried is meant from now on. answer: the object in its answer, or NULL. */
-void accept_meant(struct mount *mount, const struct change *change, const struct step *step, struct json_object *answer);
+/* A step that was made: what it carried is meant from now on. answer: the object in its answer, or NULL. Whether it was an intent. */
+bool accept_meant(struct mount *mount, const struct change *change, const struct step *step, struct json_object *answer);
 /* The document of a change that was made said this of the resource. */
 void accept_said(struct mount *mount, const struct change *change, const char *id);
 /* A delete or a verb that was made: what is no longer meant. */

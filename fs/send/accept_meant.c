@@ -22,52 +22,53 @@ static int64_t known_version(struct mount *mount, const struct change *change, c
 	return known && known->version > version ? known->version : version;
 }
 
-static void note(struct mount *mount, const struct kind *kind, const char *id, struct json_object *members, const char *rollout,
+static bool note(struct mount *mount, const struct kind *kind, const char *id, struct json_object *members, const char *rollout,
 		 int64_t version)
 {
 	const struct accepted_members accepted = {
 		.members = members, .rollout = rollout, .version = version, .now_ns = clock_wall_ns()
 	};
 
-	if (intents_accept(mount->intents, kind->dir, id, &accepted) < 0)
-		log_warning("what was sent cannot be remembered: until the account shows it, the file may show what was before");
+	if (intents_accept(mount->intents, kind->dir, id, &accepted) == 0)
+		return true;
+	log_warning("what was sent cannot be remembered: until the account shows it, the file may show what was before");
+	return false;
 }
 
 /* A rollout: what it leads to. It is based on the version that its answer names, which an earlier rollout may have made after
    the account was looked at. */
-static void note_target(struct mount *mount, const struct change *change, const struct kind *kind, const char *id,
+static bool note_target(struct mount *mount, const struct change *change, const struct kind *kind, const char *id,
 			struct json_object *body, struct json_object *answer)
 {
 	struct json_object *target = doc_member(body, "target_configuration");
 	int64_t known = known_version(mount, change, kind, id), from = version_of(answer, "current_version");
 	cleanup_json_ struct json_object *members = json_object_new_object();
 
-	if (target && doc_set(members, "configuration", json_object_get(target)) == 0)
-		note(mount, kind, id, members, json_get_string(answer, "id"), from > known ? from : known);
+	return target && doc_set(members, "configuration", json_object_get(target)) == 0 &&
+	       note(mount, kind, id, members, json_get_string(answer, "id"), from > known ? from : known);
 }
 
 /* Without the identity, which is the file's name, and without what the service computes: it never answers what was sent. */
-static void note_update(struct mount *mount, const struct change *change, struct json_object *body, struct json_object *answer)
+static bool note_update(struct mount *mount, const struct change *change, struct json_object *body, struct json_object *answer)
 {
 	int64_t before = known_version(mount, change, change->kind, change->id), after = version_of(answer, "version");
 
 	if (change->kind->name_key)
 		json_object_object_del(body, change->kind->name_key);
 	json_object_object_del(body, "instances");
-	note(mount, change->kind, change->id, body, NULL, after > before ? after : before);
+	return note(mount, change->kind, change->id, body, NULL, after > before ? after : before);
 }
 
-void accept_meant(struct mount *mount, const struct change *change, const struct step *step, struct json_object *answer)
+bool accept_meant(struct mount *mount, const struct change *change, const struct step *step, struct json_object *answer)
 {
 	const struct kind *row = step->answers;
 	cleanup_json_ struct json_object *body = step->body.len ? json_tokener_parse(step->body.data) : NULL;
 
 	if (!row || !json_object_is_type(body, json_type_object))
-		return;
+		return false;
 	if (row->parent && row->parent->flags & KIND_ROLLOUT_FOLLOWS && !strcmp(row->dir, "rollouts") && step->of)
-		note_target(mount, change, row->parent, step->of, body, answer);
-	else if (row->flags & KIND_ROLLOUT_FOLLOWS && change->verb == VERB_UPDATE)
-		note_update(mount, change, body, answer);
+		return note_target(mount, change, row->parent, step->of, body, answer);
+	return row->flags & KIND_ROLLOUT_FOLLOWS && change->verb == VERB_UPDATE && note_update(mount, change, body, answer);
 }
 
 void accept_said(struct mount *mount, const struct change *change, const char *id)

@@ -70,8 +70,9 @@ struct change {
 	bool keep; /* the written bytes may be kept for reading back */
 	/* Of the patch, what the account must not keep: members that were removed, lists that lost items. Owned, or NULL. */
 	struct json_object *removed;
-	bool owes;     /* its last step is owed when it fails, and noted so before the first is sent */
-	bool was_owed; /* something is noted as owed already */
+	bool owes;         /* its last step is owed when it fails, and noted so before the first is sent */
+	bool was_owed;     /* something is noted as owed already */
+	int64_t owes_from; /* the version that the account had before all that is owed; -1: some of it arrived for sure */
 	struct step steps[CHANGE_STEPS_MAX];
 	size_t steps_count; /* 0: nothing is sent */
 	struct err refusal; /* errnum 0: it is not refused */

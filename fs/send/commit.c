@@ -13,6 +13,7 @@
 #include "fs/send/accept.h"
 #include "fs/send/decide.h"
 #include "fs/send/gate.h"
+#include "fs/send/owed.h"
 #include "fs/send/trash.h"
 #include "fs/show/view.h"
 
@@ -34,7 +35,7 @@ static int send_it(const struct line *line, const struct change *change, struct 
 	cleanup_outcome_ struct outcome outcome = { 0 };
 	int result;
 
-	accept_begin(line, change);
+	owed_begin(line, change);
 	result = send_change(line, change, &outcome);
 	accept_change(line->mount, change, &outcome, result, ret);
 	if (outcome.older_way && !wish->older_way) {

@@ -134,6 +134,7 @@ static int older_way(const struct gathered *g, struct change *c)
 		r = add_rollout(g, c, none ? none : doc_member(body, CONFIGURATION), &step);
 	c->owes = true;
 	c->was_owed = g->owed_noted;
+	c->owes_from = g->owed_noted ? g->owed_from : c->version;
 	return r;
 }
 

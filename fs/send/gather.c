@@ -5,9 +5,9 @@
 
 #include "api/base/clock.h"
 #include "api/base/name.h"
-#include "api/base/parse.h"
 #include "fs/core/intents.h"
 #include "fs/send/deleted.h"
+#include "fs/send/owed.h"
 #include "fs/send/vocabulary.h"
 #include "fs/show/meaning.h"
 #include "fs/show/offers.h"
@@ -170,20 +170,6 @@ static int take_object(struct request *r, struct gathered *g, struct snapshot *s
 	return result;
 }
 
-static void take_owed(struct request *r, struct gathered *g)
-{
-	const struct kind *kind = g->wish.what->kind;
-	cleanup_buf_ struct buf text = BUF_INIT;
-	int64_t before;
-
-	g->owed = g->owed_noted = false;
-	if (!(kind->flags & KIND_ROLLOUT_FOLLOWS) || !g->exists)
-		return;
-	g->owed_noted = state_get(r->mount->state, "owed", kind->dir, g->id, &text) == 0;
-	/* It is noted with the version before the change: only where the account is past it did the change arrive. */
-	g->owed = g->owed_noted && parse_int64(text.data ? text.data : "", -1, INT64_MAX, &before) == 0 && g->version > before;
-}
-
 /* What our own unfinished rollout carries: another would replace it. */
 static void take_carried(struct request *r, struct gathered *g)
 {
@@ -224,7 +210,7 @@ static int gather_document(struct request *r, struct gathered *g)
 	if (result == 0)
 		result = take_object(r, g, snapshot);
 	if (result == 0)
-		take_owed(r, g);
+		result = owed_gather(r, g);
 	if (result == 0)
 		take_carried(r, g);
 	if (result == 0 && g->wish.strange && !g->exists)

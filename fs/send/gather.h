@@ -40,9 +40,10 @@ struct gathered {
 	struct json_object *vocabulary; /* owned; wish.strange: the fields that the service answers of such resources; or NULL */
 	struct print print;             /* of a secret's new value, where has_print */
 	bool has_print;
-	bool same_secret; /* the account's secret was given this very value last */
-	bool owed;        /* a rollout is owed for the version that the account is at */
-	bool owed_noted;  /* one is noted, whether or not what it is for arrived */
+	bool same_secret;  /* the account's secret was given this very value last */
+	bool owed;         /* a rollout is owed for the version that the account is at */
+	bool owed_noted;   /* one is noted, whether or not what it is for arrived */
+	int64_t owed_from; /* where it is: the version before what it is for; -1: that arrived for sure */
 	/* Of the options. */
 	enum rollout_mode rollout;
 	const unsigned *rollout_steps;

@@ -39,6 +39,10 @@ struct json_object *outcome_object(const struct outcome *outcome, size_t step);
    -errno: nobody knows, or it may not be asked. */
 int settle_step(const struct line *line, const struct change *change, size_t step, struct list *before, struct outcome *ret);
 
+/* The rollout of a list of them that has this mark, which no other change's has: 1 with its object, owned by the caller; 0; -errno. */
+int settle_find_mark(struct request *r, const struct kind *kind, const char *of, struct list *list, const char *mark,
+		     struct json_object **ret);
+
 /* ---- the pure parts ---- */
 
 /* Whether the resource, as it is now, is what the step made of it. 1, 0, or -1 where that cannot be told. */

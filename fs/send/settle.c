@@ -158,19 +158,20 @@ static int look(const struct line *line, const struct change *change, size_t ste
 #define MARK_TRIES    3
 #define MARK_PAUSE_MS 1000
 
-static int find_in(const struct line *line, const struct step *step, size_t i, struct list *list, struct outcome *ret)
+int settle_find_mark(struct request *r, const struct kind *kind, const char *of, struct list *list, const char *mark,
+		     struct json_object **ret)
 {
 	for (size_t k = 0; k < list_count(list); k++) {
 		struct snapshot *s = list_at(list, k)->snapshot;
 		cleanup_json_ struct json_object *object = NULL;
 		const char *description;
-		int result = source_object(line->r, step->answers, step->of, s, &object);
+		int result = source_object(r, kind, of, s, &object);
 
 		if (result < 0)
 			return result;
 		description = json_get_string(object, "description");
-		if (description && strcmp(description, step->mark) == 0) {
-			ret->found[i] = steal_ptr(object);
+		if (description && strcmp(description, mark) == 0) {
+			*ret = steal_ptr(object);
 			return 1;
 		}
 	}
@@ -190,7 +191,7 @@ static int find_marked(const struct line *line, const struct step *step, size_t 
 			pause_settling(line, MARK_PAUSE_MS);
 		result = source_list_again(line->r, step->answers, step->of, true, &list);
 		if (result == 0)
-			result = find_in(line, step, i, list, ret);
+			result = settle_find_mark(line->r, step->answers, step->of, list, step->mark, &ret->found[i]);
 	}
 	if (result >= 0)
 		return result;

@@ -247,6 +247,87 @@ older_way() {
   assert_calls 1 POST "/applications/$ID/rollouts"
 }
 
+# dies_at METHOD PATH : v2 is written, and the mount dies after the service made this call and before its answer came.
+dies_at() {
+  local writer
+  fault "{\"method\":\"$1\",\"path\":\"$2\",\"times\":1,\"latency_ms\":30000}"
+  cp "$T/v2.json" "$APPS/web.json" 2>/dev/null 3>&- &
+  writer=$!
+  wait_until 30 "the $1" has_made "$1"
+  crash_mount
+  wait "$writer" || true
+  clear_faults
+}
+has_made() { [ -n "$(requests "select(.method == \"$1\" and .status < 300 and .status > 0) | .path")" ]; }
+rollouts_made() { api GET "/applications/$ID/rollouts" | jq length; }
+
+@test "application: wrangler's way, and kill -9 between the change and its rollout: the rollout happens once" {
+  start_quick
+  web
+  sed 's/app:v1/app:v2/' "$T/web.json" >"$T/v2.json"
+  clear_requests
+  older_way 1
+  dies_at PATCH '/applications/*'
+  assert_equal "$(rollouts_made)" 0
+  mount_cfcfs -o cache_ttl=0.3,status_ttl=0.2
+  is_live && older_way 1 # what the service does not show yet is a change, and tried in the documented way first
+  cp "$T/v2.json" "$APPS/web.json"
+  assert_equal "$(rollouts_made)" 1
+  clear_requests
+  cp "$T/v2.json" "$APPS/web.json"
+  assert_writes 0
+  advance 600
+  refresh
+  cp "$T/v2.json" "$APPS/web.json"
+  assert_writes 0
+  app web | jq -e '.configuration.image | endswith("app:v2")'
+}
+
+@test "application: wrangler's way, and the account shows the change at once without a new version: its rollout is owed all the same" {
+  start_quick
+  web
+  sed 's/app:v1/app:v2/' "$T/web.json" >"$T/v2.json"
+  local answer
+  answer=$(curl -sS -H "authorization: Bearer $TOKEN" "$URL/accounts/$ACCOUNT/containers/applications/$ID" |
+    jq -c '.result.configuration.image |= sub(":v1"; ":v2")')
+  clear_requests
+  older_way 1
+  dies_at PATCH '/applications/*'
+  fault "$(jq -nc --arg path "/applications/$ID" --arg body "$answer" '{method: "GET", $path, times: 1000, status: 200, $body}')"
+  mount_cfcfs -o cache_ttl=0.3,status_ttl=0.2
+  clear_requests
+  cp "$T/v2.json" "$APPS/web.json"
+  assert_writes 1
+  assert_calls 1 POST "/applications/$ID/rollouts"
+  clear_faults
+  assert_equal "$(rollouts_made)" 1
+}
+
+@test "application: wrangler's way, and kill -9 between the rollout and its answer: it happens once" {
+  start_quick
+  web
+  sed 's/app:v1/app:v2/' "$T/web.json" >"$T/v2.json"
+  clear_requests
+  older_way 1
+  dies_at POST '/applications/*/rollouts'
+  assert_equal "$(rollouts_made)" 1
+  mount_cfcfs -o cache_ttl=0.3,status_ttl=0.2
+  clear_requests
+  # As long as the account cannot be asked, it is not sent again.
+  fault '{"method":"GET","path":"/applications/*/rollouts","times":1000,"status":500}'
+  run cp "$T/v2.json" "$APPS/web.json"
+  assert_writes 0
+  clear_faults
+  cp "$T/v2.json" "$APPS/web.json"
+  assert_writes 0
+  advance 600
+  refresh
+  cp "$T/v2.json" "$APPS/web.json"
+  assert_writes 0
+  assert_equal "$(rollouts_made)" 1
+  app web | jq -e '.configuration.image | endswith("app:v2")'
+}
+
 @test "application: with jobs it has a queue" {
   start_quick
   web '.jobs = true'

@@ -379,6 +379,19 @@ update() { sed -i s/:v1/:v2/ "$WEB"; }
   assert_equal "$(stat -c %a "$APPS/web/status.json")" 400
 }
 
+@test "pending: what was accepted is on the disk when the write returns: kill -9 right after it" {
+  start_live rollout=none
+  local n
+  for n in 2 3 4; do
+    sed -i "s/:v[0-9]*\"/:v$n\"/" "$WEB"
+    crash_mount
+    mount_cfcfs -o "$QUICK,rollout=none"
+    assert_equal "$(image)" "registry.cloudflare.com/app:v$n"
+    assert_match "$(running)" ':v1$'
+  done
+  assert_equal "$(count_calls PATCH '*')" 3
+}
+
 # declared NAME : its document as view=spec shows it, on one line.
 declared() { jq -cS . "$APPS/$1.json"; }
 
