@@ -8,13 +8,13 @@
 char *failures_request_path(struct request *r)
 {
 	struct tree *tree = r->mount->tree;
-	const char *name = r->name;
+	const char *name = request_name(r);
 	fuse_ino_t ino = r->ino;
 	struct node *node;
 
-	if (r->new_name && name && name_is_scratch(name)) {
-		name = r->new_name;
-		ino = r->new_ino;
+	if (r->op->tag == OP_RENAME && name_is_scratch(name)) {
+		name = r->rename.new_name;
+		ino = r->rename.new_dir;
 	}
 	scope_lock(tree, tree);
 	node = tree_node(tree, ino);

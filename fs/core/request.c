@@ -9,7 +9,7 @@
 #include "fs/core/metrics.h"
 #include "fs/core/trace.h"
 
-struct request *request_new(fuse_req_t fuse, const char *op, request_fn run, bool changes)
+struct request *request_new(fuse_req_t fuse, const struct op *op, fuse_ino_t ino)
 {
 	struct request *r = calloc(1, sizeof(*r));
 
@@ -19,38 +19,85 @@ struct request *request_new(fuse_req_t fuse, const char *op, request_fn run, boo
 	}
 	r->fuse = fuse;
 	r->mount = fuse_req_userdata(fuse);
-	r->run = run;
 	r->op = op;
-	r->changes = changes;
+	r->ino = ino;
 	r->ctx = *fuse_req_ctx(fuse);
 	r->began_ns = clock_now_ns();
 	return r;
+}
+
+char *request_copy(struct request *r, const char *data, size_t size)
+{
+	char *copy = malloc(size ? size : 1);
+
+	if (copy)
+		memcpy(copy, data, size);
+	else
+		r->no_memory = true;
+	return copy;
+}
+
+char *request_copy_text(struct request *r, const char *text)
+{
+	return request_copy(r, text, strlen(text) + 1);
+}
+
+static char *name_of(const struct request *r)
+{
+	switch (r->op->tag) {
+	case OP_LOOKUP:
+		return r->lookup.name;
+	case OP_SYMLINK:
+		return r->symlink.name;
+	case OP_MKDIR:
+		return r->mkdir.name;
+	case OP_RMDIR:
+		return r->rmdir.name;
+	case OP_UNLINK:
+		return r->unlink.name;
+	case OP_RENAME:
+		return r->rename.name;
+	case OP_CREATE:
+		return r->create.name;
+	default:
+		return NULL;
+	}
+}
+
+const char *request_name(const struct request *r)
+{
+	return name_of(r);
+}
+
+static void free_args(struct request *r)
+{
+	free(name_of(r));
+	switch (r->op->tag) {
+	case OP_SYMLINK:
+		free(r->symlink.target);
+		break;
+	case OP_RENAME:
+		free(r->rename.new_name);
+		break;
+	case OP_GETXATTR:
+		free(r->getxattr.attribute);
+		break;
+	case OP_WRITE:
+		if (r->write.data)
+			wipe(r->write.data, r->write.size);
+		free(r->write.data);
+		break;
+	default:
+		break;
+	}
 }
 
 static void request_free(struct request *r)
 {
 	if (r->worker)
 		waiter_destroy(&r->waiter);
-	if (r->data)
-		wipe(r->data, r->size);
-	free(r->data);
-	free(r->name);
-	free(r->new_name);
+	free_args(r);
 	free(r);
-}
-
-bool request_copy_names(struct request **rp, const char *name, const char *new_name)
-{
-	struct request *r = *rp;
-
-	r->name = name ? strdup(name) : NULL;
-	r->new_name = new_name ? strdup(new_name) : NULL;
-	if ((!name || r->name) && (!new_name || r->new_name))
-		return true;
-	fuse_reply_err(r->fuse, ENOMEM);
-	request_free(r);
-	*rp = NULL;
-	return false;
 }
 
 static void record(struct request *r, int errnum)
@@ -58,17 +105,17 @@ static void record(struct request *r, int errnum)
 	cleanup_free_ char *path = NULL;
 
 	/* Who stops looking knows why: it must not push out what a write failed of. */
-	if (!r->err.text[0] || (errnum == EINTR && !r->changes))
+	if (!r->err.text[0] || (errnum == EINTR && !(r->op->flags & OP_CHANGES)))
 		return;
 	r->err.errnum = errnum;
 	path = failures_request_path(r);
-	failures_add(r->mount->failures, path ? path : "?", r->op, &r->err, NULL, 0);
+	failures_add(r->mount->failures, path ? path : "?", r->op->name, &r->err, NULL, 0);
 }
 
 static void finish(struct request *r, int result)
 {
-	metrics_add(r->op, r->began_ns);
-	TRACE3(request_end, r->op, result, clock_now_ns() - r->began_ns);
+	metrics_add(r->op->name, r->began_ns);
+	TRACE3(request_end, r->op->name, result, clock_now_ns() - r->began_ns);
 	if (result < 0) {
 		record(r, -result);
 		fuse_reply_err(r->fuse, -result);
@@ -107,13 +154,13 @@ static bool ends_wait(pid_t tid)
 
 static struct pool *pool_of(const struct request *r)
 {
-	return r->changes ? r->mount->writers : r->mount->readers;
+	return r->op->flags & OP_CHANGES ? r->mount->writers : r->mount->readers;
 }
 
 static void work(void *arg)
 {
 	struct request *r = arg;
-	int result = r->run(r);
+	int result = r->op->run(r);
 
 	if (!invariant(result != RUN_IN_WORKER))
 		result = -EIO;
@@ -137,6 +184,13 @@ static void on_interrupt(fuse_req_t fuse, void *data)
 		waiter_cancel(&r->waiter);
 }
 
+static void hold_dirs(struct request *r)
+{
+	notify_hold(r->mount->notifier, &r->held[0], r->ino);
+	if (r->op->tag == OP_RENAME && r->rename.new_dir != r->ino)
+		notify_hold(r->mount->notifier, &r->held[1], r->rename.new_dir);
+}
+
 static void hand_over(struct request *r)
 {
 	int result = waiter_init(&r->waiter);
@@ -148,11 +202,9 @@ static void hand_over(struct request *r)
 	r->worker = true;
 	r->deadline_ms = clock_after_ms(r->mount->options->timeout_ms);
 	err_clear(&r->err);
-	TRACE2(request_worker, r->op, r->ino);
-	if (r->locks_dirs) {
-		notify_hold(r->mount->notifier, &r->held[0], r->ino);
-		notify_hold(r->mount->notifier, &r->held[1], r->new_ino == r->ino ? 0 : r->new_ino);
-	}
+	TRACE2(request_worker, r->op->name, r->ino);
+	if (r->op->flags & OP_LOCKS_DIRS)
+		hold_dirs(r);
 	/* Before it can be run, or the worker may have freed it. An interrupt that came already is heard here. */
 	fuse_req_interrupt_func(r->fuse, on_interrupt, r);
 	result = pool_run(pool_of(r), work, r);
@@ -166,8 +218,8 @@ void request_start(struct request *r)
 {
 	int result;
 
-	TRACE2(request_start, r->op, r->ino);
-	result = r->run(r);
+	TRACE2(request_start, r->op->name, r->ino);
+	result = r->no_memory ? -ENOMEM : r->op->run(r);
 	if (result == RUN_IN_WORKER)
 		hand_over(r);
 	else

@@ -190,11 +190,11 @@ int op_lookup(struct request *r)
 	struct fuse_entry_param e;
 	int result;
 
-	if (strlen(r->name) > NAME_MAX_BYTES)
+	if (strlen(r->lookup.name) > NAME_MAX_BYTES)
 		return -ENAMETOOLONG;
 	result = subject_init(r, r->ino, &dir);
 	if (result == 0)
-		result = lookup_name(r, &dir, r->name, &e);
+		result = lookup_name(r, &dir, r->lookup.name, &e);
 	/* A missing name is an answer too: node 0, which the kernel remembers for its timeout. */
 	return result < 0 && result != -ENOENT ? result : reply_entry(r, &e);
 }
@@ -284,7 +284,7 @@ int op_getattr(struct request *r)
 /* Times, mode and owner that a tool set, as far as to_set says: for a local entry or directory, else kept. With the entry's content. */
 static int attributes_set(struct request *r, struct subject *s)
 {
-	const struct attributes a = attributes_of(r->to_set, &r->attr, clock_wall_ns());
+	const struct attributes a = attributes_of(r->setattr.to_set, &r->setattr.attr, clock_wall_ns());
 	cleanup_view_ struct view view = { 0 };
 	cleanup_free_ char *key = NULL;
 	int result;
@@ -308,18 +308,19 @@ static int attributes_set(struct request *r, struct subject *s)
 
 int op_setattr(struct request *r)
 {
+	struct setattr_args *args = &r->setattr;
 	cleanup_subject_ struct subject s = { 0 };
 	int result = subject_init(r, r->ino, &s);
 
 	if (result < 0)
 		return result;
-	if ((r->to_set & FUSE_SET_ATTR_SIZE) && !r->stage) {
-		result = op_write_truncate(r, &s, r->has_fi ? r->fi.fh : 0, r->attr.st_size);
+	if ((args->to_set & FUSE_SET_ATTR_SIZE) && !args->sized) {
+		result = op_write_truncate(r, &s, args->handle, args->attr.st_size);
 		if (result < 0)
 			return result;
-		r->stage = 1;
+		args->sized = true;
 	}
-	if (r->to_set & ~FUSE_SET_ATTR_SIZE) {
+	if (args->to_set & ~FUSE_SET_ATTR_SIZE) {
 		result = attributes_set(r, &s);
 		if (result < 0)
 			return result;
@@ -329,6 +330,7 @@ int op_setattr(struct request *r)
 
 int op_access(struct request *r)
 {
+	const int mask = r->access.mask;
 	cleanup_subject_ struct subject s = { 0 };
 	unsigned mode;
 	int result = subject_init(r, r->ino, &s);
@@ -339,7 +341,7 @@ int op_access(struct request *r)
 		return reply_ok(r);
 	mode = identity_mode(&s.what);
 	/* Root passes mode bits; what the table calls read-only or write-only holds for root too. */
-	if (((r->mode & W_OK) && !(mode & 0222)) || ((r->mode & R_OK) && !(mode & 0444)))
+	if (((mask & W_OK) && !(mode & 0222)) || ((mask & R_OK) && !(mode & 0444)))
 		return -EACCES;
-	return (r->mode & X_OK) ? -EACCES : reply_ok(r);
+	return (mask & X_OK) ? -EACCES : reply_ok(r);
 }

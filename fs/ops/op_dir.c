@@ -204,7 +204,7 @@ int op_opendir(struct request *r)
 		return -ENOMEM;
 	tree_lock(s.tree);
 	if (serial && s.entry->listed_list == serial && s.entry->listed_local == s.entry->local_serial) {
-		r->fi.keep_cache = 1;
+		r->opendir.info.keep_cache = 1;
 	} else {
 		s.entry->listed_list = serial;
 		s.entry->listed_local = s.entry->local_serial;
@@ -212,9 +212,9 @@ int op_opendir(struct request *r)
 	}
 	tree_unlock(s.tree);
 	/* A listing under a name that cannot be relied on is not worth the kernel's memory. */
-	r->fi.cache_readdir = serial != 0;
-	r->fi.fh = (uintptr_t)h;
-	return reply_open(r, &r->fi);
+	r->opendir.info.cache_readdir = serial != 0;
+	r->opendir.info.fh = (uintptr_t)h;
+	return reply_open(r, &r->opendir.info);
 }
 
 /* A number that is not known before a lookup must not be 0, which means that there is no such name. */
@@ -245,11 +245,11 @@ static size_t add_entry(struct request *r, struct subject *dir, const struct dir
 	return fuse_add_direntry_plus(r->fuse, out, room, name->name, &e, next);
 }
 
-static int readdir_reply(struct request *r, bool plus)
+static int readdir_reply(struct request *r, const struct read_args *args, bool plus)
 {
-	struct handle *h = handle_of(r->fi.fh);
+	struct handle *h = args->handle;
 	cleanup_subject_ struct subject s = { 0 };
-	cleanup_free_ char *out = malloc(r->size);
+	cleanup_free_ char *out = malloc(args->size);
 	size_t used = 0;
 	int result = out ? subject_init(r, r->ino, &s) : -ENOMEM;
 
@@ -258,15 +258,16 @@ static int readdir_reply(struct request *r, bool plus)
 	if (result < 0)
 		return result;
 	/* rewinddir: what the directory holds now. */
-	if (r->offset == 0)
+	if (args->offset == 0)
 		h->listing = dir_listing_free(h->listing);
 	if (!h->listing)
 		result = build(r, h);
-	for (size_t i = (size_t)r->offset; result == 0 && i < h->listing->count; i++) {
+	for (size_t i = (size_t)args->offset; result == 0 && i < h->listing->count; i++) {
 		/* The first READDIRPLUS comes for a plain listing too; the kernel asks with it again only where lookups follow. */
-		size_t n = add_entry(r, &s, &h->listing->names[i], plus, r->offset > 0, out + used, r->size - used, (off_t)i + 1);
+		size_t n = add_entry(r, &s, &h->listing->names[i], plus, args->offset > 0, out + used, args->size - used,
+				     (off_t)i + 1);
 
-		if (n > r->size - used)
+		if (n > args->size - used)
 			break;
 		used += n;
 	}
@@ -276,12 +277,12 @@ static int readdir_reply(struct request *r, bool plus)
 
 int op_readdir(struct request *r)
 {
-	return readdir_reply(r, false);
+	return readdir_reply(r, &r->readdir, false);
 }
 
 int op_readdirplus(struct request *r)
 {
-	return readdir_reply(r, true);
+	return readdir_reply(r, &r->readdirplus, true);
 }
 
 /* More groups than this are not looked through. */
@@ -341,17 +342,17 @@ int op_mkdir(struct request *r)
 
 	if (result < 0)
 		return result;
-	if (s.what.place == PLACE_CONTROL_DIR || (r->name[0] != '.' && s.what.place != PLACE_SCRATCH_DIR))
+	if (s.what.place == PLACE_CONTROL_DIR || (r->mkdir.name[0] != '.' && s.what.place != PLACE_SCRATCH_DIR))
 		return err_set(&r->err, EPERM,
 			       "no directory can be made here: the directory of a resource comes and goes with it");
 	tree_lock(s.tree);
-	if (tree_find(s.tree, s.entry, r->name))
+	if (tree_find(s.tree, s.entry, r->mkdir.name))
 		result = -EEXIST;
 	else if (s.tree->locals_count >= TREE_LOCALS_MAX)
 		result = -ENOSPC;
-	entry = result == 0 ? tree_obtain(s.tree, s.entry, r->name, &what) : NULL;
+	entry = result == 0 ? tree_obtain(s.tree, s.entry, r->mkdir.name, &what) : NULL;
 	if (entry) {
-		entry->set.mode = r->mode & 07777;
+		entry->set.mode = r->mkdir.mode & 07777;
 		entry_made_by(r, entry);
 		tree_settle(s.tree, entry);
 		node = tree_lookup(s.tree, entry, &none, 0, 0);
@@ -397,7 +398,7 @@ static int rmdir_collection(struct request *r, struct subject *dir)
 	struct store_info info = { 0 };
 	struct entry *entry;
 	int64_t expires_ms;
-	int result = walk_identify(r, &dir->what, r->name, &what, &expires_ms);
+	int result = walk_identify(r, &dir->what, r->rmdir.name, &what, &expires_ms);
 
 	if (result == 0 && what.place != PLACE_COLLECTION)
 		result = what.place == PLACE_RESOURCE || what.place == PLACE_LEAF || what.place == PLACE_PART ?
@@ -412,7 +413,7 @@ static int rmdir_collection(struct request *r, struct subject *dir)
 		return result;
 	/* The kernel takes the node for dead now. */
 	scope_lock(tree, dir->tree);
-	entry = tree_find(dir->tree, dir->entry, r->name);
+	entry = tree_find(dir->tree, dir->entry, r->rmdir.name);
 	if (entry && entry->locals)
 		return -ENOTEMPTY;
 	if (entry)
@@ -427,7 +428,7 @@ int op_rmdir(struct request *r)
 
 	if (result < 0)
 		return result;
-	result = rmdir_scratch(&s, r->name);
+	result = rmdir_scratch(&s, r->rmdir.name);
 	if (result == NOT_SCRATCH)
 		result = rmdir_collection(r, &s);
 	return result < 0 ? result : reply_ok(r);

@@ -177,7 +177,7 @@ static int open_write(struct request *r, struct subject *s)
 	h = handle_new(r, s->entry, &s->what, r->ino);
 	if (!h)
 		return -ENOMEM;
-	h->flags = (unsigned)r->fi.flags;
+	h->flags = (unsigned)r->open.info.flags;
 	h->writes = true;
 	h->opener = request_process(r);
 	if (s->what.place != PLACE_CONTROL && !(s->what.leaf && s->what.leaf->source == LEAF_ACTION)) {
@@ -190,9 +190,9 @@ static int open_write(struct request *r, struct subject *s)
 		}
 	}
 	count_open(s->tree, r->ino, false);
-	r->fi.fh = (uintptr_t)h;
-	r->fi.direct_io = 1;
-	return reply_open(r, &r->fi);
+	r->open.info.fh = (uintptr_t)h;
+	r->open.info.direct_io = 1;
+	return reply_open(r, &r->open.info);
 }
 
 static int open_local(struct request *r, struct subject *s)
@@ -203,10 +203,10 @@ static int open_local(struct request *r, struct subject *s)
 		return -ENOMEM;
 	h->draft = s->draft ? draft_ref(s->draft) : NULL;
 	count_open(s->tree, r->ino, false);
-	r->fi.fh = (uintptr_t)h;
-	r->fi.direct_io = 1;
-	r->fi.noflush = 1;
-	return reply_open(r, &r->fi);
+	r->open.info.fh = (uintptr_t)h;
+	r->open.info.direct_io = 1;
+	r->open.info.noflush = 1;
+	return reply_open(r, &r->open.info);
 }
 
 /* What is read is not what the node stands for: another version by now, or a draft was written through it. The kernel asks
@@ -279,12 +279,12 @@ static int open_read(struct request *r, struct subject *s)
 		return -ENOMEM;
 	h->view = view;
 	view = (struct view){ 0 };
-	r->fi.direct_io = h->view.grows || other || !s->node.content;
-	r->fi.keep_cache = !r->fi.direct_io;
-	r->fi.noflush = 1;
-	count_open(s->tree, r->ino, r->fi.keep_cache);
-	r->fi.fh = (uintptr_t)h;
-	return reply_open(r, &r->fi);
+	r->open.info.direct_io = h->view.grows || other || !s->node.content;
+	r->open.info.keep_cache = !r->open.info.direct_io;
+	r->open.info.noflush = 1;
+	count_open(s->tree, r->ino, r->open.info.keep_cache);
+	r->open.info.fh = (uintptr_t)h;
+	return reply_open(r, &r->open.info);
 }
 
 int op_open(struct request *r)
@@ -293,10 +293,10 @@ int op_open(struct request *r)
 	int result = subject_init(r, r->ino, &s);
 
 	if (result == 0)
-		result = check_access(&s, (unsigned)r->fi.flags);
+		result = check_access(&s, (unsigned)r->open.info.flags);
 	if (result < 0)
 		return result;
-	if ((r->fi.flags & O_ACCMODE) != O_RDONLY)
+	if ((r->open.info.flags & O_ACCMODE) != O_RDONLY)
 		return r->mount->options->ro ? -EROFS : open_write(r, &s);
 	return s.draft || place_is_local(s.what.place) ? open_local(r, &s) : open_read(r, &s);
 }
@@ -325,7 +325,7 @@ static int enter_new(struct request *r, struct subject *dir, struct identity *wh
 	struct node *node;
 
 	scope_lock(tree, dir->tree);
-	entry = obtain_new(dir, r->name, what);
+	entry = obtain_new(dir, r->create.name, what);
 	if (!entry)
 		return -ENOSPC;
 	/* A grace that would end meanwhile must not: the draft decides. A backup's hiding stays, for its unlink. */
@@ -335,7 +335,7 @@ static int enter_new(struct request *r, struct subject *dir, struct identity *wh
 		tree_renew(entry);
 	show_draft(dir->tree, entry, draft);
 	entry->set = ATTRIBUTES_NONE;
-	entry->made.mode = entry->what.place == PLACE_SCRATCH ? (int64_t)(r->mode & 07777) : ATTRIBUTE_NONE;
+	entry->made.mode = entry->what.place == PLACE_SCRATCH ? (int64_t)(r->create.mode & 07777) : ATTRIBUTE_NONE;
 	entry_made_by(r, entry);
 	entry->mtime_ns = clock_wall_ns();
 	node = tree_lookup(dir->tree, entry, &none, 0, 0);
@@ -373,13 +373,13 @@ static int create_in(struct request *r, struct subject *dir, struct identity *wh
 	entry_release(dir->tree, entry);
 	if (!h)
 		return -ENOMEM;
-	h->flags = (unsigned)r->fi.flags;
+	h->flags = (unsigned)r->create.info.flags;
 	h->writes = true;
 	h->opener = draft->opener;
 	h->draft = steal_ptr(draft);
-	r->fi.fh = (uintptr_t)h;
-	r->fi.direct_io = 1;
-	return reply_create(r, &e, &r->fi);
+	r->create.info.fh = (uintptr_t)h;
+	r->create.info.direct_io = 1;
+	return reply_create(r, &e, &r->create.info);
 }
 
 int op_create(struct request *r)
@@ -390,11 +390,11 @@ int op_create(struct request *r)
 
 	if (r->mount->options->ro)
 		return -EROFS;
-	if (strlen(r->name) > NAME_MAX_BYTES)
+	if (strlen(r->create.name) > NAME_MAX_BYTES)
 		return -ENAMETOOLONG;
 	result = subject_init(r, r->ino, &dir);
 	if (result == 0)
-		result = walk_classify(r, &dir.what, r->name, &what, &r->err);
+		result = walk_classify(r, &dir.what, r->create.name, &what, &r->err);
 	if (result == 0)
 		result = create_in(r, &dir, &what);
 	identity_clear(&what);
@@ -405,8 +405,8 @@ int op_create(struct request *r)
 
 static int read_body(struct request *r, const struct body *bytes)
 {
-	size_t at = r->offset < 0 || r->offset > (off_t)bytes->len ? bytes->len : (size_t)r->offset;
-	size_t n = bytes->len - at < r->size ? bytes->len - at : r->size;
+	size_t at = r->read.offset < 0 || r->read.offset > (off_t)bytes->len ? bytes->len : (size_t)r->read.offset;
+	size_t n = bytes->len - at < r->read.size ? bytes->len - at : r->read.size;
 
 	return reply_buf(r, bytes->data + at, n);
 }
@@ -414,25 +414,25 @@ static int read_body(struct request *r, const struct body *bytes)
 static int read_draft(struct request *r, struct draft *draft)
 {
 	cleanup_free_ char *out = NULL;
-	size_t size = r->size < DOC_BYTES_MAX ? r->size : DOC_BYTES_MAX;
+	size_t size = r->read.size < DOC_BYTES_MAX ? r->read.size : DOC_BYTES_MAX;
 
 	if (draft->secret)
 		return -EACCES;
 	out = malloc(size);
 	if (!out)
 		return -ENOMEM;
-	return reply_buf(r, out, draft_read(draft, out, size, r->offset));
+	return reply_buf(r, out, draft_read(draft, out, size, r->read.offset));
 }
 
 static int read_log(struct request *r, const struct control_log *log, uint64_t base)
 {
-	cleanup_free_ char *out = malloc(r->size ? r->size : 1);
+	cleanup_free_ char *out = malloc(r->read.size ? r->read.size : 1);
 
 	if (!out)
 		return -ENOMEM;
-	if (r->offset < 0)
+	if (r->read.offset < 0)
 		return -EINVAL;
-	return reply_buf(r, out, log->read(r->mount, base + (uint64_t)r->offset, out, r->size));
+	return reply_buf(r, out, log->read(r->mount, base + (uint64_t)r->read.offset, out, r->read.size));
 }
 
 /* What grows is looked at anew for each read; the rest is what it was at open. */
@@ -465,7 +465,7 @@ static int read_opened(struct request *r, struct handle *h)
 
 int op_read(struct request *r)
 {
-	struct handle *h = handle_of(r->fi.fh);
+	struct handle *h = r->read.handle;
 
 	if (h->draft)
 		return read_draft(r, h->draft);

@@ -54,7 +54,7 @@ static enum outcome unlink_local(struct request *r, struct subject *dir)
 	struct entry *e;
 
 	scope_lock(tree, dir->tree);
-	e = tree_find(dir->tree, dir->entry, r->name);
+	e = tree_find(dir->tree, dir->entry, r->unlink.name);
 	if (!e || !e->local || !only_local(e))
 		return UNLINK_RESOURCE;
 	entry_ref(e);
@@ -71,7 +71,7 @@ static int may_delete(struct request *r, const struct identity *what, struct sna
 	int result;
 
 	if (what->place != PLACE_RESOURCE)
-		return err_set(&r->err, EPERM, "%s comes from the platform and cannot be removed", r->name);
+		return err_set(&r->err, EPERM, "%s comes from the platform and cannot be removed", r->unlink.name);
 	if (!(kind->verbs & KIND_DELETE))
 		return err_set(&r->err, EPERM, "a %s comes from the platform and cannot be removed", kind->name);
 	if (r->mount->options->nodelete)
@@ -111,7 +111,7 @@ static int unlink_resource(struct request *r, struct subject *dir, struct identi
 	if (result < 0)
 		return result;
 	tree_lock(dir->tree);
-	entry = tree_obtain(dir->tree, dir->entry, r->name, what);
+	entry = tree_obtain(dir->tree, dir->entry, r->unlink.name, what);
 	if (entry) {
 		if (entry->draft) {
 			draft_detach(entry->draft);
@@ -145,7 +145,7 @@ int op_unlink(struct request *r)
 		return reply_ok(r);
 	if (r->mount->options->ro)
 		return -EROFS;
-	result = walk_identify(r, &dir.what, r->name, &what, &expires_ms);
+	result = walk_identify(r, &dir.what, r->unlink.name, &what, &expires_ms);
 	if (result == 0)
 		result = may_delete(r, &what, &snapshot);
 	if (result == 0)
@@ -173,23 +173,23 @@ int op_symlink(struct request *r)
 	int result = subject_init(r, r->ino, &dir);
 
 	if (result == 0)
-		result = walk_classify(r, &dir.what, r->name, &would, &r->err);
+		result = walk_classify(r, &dir.what, r->symlink.name, &would, &r->err);
 	if (result == 0 && would.place != PLACE_SCRATCH)
 		result = err_set(&r->err, EPERM, "a resource is no symbolic link");
-	if (result == 0 && !is_lock(r->name, r->new_name))
+	if (result == 0 && !is_lock(r->symlink.name, r->symlink.target))
 		result = err_set(&r->err, EPERM, "the only symbolic links are editors' locks: .#NAME, to what is no path");
 	identity_clear(&would);
 	if (result < 0)
 		return result;
 	scope_lock(tree, dir.tree);
-	if (tree_find(dir.tree, dir.entry, r->name))
+	if (tree_find(dir.tree, dir.entry, r->symlink.name))
 		return -EEXIST;
 	if (dir.tree->locals_count >= TREE_LOCALS_MAX)
 		return -ENOSPC;
-	entry = tree_obtain(dir.tree, dir.entry, r->name, &what);
+	entry = tree_obtain(dir.tree, dir.entry, r->symlink.name, &what);
 	if (!entry)
 		return -ENOMEM;
-	entry->target = strdup(r->new_name);
+	entry->target = strdup(r->symlink.target);
 	entry_made_by(r, entry);
 	tree_settle(dir.tree, entry);
 	node = tree_lookup(dir.tree, entry, &none, 0, 0);

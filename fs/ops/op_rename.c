@@ -25,6 +25,7 @@
 
 struct renaming {
 	struct request *r;
+	const struct rename_args *args; /* the request's */
 	struct subject from_dir, to_dir;
 	struct entry *source;   /* owned reference; NULL: nothing local is known under the name */
 	struct identity what;   /* of the source; a copy */
@@ -56,7 +57,7 @@ static int find_source(struct renaming *n)
 	bool hidden;
 
 	tree_lock(tree);
-	e = tree_find(tree, n->from_dir.entry, n->r->name);
+	e = tree_find(tree, n->from_dir.entry, n->args->name);
 	if (e && e->local && (e->draft || e->hide == HIDE_NONE)) {
 		int result = identity_copy(&e->what, &n->what);
 
@@ -71,7 +72,7 @@ static int find_source(struct renaming *n)
 	tree_unlock(tree);
 	if (hidden)
 		return -ENOENT;
-	return walk_identify(n->r, &n->from_dir.what, n->r->name, &n->what, &expires_ms);
+	return walk_identify(n->r, &n->from_dir.what, n->args->name, &n->what, &expires_ms);
 }
 
 static int find_target(struct renaming *n)
@@ -83,7 +84,7 @@ static int find_target(struct renaming *n)
 	int result;
 
 	tree_lock(tree);
-	e = tree_find(tree, n->to_dir.entry, n->r->new_name);
+	e = tree_find(tree, n->to_dir.entry, n->args->new_name);
 	if (e && e->local) {
 		hidden = !e->draft && e->hide != HIDE_NONE;
 		n->target_exists = !hidden;
@@ -93,9 +94,9 @@ static int find_target(struct renaming *n)
 		return result;
 	}
 	tree_unlock(tree);
-	result = walk_identify(n->r, &n->to_dir.what, n->r->new_name, &n->target, &expires_ms);
+	result = walk_identify(n->r, &n->to_dir.what, n->args->new_name, &n->target, &expires_ms);
 	if (result == -ENOENT)
-		return walk_classify(n->r, &n->to_dir.what, n->r->new_name, &n->target, &n->r->err);
+		return walk_classify(n->r, &n->to_dir.what, n->args->new_name, &n->target, &n->r->err);
 	n->target_exists = result == 0;
 	return result;
 }
@@ -122,7 +123,7 @@ static int move_local(struct renaming *n)
 	int result;
 
 	scope_lock(tree, tree);
-	old = tree_find(tree, n->to_dir.entry, n->r->new_name);
+	old = tree_find(tree, n->to_dir.entry, n->args->new_name);
 	if (old && old->what.place == PLACE_SCRATCH_DIR && old->locals)
 		return -ENOTEMPTY;
 	if (old && entry_is_dir(old) != entry_is_dir(n->source))
@@ -133,7 +134,7 @@ static int move_local(struct renaming *n)
 		n->source->what.kind = NULL;
 		draft_detach(n->draft);
 	}
-	result = tree_move(tree, n->source, n->to_dir.entry, n->r->new_name);
+	result = tree_move(tree, n->source, n->to_dir.entry, n->args->new_name);
 	tree->changes++;
 	return result;
 }
@@ -147,11 +148,11 @@ static struct entry *obtain_target(struct renaming *n)
 	struct entry *entry;
 
 	scope_lock(tree, tree);
-	entry = tree_find(tree, n->to_dir.entry, n->r->new_name);
+	entry = tree_find(tree, n->to_dir.entry, n->args->new_name);
 	if (entry && entry->local)
 		entry_ref(entry);
 	else if (identity_copy(&n->target, &copy) == 0)
-		entry = tree_obtain(tree, n->to_dir.entry, n->r->new_name, &copy);
+		entry = tree_obtain(tree, n->to_dir.entry, n->args->new_name, &copy);
 	else
 		return NULL;
 	/* What is written again is not deleted: neither while the document is on its way, nor when it is refused. */
@@ -198,7 +199,7 @@ static void take_place(struct renaming *n, struct entry *target) REQUIRES(tree_l
 /* A backup that comes back untouched: the resource never left. */
 static bool is_untouched_backup(struct renaming *n, struct entry *target)
 {
-	return n->source->backup_of && n->to_dir.entry == n->from_dir.entry && !strcmp(n->source->backup_of, n->r->new_name) &&
+	return n->source->backup_of && n->to_dir.entry == n->from_dir.entry && !strcmp(n->source->backup_of, n->args->new_name) &&
 	       target->what.id && n->draft && draft_is_sent(n->draft) && commit_is_done(n->draft);
 }
 
@@ -220,7 +221,7 @@ static int send_as(struct renaming *n)
 		return result;
 	if (!n->draft || n->what.place == PLACE_LINK)
 		return err_set(&r->err, EPERM, "only a file can become a resource");
-	result = gate_text(&n->target, r->new_name, &r->err);
+	result = gate_text(&n->target, n->args->new_name, &r->err);
 	if (result < 0)
 		return result;
 	target = obtain_target(n);
@@ -235,7 +236,7 @@ static int send_as(struct renaming *n)
 		return 0;
 	}
 	tree_unlock(tree);
-	aim = hash64(r->new_name, strlen(r->new_name)) ^ n->to_dir.entry->ino;
+	aim = hash64(n->args->new_name, strlen(n->args->new_name)) ^ n->to_dir.entry->ino;
 	draft_aim(n->draft, aim);
 	result = commit_draft(r, target, n->draft, true);
 	/* Its DELETE was past stopping, and took the name with it: the name is free now. */
@@ -317,18 +318,18 @@ static int make_backup(struct renaming *n)
 	if (result < 0)
 		return result;
 	scope_lock(tree, tree);
-	source = tree_obtain(tree, n->from_dir.entry, n->r->name, &copy);
-	backup = source ? tree_find(tree, n->to_dir.entry, n->r->new_name) : NULL;
+	source = tree_obtain(tree, n->from_dir.entry, n->args->name, &copy);
+	backup = source ? tree_find(tree, n->to_dir.entry, n->args->new_name) : NULL;
 	if (backup)
 		tree_unlink(tree, backup);
-	backup = source ? tree_obtain(tree, n->to_dir.entry, n->r->new_name, &scratch) : NULL;
+	backup = source ? tree_obtain(tree, n->to_dir.entry, n->args->new_name, &scratch) : NULL;
 	if (!backup) {
 		entry_unref_locked(tree, source);
 		return -ENOMEM;
 	}
 	backup->draft = steal_ptr(draft);
 	free(backup->backup_of);
-	backup->backup_of = strdup(n->r->name);
+	backup->backup_of = strdup(n->args->name);
 	backup->ino = tree_fresh_ino(tree);
 	/* Who may read and write the resource may do so with its backup. */
 	backup->made.mode = shown.mode;
@@ -363,14 +364,14 @@ static char *dir_name(const struct kind *kind, const char *file_name)
 
 static void renamed(struct renaming *n)
 {
-	cleanup_free_ char *old_dir = dir_name(n->what.kind, n->r->name), *new_dir = dir_name(n->what.kind, n->r->new_name);
+	cleanup_free_ char *old_dir = dir_name(n->what.kind, n->args->name), *new_dir = dir_name(n->what.kind, n->args->new_name);
 	struct tree *tree = n->r->mount->tree;
 	struct entry *e;
 
 	tree_lock(tree);
-	e = tree_find(tree, n->from_dir.entry, n->r->name);
+	e = tree_find(tree, n->from_dir.entry, n->args->name);
 	if (e)
-		tree_move(tree, e, n->to_dir.entry, n->r->new_name);
+		tree_move(tree, e, n->to_dir.entry, n->args->new_name);
 	e = old_dir ? tree_find(tree, n->from_dir.entry, old_dir) : NULL;
 	if (e)
 		tree_unlink(tree, e);
@@ -379,7 +380,7 @@ static void renamed(struct renaming *n)
 	if (old_dir)
 		notify_entry(n->r->mount->notifier, n->r->ino, old_dir);
 	if (new_dir)
-		notify_entry(n->r->mount->notifier, n->r->new_ino, new_dir);
+		notify_entry(n->r->mount->notifier, n->args->new_dir, new_dir);
 }
 
 /* A DELETE that still waits under the new name is sent first, or two resources would have it. */
@@ -390,7 +391,7 @@ static int free_name(struct renaming *n)
 	int result = 0;
 
 	tree_lock(tree);
-	old = tree_find(tree, n->to_dir.entry, n->r->new_name);
+	old = tree_find(tree, n->to_dir.entry, n->args->new_name);
 	old = old && old->local && old->hide == HIDE_DELETE ? entry_ref(old) : NULL;
 	tree_unlock(tree);
 	if (old)
@@ -411,7 +412,7 @@ static struct entry *obtain_source(struct renaming *n)
 	scope_lock(tree, tree);
 	if (identity_copy(&n->what, &copy) < 0)
 		return NULL;
-	return tree_obtain(tree, n->from_dir.entry, n->r->name, &copy);
+	return tree_obtain(tree, n->from_dir.entry, n->args->name, &copy);
 }
 
 static int rename_resource(struct renaming *n)
@@ -428,14 +429,14 @@ static int rename_resource(struct renaming *n)
 	if (n->target_lives)
 		return err_set(&n->r->err, EEXIST,
 			       "the name '%s' is taken: its %s was only renamed to a backup's name here, and lives",
-			       n->r->new_name, kind->name);
+			       n->args->new_name, kind->name);
 	if (n->target_exists)
-		return err_set(&n->r->err, EEXIST, "the name '%s' is taken", n->r->new_name);
+		return err_set(&n->r->err, EEXIST, "the name '%s' is taken", n->args->new_name);
 	result = request_need_worker(n->r);
 	if (result < 0)
 		return result;
-	if (name_decode(n->r->new_name, kind->suffix, &name) < 0)
-		return err_set(&n->r->err, EINVAL, "'%s' is no name of a %s", n->r->new_name, kind->name);
+	if (name_decode(n->args->new_name, kind->suffix, &name) < 0)
+		return err_set(&n->r->err, EINVAL, "'%s' is no name of a %s", n->args->new_name, kind->name);
 	result = free_name(n);
 	if (result < 0)
 		return result;
@@ -444,7 +445,7 @@ static int rename_resource(struct renaming *n)
 		return -ENOMEM;
 	result = request_take_turn(n->r, &entry->turn);
 	if (result == 0) {
-		result = commit_rename(n->r, entry, &n->what, name);
+		result = commit_rename(n->r, &n->what, n->args->name, name);
 		if (result == 0)
 			renamed(n);
 		turn_give(&entry->turn);
@@ -459,7 +460,7 @@ static int rename_any(struct renaming *n)
 {
 	bool resource = n->what.place == PLACE_RESOURCE || n->what.place == PLACE_PART;
 
-	if ((n->r->flags & RENAME_NOREPLACE) && n->target_exists)
+	if ((n->args->flags & RENAME_NOREPLACE) && n->target_exists)
 		return -EEXIST;
 	if (is_scratch(&n->target) && n->source && (is_scratch(&n->what) || is_unsent_text(n)))
 		return move_local(n);
@@ -467,33 +468,34 @@ static int rename_any(struct renaming *n)
 		return send_as(n);
 	if (is_scratch(&n->what))
 		return err_set(&n->r->err, EPERM, "a %s cannot become '%s': only a file's text can be sent",
-			       n->what.place == PLACE_LINK ? "symbolic link" : "directory", n->r->new_name);
+			       n->what.place == PLACE_LINK ? "symbolic link" : "directory", n->args->new_name);
 	if (resource && n->target.place == PLACE_SCRATCH)
 		return make_backup(n);
 	if (n->what.place == PLACE_RESOURCE && n->target.place == PLACE_RESOURCE)
 		return rename_resource(n);
-	return err_set(&n->r->err, EPERM, "%s comes from the platform and cannot be renamed", n->r->name);
+	return err_set(&n->r->err, EPERM, "%s comes from the platform and cannot be renamed", n->args->name);
 }
 
 int op_rename(struct request *r)
 {
-	struct renaming n = { .r = r };
+	const struct rename_args *args = &r->rename;
+	struct renaming n = { .r = r, .args = args };
 	int result;
 
-	if (r->flags & ~(unsigned)RENAME_NOREPLACE)
+	if (args->flags & ~(unsigned)RENAME_NOREPLACE)
 		return -EINVAL;
-	if (strlen(r->new_name) > NAME_MAX_BYTES)
+	if (strlen(args->new_name) > NAME_MAX_BYTES)
 		return -ENAMETOOLONG;
 	result = subject_init(r, r->ino, &n.from_dir);
 	if (result == 0)
-		result = subject_init(r, r->new_ino, &n.to_dir);
+		result = subject_init(r, args->new_dir, &n.to_dir);
 	if (result == 0)
 		result = find_source(&n);
 	if (result == 0)
 		result = find_target(&n);
 	if (result == 0 && r->mount->options->ro)
 		result = -EROFS;
-	if (result == 0 && n.from_dir.entry == n.to_dir.entry && !strcmp(r->name, r->new_name))
+	if (result == 0 && n.from_dir.entry == n.to_dir.entry && !strcmp(args->name, args->new_name))
 		result = 0;
 	else if (result == 0)
 		result = rename_any(&n);

@@ -32,8 +32,9 @@ static int write_control(struct request *r, struct handle *h)
 	int result = request_need_worker(r);
 
 	if (result == 0)
-		result = h->what.control->write ? h->what.control->write(r->mount, r->data, r->size, &r->err) : -EACCES;
-	return result < 0 ? result : reply_write(r, r->size);
+		result = h->what.control->write ? h->what.control->write(r->mount, r->write.data, r->write.size, &r->err) :
+						  -EACCES;
+	return result < 0 ? result : reply_write(r, r->write.size);
 }
 
 /* A word is an order: each write is one, and has its own answer. */
@@ -47,16 +48,16 @@ static int write_action(struct request *r, struct handle *h)
 	draft = draft_new();
 	if (!draft)
 		return -ENOMEM;
-	result = draft_set(draft, r->data, r->size);
+	result = draft_set(draft, r->write.data, r->write.size);
 	if (result == 0)
 		result = commit_draft(r, h->entry, draft, false);
-	return result < 0 ? result : reply_write(r, r->size);
+	return result < 0 ? result : reply_write(r, r->write.size);
 }
 
 static int store_bytes(struct request *r, struct handle *h)
 {
-	off_t offset = h->flags & O_APPEND ? (off_t)draft_size(h->draft) : r->offset;
-	int result = draft_write(h->draft, r->data, r->size, offset);
+	off_t offset = h->flags & O_APPEND ? (off_t)draft_size(h->draft) : r->write.offset;
+	int result = draft_write(h->draft, r->write.data, r->write.size, offset);
 
 	if (result == -EFBIG)
 		err_set(&r->err, EFBIG, "a document has at most %zu bytes", DOC_BYTES_MAX);
@@ -92,7 +93,7 @@ static void make_way(struct request *r, struct handle *h)
 
 int op_write(struct request *r)
 {
-	struct handle *h = handle_of(r->fi.fh);
+	struct handle *h = r->write.handle;
 	enum doc_state state;
 	int result;
 
@@ -100,23 +101,23 @@ int op_write(struct request *r)
 		return write_control(r, h);
 	if (!h->draft)
 		return write_action(r, h);
-	if (!r->stage) {
+	if (!r->write.stored) {
 		result = store_bytes(r, h);
 		if (result < 0)
 			return result;
-		r->stage = 1;
+		r->write.stored = true;
 	}
 	if (!draft_sends_by_write(h->draft))
-		return reply_write(r, r->size);
+		return reply_write(r, r->write.size);
 	state = draft_state(h->draft);
 	if (state != DOC_COMPLETE && state != DOC_MALFORMED)
-		return reply_write(r, r->size);
+		return reply_write(r, r->write.size);
 	result = sendable(r, h);
 	if (result > 0) {
 		make_way(r, h);
 		result = commit_draft(r, h->entry, h->draft, false);
 	}
-	return result < 0 ? result : reply_write(r, r->size);
+	return result < 0 ? result : reply_write(r, r->write.size);
 }
 
 /* ---- flush, fsync ---- */
@@ -159,7 +160,7 @@ static int send_draft(struct request *r, struct handle *h, bool opener)
 
 int op_flush(struct request *r)
 {
-	struct handle *h = handle_of(r->fi.fh);
+	struct handle *h = r->flush.handle;
 	bool opener;
 	int result;
 
@@ -185,7 +186,7 @@ int op_flush(struct request *r)
 
 int op_fsync(struct request *r)
 {
-	struct handle *h = handle_of(r->fi.fh);
+	struct handle *h = r->fsync.handle;
 	int result = h->writes && h->draft ? sendable(r, h) : 0;
 
 	if (result > 0) {
@@ -292,7 +293,7 @@ static void release_draft(struct request *r, struct handle *h)
 int op_release(struct request *r)
 {
 	struct tree *tree = r->mount->tree;
-	struct handle *h = handle_of(r->fi.fh);
+	struct handle *h = r->release.handle;
 	struct node *node;
 
 	if (h->writes && h->draft)
@@ -312,20 +313,21 @@ int op_release(struct request *r)
 
 int op_fallocate(struct request *r)
 {
-	struct handle *h = handle_of(r->fi.fh);
+	const struct fallocate_args *args = &r->fallocate;
+	struct handle *h = args->handle;
 	size_t size, end;
 	int result = 0;
 
 	if (!h->draft || !h->writes)
 		return -EBADF;
-	if (r->flags & ~(unsigned)FALLOC_FL_KEEP_SIZE)
+	if (args->mode & ~(unsigned)FALLOC_FL_KEEP_SIZE)
 		return -EOPNOTSUPP;
-	if (r->offset < 0 || (uint64_t)r->offset + r->size > DOC_BYTES_MAX)
+	if (args->offset < 0 || (uint64_t)args->offset + args->length > DOC_BYTES_MAX)
 		return -EFBIG;
 	/* Room is always there. NUL bytes at the end would make no document; the size grows as it must all the same. */
 	size = draft_size(h->draft);
-	end = (size_t)r->offset + r->size;
-	if (!(r->flags & FALLOC_FL_KEEP_SIZE) && end > size)
+	end = (size_t)args->offset + args->length;
+	if (!(args->mode & FALLOC_FL_KEEP_SIZE) && end > size)
 		result = draft_truncate(h->draft, end);
 	return result < 0 ? result : reply_ok(r);
 }
@@ -361,10 +363,8 @@ static int truncate_path(struct request *r, struct subject *s, size_t size)
 	return result < 0 ? result : commit_draft(r, s->entry, draft, false);
 }
 
-int op_write_truncate(struct request *r, struct subject *s, uint64_t fh, off_t size)
+int op_write_truncate(struct request *r, struct subject *s, struct handle *h, off_t size)
 {
-	struct handle *h = handle_of(fh);
-
 	if (size < 0 || (size_t)size > DOC_BYTES_MAX)
 		return err_set(&r->err, EFBIG, "a document has at most %zu bytes", DOC_BYTES_MAX);
 	if (subject_is_dir(s))

@@ -136,21 +136,22 @@ static int gather(struct request *r, struct subject *s, struct view *view, struc
 	return result == -ENOENT ? 0 : result;
 }
 
-static int reply_value(struct request *r, const struct buf *value)
+static int reply_value(struct request *r, size_t room, const struct buf *value)
 {
-	if (r->size == 0) {
+	if (room == 0) {
 		if (r->worker)
 			fuse_req_interrupt_func(r->fuse, NULL, NULL);
 		fuse_reply_xattr(r->fuse, value->len);
 		return 0;
 	}
-	if (value->len > r->size)
+	if (value->len > room)
 		return -ERANGE;
 	return reply_buf(r, value->data ? value->data : "", value->len);
 }
 
 int op_getxattr(struct request *r)
 {
+	const char *attribute = r->getxattr.attribute;
 	cleanup_subject_ struct subject s = { 0 };
 	cleanup_view_ struct view view = { 0 };
 	cleanup_buf_ struct buf value = BUF_INIT;
@@ -158,12 +159,12 @@ int op_getxattr(struct request *r)
 	int result = -ENODATA;
 
 	/* Told at once that there is nothing else, ls asks once for a listing instead of once for a file. */
-	if (strncmp(r->name, "user.", 5))
+	if (strncmp(attribute, "user.", 5))
 		return -EOPNOTSUPP;
-	if (strncmp(r->name, PREFIX, strlen(PREFIX)))
+	if (strncmp(attribute, PREFIX, strlen(PREFIX)))
 		return -ENODATA;
 	for (size_t i = 0; i < array_len(xattrs); i++) {
-		if (strcmp(r->name + strlen(PREFIX), xattrs[i].name))
+		if (strcmp(attribute + strlen(PREFIX), xattrs[i].name))
 			continue;
 		result = subject_init(r, r->ino, &s);
 		if (result == 0)
@@ -173,7 +174,7 @@ int op_getxattr(struct request *r)
 		free(f.error);
 		break;
 	}
-	return result < 0 ? result : reply_value(r, &value);
+	return result < 0 ? result : reply_value(r, r->getxattr.size, &value);
 }
 
 int op_listxattr(struct request *r)
@@ -191,5 +192,5 @@ int op_listxattr(struct request *r)
 			result = buf_addf(&names, PREFIX "%s", xattrs[i].name) < 0 || buf_addc(&names, '\0') < 0 ? -ENOMEM : 0;
 	}
 	free(f.error);
-	return result < 0 ? result : reply_value(r, &names);
+	return result < 0 ? result : reply_value(r, r->listxattr.size, &names);
 }

@@ -6,45 +6,25 @@
 #include "fs/ops/handle.h"
 #include "fs/ops/reply.h"
 
-static void start_ino(fuse_req_t fuse, const char *op, request_fn run, bool changes, fuse_ino_t ino)
-{
-	struct request *r = request_new(fuse, op, run, changes);
+static const struct op ops[] = {
+#define ROW(tag, name, flags) [OP_##tag] = { OP_##tag, #name, op_##name, flags },
+	REQUEST_OPS(ROW)
+#undef ROW
+};
+_Static_assert(array_len(ops) == OP_COUNT, "an operation is missing");
 
-	if (!r)
-		return;
-	r->ino = ino;
-	request_start(r);
+static struct request *begin(fuse_req_t fuse, enum op_tag tag, fuse_ino_t ino)
+{
+	return request_new(fuse, &ops[tag], ino);
 }
 
-static void start_name(fuse_req_t fuse, const char *op, request_fn run, bool changes, fuse_ino_t ino, const char *name,
-		       mode_t mode, size_t size)
+/* What has no arguments. */
+static void start(fuse_req_t fuse, enum op_tag tag, fuse_ino_t ino)
 {
-	struct request *r = request_new(fuse, op, run, changes);
+	struct request *r = begin(fuse, tag, ino);
 
-	if (!r || !request_copy_names(&r, name, NULL))
-		return;
-	r->ino = ino;
-	r->mode = mode;
-	r->size = size;
-	r->locks_dirs = run == op_unlink || run == op_rmdir;
-	request_start(r);
-}
-
-static void start_file(fuse_req_t fuse, const char *op, request_fn run, bool changes, fuse_ino_t ino, size_t size, off_t offset,
-		       unsigned flags, const struct fuse_file_info *fi)
-{
-	struct request *r = request_new(fuse, op, run, changes);
-
-	if (!r)
-		return;
-	r->ino = ino;
-	r->size = size;
-	r->offset = offset;
-	r->flags = flags;
-	if (fi)
-		r->fi = *fi;
-	r->has_fi = fi;
-	request_start(r);
+	if (r)
+		request_start(r);
 }
 
 static void ll_init(void *userdata, struct fuse_conn_info *conn)
@@ -66,7 +46,12 @@ static void ll_init(void *userdata, struct fuse_conn_info *conn)
 
 static void ll_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name)
 {
-	start_name(fuse, "lookup", op_lookup, false, parent, name, 0, 0);
+	struct request *r = begin(fuse, OP_LOOKUP, parent);
+
+	if (!r)
+		return;
+	r->lookup = (struct name_args){ .name = request_copy_text(r, name) };
+	request_start(r);
 }
 
 static void ll_forget(fuse_req_t fuse, fuse_ino_t ino, uint64_t lookups)
@@ -93,146 +78,184 @@ static void ll_forget_multi(fuse_req_t fuse, size_t count, struct fuse_forget_da
 static void ll_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)fi;
-	start_ino(fuse, "getattr", op_getattr, false, ino);
+	start(fuse, OP_GETATTR, ino);
 }
 
 static void ll_setattr(fuse_req_t fuse, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
-	struct request *r = request_new(fuse, "setattr", op_setattr, true);
+	struct request *r = begin(fuse, OP_SETATTR, ino);
 
 	if (!r)
 		return;
-	r->ino = ino;
-	r->attr = *attr;
-	r->to_set = to_set;
-	if (fi)
-		r->fi = *fi;
-	r->has_fi = fi;
+	r->setattr = (struct setattr_args){ .attr = *attr, .to_set = to_set, .handle = fi ? handle_of(fi->fh) : NULL };
 	request_start(r);
 }
 
 static void ll_readlink(fuse_req_t fuse, fuse_ino_t ino)
 {
-	start_ino(fuse, "readlink", op_readlink, false, ino);
+	start(fuse, OP_READLINK, ino);
 }
 
 static void ll_mkdir(fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	start_name(fuse, "mkdir", op_mkdir, false, parent, name, mode, 0);
+	struct request *r = begin(fuse, OP_MKDIR, parent);
+
+	if (!r)
+		return;
+	r->mkdir = (struct mkdir_args){ .name = request_copy_text(r, name), .mode = mode };
+	request_start(r);
 }
 
 static void ll_unlink(fuse_req_t fuse, fuse_ino_t parent, const char *name)
 {
-	start_name(fuse, "unlink", op_unlink, true, parent, name, 0, 0);
+	struct request *r = begin(fuse, OP_UNLINK, parent);
+
+	if (!r)
+		return;
+	r->unlink = (struct name_args){ .name = request_copy_text(r, name) };
+	request_start(r);
 }
 
 static void ll_rmdir(fuse_req_t fuse, fuse_ino_t parent, const char *name)
 {
-	start_name(fuse, "rmdir", op_rmdir, false, parent, name, 0, 0);
-}
+	struct request *r = begin(fuse, OP_RMDIR, parent);
 
-static void start_two(fuse_req_t fuse, const char *op, request_fn run, fuse_ino_t ino, const char *name, fuse_ino_t new_ino,
-		      const char *new_name, unsigned flags)
-{
-	struct request *r = request_new(fuse, op, run, true);
-
-	if (!r || !request_copy_names(&r, name, new_name))
+	if (!r)
 		return;
-	r->ino = ino;
-	r->new_ino = new_ino;
-	r->flags = flags;
-	r->locks_dirs = true;
+	r->rmdir = (struct name_args){ .name = request_copy_text(r, name) };
 	request_start(r);
 }
 
 static void ll_symlink(fuse_req_t fuse, const char *target, fuse_ino_t parent, const char *name)
 {
-	start_two(fuse, "symlink", op_symlink, parent, name, 0, target, 0);
+	struct request *r = begin(fuse, OP_SYMLINK, parent);
+
+	if (!r)
+		return;
+	r->symlink = (struct symlink_args){ .name = request_copy_text(r, name), .target = request_copy_text(r, target) };
+	request_start(r);
 }
 
 static void ll_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
 		      unsigned flags)
 {
-	start_two(fuse, "rename", op_rename, parent, name, new_parent, new_name, flags);
+	struct request *r = begin(fuse, OP_RENAME, parent);
+
+	if (!r)
+		return;
+	r->rename = (struct rename_args){
+		.name = request_copy_text(r, name),
+		.new_name = request_copy_text(r, new_name),
+		.new_dir = new_parent,
+		.flags = flags,
+	};
+	request_start(r);
 }
 
 static void ll_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	start_file(fuse, "open", op_open, false, ino, 0, 0, 0, fi);
+	struct request *r = begin(fuse, OP_OPEN, ino);
+
+	if (!r)
+		return;
+	r->open = (struct open_args){ .info = *fi };
+	request_start(r);
 }
 
 static void ll_create(fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
-	struct request *r = request_new(fuse, "create", op_create, true);
+	struct request *r = begin(fuse, OP_CREATE, parent);
 
-	if (!r || !request_copy_names(&r, name, NULL))
+	if (!r)
 		return;
-	r->ino = parent;
-	r->mode = mode;
-	r->fi = *fi;
-	r->has_fi = true;
-	r->locks_dirs = true;
+	r->create = (struct create_args){ .name = request_copy_text(r, name), .mode = mode, .info = *fi };
 	request_start(r);
 }
 
 static void ll_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	start_file(fuse, "read", op_read, false, ino, size, offset, 0, fi);
+	struct request *r = begin(fuse, OP_READ, ino);
+
+	if (!r)
+		return;
+	r->read = (struct read_args){ .handle = handle_of(fi->fh), .size = size, .offset = offset };
+	request_start(r);
 }
 
 static void ll_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	struct request *r = request_new(fuse, "write", op_write, true);
+	struct request *r = begin(fuse, OP_WRITE, ino);
 
 	if (!r)
 		return;
-	r->ino = ino;
-	r->offset = offset;
-	r->fi = *fi;
-	r->has_fi = true;
-	r->data = malloc(size + 1);
-	if (r->data) {
-		memcpy(r->data, data, size);
-		r->data[size] = '\0';
-		r->size = size;
-		request_start(r);
-		return;
-	}
-	r->size = 0;
-	r->run = NULL;
-	fuse_reply_err(fuse, ENOMEM);
-	free(r);
+	r->write = (struct write_args){
+		.handle = handle_of(fi->fh),
+		.data = request_copy(r, data, size),
+		.size = size,
+		.offset = offset,
+	};
+	request_start(r);
 }
 
 static void ll_flush(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	start_file(fuse, "flush", op_flush, true, ino, 0, 0, 0, fi);
+	struct request *r = begin(fuse, OP_FLUSH, ino);
+
+	if (!r)
+		return;
+	r->flush = (struct handle_args){ .handle = handle_of(fi->fh) };
+	request_start(r);
 }
 
 static void ll_release(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	start_file(fuse, "release", op_release, true, ino, 0, 0, 0, fi);
+	struct request *r = begin(fuse, OP_RELEASE, ino);
+
+	if (!r)
+		return;
+	r->release = (struct handle_args){ .handle = handle_of(fi->fh) };
+	request_start(r);
 }
 
 static void ll_fsync(fuse_req_t fuse, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
+	struct request *r = begin(fuse, OP_FSYNC, ino);
+
 	(void)datasync;
-	start_file(fuse, "fsync", op_fsync, true, ino, 0, 0, 0, fi);
+	if (!r)
+		return;
+	r->fsync = (struct handle_args){ .handle = handle_of(fi->fh) };
+	request_start(r);
 }
 
 static void ll_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	start_file(fuse, "opendir", op_opendir, false, ino, 0, 0, 0, fi);
+	struct request *r = begin(fuse, OP_OPENDIR, ino);
+
+	if (!r)
+		return;
+	r->opendir = (struct open_args){ .info = *fi };
+	request_start(r);
 }
 
 static void ll_readdir(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	start_file(fuse, "readdir", op_readdir, false, ino, size, offset, 0, fi);
+	struct request *r = begin(fuse, OP_READDIR, ino);
+
+	if (!r)
+		return;
+	r->readdir = (struct read_args){ .handle = handle_of(fi->fh), .size = size, .offset = offset };
+	request_start(r);
 }
 
 static void ll_readdirplus(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	start_file(fuse, "readdirplus", op_readdirplus, false, ino, size, offset, 0, fi);
+	struct request *r = begin(fuse, OP_READDIRPLUS, ino);
+
+	if (!r)
+		return;
+	r->readdirplus = (struct read_args){ .handle = handle_of(fi->fh), .size = size, .offset = offset };
+	request_start(r);
 }
 
 static void ll_releasedir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -246,8 +269,8 @@ static void ll_releasedir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info
 
 static void ll_fsyncdir(fuse_req_t fuse, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	(void)datasync;
-	start_file(fuse, "fsyncdir", op_fsyncdir, true, ino, 0, 0, 0, fi);
+	(void)datasync, (void)fi;
+	start(fuse, OP_FSYNCDIR, ino);
 }
 
 /* Room to spare, and no question to anyone: df must never wait. */
@@ -283,12 +306,22 @@ static void ll_removexattr(fuse_req_t fuse, fuse_ino_t ino, const char *name)
 
 static void ll_getxattr(fuse_req_t fuse, fuse_ino_t ino, const char *name, size_t size)
 {
-	start_name(fuse, "getxattr", op_getxattr, false, ino, name, 0, size);
+	struct request *r = begin(fuse, OP_GETXATTR, ino);
+
+	if (!r)
+		return;
+	r->getxattr = (struct getxattr_args){ .attribute = request_copy_text(r, name), .size = size };
+	request_start(r);
 }
 
 static void ll_listxattr(fuse_req_t fuse, fuse_ino_t ino, size_t size)
 {
-	start_name(fuse, "listxattr", op_listxattr, false, ino, NULL, 0, size);
+	struct request *r = begin(fuse, OP_LISTXATTR, ino);
+
+	if (!r)
+		return;
+	r->listxattr = (struct listxattr_args){ .size = size };
+	request_start(r);
 }
 
 /* Pipes, devices and second names are nothing that an account has. */
@@ -306,12 +339,27 @@ static void ll_link(fuse_req_t fuse, fuse_ino_t ino, fuse_ino_t parent, const ch
 
 static void ll_access(fuse_req_t fuse, fuse_ino_t ino, int mask)
 {
-	start_name(fuse, "access", op_access, false, ino, NULL, (mode_t)mask, 0);
+	struct request *r = begin(fuse, OP_ACCESS, ino);
+
+	if (!r)
+		return;
+	r->access = (struct access_args){ .mask = mask };
+	request_start(r);
 }
 
 static void ll_fallocate(fuse_req_t fuse, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
 {
-	start_file(fuse, "fallocate", op_fallocate, true, ino, (size_t)length, offset, (unsigned)mode, fi);
+	struct request *r = begin(fuse, OP_FALLOCATE, ino);
+
+	if (!r)
+		return;
+	r->fallocate = (struct fallocate_args){
+		.handle = handle_of(fi->fh),
+		.mode = (unsigned)mode,
+		.offset = offset,
+		.length = (size_t)length,
+	};
+	request_start(r);
 }
 
 const struct fuse_lowlevel_ops mount_operations = {

@@ -28,8 +28,8 @@ int op_flush(struct request *r);
 int op_fsync(struct request *r);
 int op_release(struct request *r);
 int op_fallocate(struct request *r);
-/* truncate(2) and ftruncate(2), part of a SETATTR: replies nothing. fh 0: by path. */
-int op_write_truncate(struct request *r, struct subject *s, uint64_t fh, off_t size);
+/* truncate(2) and ftruncate(2), part of a SETATTR: replies nothing. h NULL: by path. */
+int op_write_truncate(struct request *r, struct subject *s, struct handle *h, off_t size);
 /* op_name.c, op_rename.c */
 int op_unlink(struct request *r);
 int op_symlink(struct request *r);

@@ -149,7 +149,7 @@ static void record(struct commit *c, struct draft *draft, int errnum)
 	scrub_text(c, draft);
 	if (!c->r->err.text[0])
 		err_set(&c->r->err, errnum, "%s", strerror(errnum));
-	failures_add(mount->failures, path ? path : "?", c->r->op, &c->r->err, secret ? NULL : c->wish.content->data,
+	failures_add(mount->failures, path ? path : "?", c->r->op->name, &c->r->err, secret ? NULL : c->wish.content->data,
 		     secret ? 0 : c->wish.content->len);
 }
 
@@ -293,14 +293,13 @@ int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bo
 
 /* ---- names ---- */
 
-int commit_rename(struct request *r, struct entry *entry, const struct identity *what, const char *new_name)
+int commit_rename(struct request *r, const struct identity *what, const char *file_name, const char *new_name)
 {
-	struct wish wish = { .verb = WISH_RENAME, .what = what, .file_name = r->name, .new_name = new_name };
+	struct wish wish = { .verb = WISH_RENAME, .what = what, .file_name = file_name, .new_name = new_name };
 	cleanup_(change_freep) struct change *change = NULL;
 	cleanup_gathered_ struct gathered g = { 0 };
 	cleanup_(accepted_clear) struct accepted accepted = { 0 };
 
-	(void)entry;
 	return run_line(r, &wish, &g, &change, &accepted);
 }
 

@@ -12,7 +12,7 @@
 int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bool rename);
 /* Whether a commit of the draft would be answered from memory. */
 bool commit_is_done(struct draft *draft);
-/* Renames the entry's resource, of this identity, in the account. new_name: decoded. */
-int commit_rename(struct request *r, struct entry *entry, const struct identity *what, const char *new_name);
+/* Renames the resource of this identity, shown as file_name, in the account. new_name: decoded. With its entry's turn. */
+int commit_rename(struct request *r, const struct identity *what, const char *file_name, const char *new_name);
 /* Deletes it. Needs no request: nobody may wait any more. What is kept of its file goes with it. */
 int commit_delete(struct mount *mount, struct request *r, const struct identity *what, struct err *err);
