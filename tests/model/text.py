@@ -111,6 +111,8 @@ def state(data):
     """Whether the bytes are a whole document, the beginning of one, or neither. A document is an object."""
     if not data:
         return EMPTY
+    if data.isspace():
+        raise Unsure
     reader = Reader(data.decode("latin-1"))
     reader.space()
     try:
