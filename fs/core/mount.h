@@ -53,8 +53,10 @@ struct mount {
 	struct offers *offers;
 	struct pace *pace; /* of deletes, in a full view */
 	struct walkers *walkers;
-	char *base_url;   /* owned */
-	int64_t start_ns; /* when it was mounted: the time of what has no other */
+	char *base_url;            /* owned */
+	_Atomic bool read_only;    /* as the kernel has it now: option ro, then mount -o remount */
+	_Atomic int64_t ending_ms; /* an orderly end began, and is over by then (clock_now_ms); 0: not yet */
+	int64_t start_ns;          /* when it was mounted: the time of what has no other */
 };
 
 /* How long a created or removed resource is held against lists that lag behind. */

@@ -183,15 +183,18 @@ static const struct option_row rows[] = {
 	{ "file_mode", OPTION_MODE, AT(file_mode), .help = "mode of writable files (0644)" },
 	{ "dir_mode", OPTION_MODE, AT(dir_mode), .help = "mode of directories (0755)" },
 	{ "allow_other", OPTION_FLAG, AT(allow_other), .help = "let other users in, by their permissions" },
+	{ "replace_dead", OPTION_FLAG, AT(replace_dead), .help = "unmount a cfcfs whose process died, and mount in its place" },
 	{ "loglevel", OPTION_WORD, .set = set_loglevel, .words = "error, warning, info or debug", .help = "(warning)" },
 	{ "logfile", OPTION_TEXT, AT(logfile), .help = "append the log to this file" },
 };
 
 /* Options meant for mount(8), fstab and systemd. nosuid and nodev always hold. */
-static const char *const ignored[] = { "rw",       "defaults",   "auto",   "noauto",   "user",       "users",
-				       "nouser",   "owner",      "group",  "dev",      "nodev",      "suid",
-				       "nosuid",   "_netdev",    "nofail", "relatime", "norelatime", "strictatime",
-				       "diratime", "nodiratime", "async",  "nousers",  "noowner",    "nogroup" };
+static const char *const ignored[] = { "defaults",   "auto",   "noauto",   "user",       "users",       "nouser",
+				       "owner",      "group",  "dev",      "nodev",      "suid",        "nosuid",
+				       "_netdev",    "nofail", "relatime", "norelatime", "strictatime", "diratime",
+				       "nodiratime", "async",  "nousers",  "noowner",    "nogroup" };
+/* What the kernel shows of a mount of FUSE: mount(8) gives it back with -o remount. */
+static const char *const shown[] = { "user_id", "group_id", "default_permissions", "max_read", "blksize" };
 /* Options that go on to the kernel. */
 static const char *const passed[] = { "exec", "noexec", "atime", "noatime", "sync" };
 
@@ -335,6 +338,18 @@ static bool is_credential(const char *word)
 	return in_list(word, words, array_len(words));
 }
 
+/* Words of mount(8) that mean something here. */
+static bool set_mount8(struct options *o, const char *word)
+{
+	if (!strcmp(word, "rw"))
+		o->ro = false; /* the last one counts */
+	else if (!strcmp(word, "remount"))
+		o->remount = true;
+	else
+		return false;
+	return true;
+}
+
 static int add_option(struct options *o, char *text, struct err *err)
 {
 	char *value = strchr(text, '=');
@@ -355,7 +370,9 @@ static int add_option(struct options *o, char *text, struct err *err)
 		if (!strcmp(text, rows[i].name))
 			return set_row(o, &rows[i], value, err);
 	}
-	if (!value && in_list(text, ignored, array_len(ignored)))
+	if (in_list(text, shown, array_len(shown)) || (!value && in_list(text, ignored, array_len(ignored))))
+		return 0;
+	if (!value && set_mount8(o, text))
 		return 0;
 	if (!value && in_list(text, passed, array_len(passed))) {
 		cleanup_buf_ struct buf b = BUF_INIT;
@@ -420,7 +437,7 @@ static int add_positional(struct options *o, char **words, int count, struct err
 		return err_set(err, ENOMEM, "out of memory");
 	if (set_text(&o->mountpoint, words[count - 1]) < 0)
 		return err_set(err, ENOMEM, "out of memory");
-	return check_account(o, err);
+	return o->remount ? 0 : check_account(o, err);
 }
 
 static int parse_flag(struct options *o, const char *word, struct err *err)

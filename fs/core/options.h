@@ -34,6 +34,8 @@ struct options {
 	gid_t gid;
 	unsigned umask, file_mode, dir_mode; /* modes: 0 is "as the table says" */
 	enum log_level loglevel;
+	bool remount;      /* not a new mount: ro or rw for the one that stands there */
+	bool replace_dead; /* a mount of ours whose process died is taken off the mount point first */
 	bool foreground, debug, help, version;
 	char *fuse_options; /* owned; what libfuse and the kernel take, comma-separated */
 };

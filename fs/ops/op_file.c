@@ -297,7 +297,7 @@ int op_open(struct request *r)
 	if (result < 0)
 		return result;
 	if ((r->open.info.flags & O_ACCMODE) != O_RDONLY)
-		return r->mount->options->ro ? -EROFS : open_write(r, &s);
+		return r->mount->read_only ? -EROFS : open_write(r, &s);
 	return s.draft || place_is_local(s.what.place) ? open_local(r, &s) : open_read(r, &s);
 }
 
@@ -388,7 +388,7 @@ int op_create(struct request *r)
 	struct identity what = { 0 };
 	int result;
 
-	if (r->mount->options->ro)
+	if (r->mount->read_only)
 		return -EROFS;
 	if (strlen(r->create.name) > NAME_MAX_BYTES)
 		return -ENAMETOOLONG;

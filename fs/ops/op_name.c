@@ -143,7 +143,7 @@ int op_unlink(struct request *r)
 		return result;
 	if (unlink_local(r, &dir) == UNLINK_DONE)
 		return reply_ok(r);
-	if (r->mount->options->ro)
+	if (r->mount->read_only)
 		return -EROFS;
 	result = walk_identify(r, &dir.what, r->unlink.name, &what, &expires_ms);
 	if (result == 0)

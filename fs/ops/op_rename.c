@@ -493,7 +493,7 @@ int op_rename(struct request *r)
 		result = find_source(&n);
 	if (result == 0)
 		result = find_target(&n);
-	if (result == 0 && r->mount->options->ro)
+	if (result == 0 && r->mount->read_only)
 		result = -EROFS;
 	if (result == 0 && n.from_dir.entry == n.to_dir.entry && !strcmp(args->name, args->new_name))
 		result = 0;

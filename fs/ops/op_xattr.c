@@ -101,6 +101,14 @@ static int get_pending(const struct facts *f, struct buf *out)
 	return f->view->pending ? buf_adds(out, f->view->pending) : -ENODATA;
 }
 
+/* Seconds that the mount may still stand: who wants to mount in its place waits that long. */
+static int get_ending(const struct facts *f, struct buf *out)
+{
+	int64_t by = f->r->mount->ending_ms, left = by - clock_now_ms();
+
+	return by ? buf_addf(out, "%.3f", (double)(left > 0 ? left : 0) / MSEC_PER_SEC) : -ENODATA;
+}
+
 static int get_error(const struct facts *f, struct buf *out)
 {
 	return f->error ? buf_adds(out, f->error) : -ENODATA;
@@ -117,6 +125,7 @@ static const struct xattr xattrs[] = {
 	{ "stale", get_stale, true },
 	{ "pending", get_pending, true },
 	{ "error", get_error, true },
+	{ "ending", get_ending, true },
 };
 
 static int gather(struct request *r, struct subject *s, struct view *view, struct facts *f)

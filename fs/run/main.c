@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include "fs/run/check_main.h"
+#include "fs/run/remount.h"
 #include "fs/run/session.h"
 #include "fs/run/start.h"
 
@@ -125,6 +126,18 @@ static int refuse(struct start *s, int status, const struct err *err)
 	return fail(status, err->text);
 }
 
+/* Not a new mount: the one that stands there is changed. */
+static int run_remount(struct start *s)
+{
+	struct err err = ERR_INIT;
+	int r = remount(s->options.mountpoint, s->options.ro, &err);
+
+	if (r < 0)
+		return refuse(s, EXIT_MOUNT, &err);
+	options_free(&s->options);
+	return EXIT_MOUNTED;
+}
+
 int main(int argc, char **argv)
 {
 	struct start start = { .argc = argc, .argv = argv };
@@ -145,6 +158,8 @@ int main(int argc, char **argv)
 		options_free(&start.options);
 		return 0;
 	}
+	if (start.options.remount)
+		return run_remount(&start);
 	status = start_prepare(&start, &err);
 	if (status != EXIT_MOUNTED)
 		return refuse(&start, status, &err);

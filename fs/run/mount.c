@@ -98,6 +98,7 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->options = options;
 	m->client = client;
 	m->start_ns = clock_wall_ns();
+	m->read_only = options->ro;
 	m->base_url = strdup(base_url);
 	m->tree = tree_new();
 	m->timer = timer_new();

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mount.h>
@@ -11,6 +12,15 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
+
+#include "api/base/clock.h"
+#include "api/base/parse.h"
+
+/* How soon a look at the table of mounts is repeated where no change of it is told. */
+#define LOOK_AGAIN_MS 200
+/* How long an ending mount may take beyond what it said, to be taken off its directory. */
+#define DETACH_MS 5000
 
 static void filep(FILE **f)
 {
@@ -40,43 +50,90 @@ static void unescape(char *s)
 	*out = '\0';
 }
 
-/* "36 35 98:0 /root /mnt rw,noatime shared:1 - type source options" */
-static bool read_line(char *line, const char *path, struct mounted *ret)
+/* Whether a word is one of "rw,noatime". */
+static bool has_word(const char *words, size_t len, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = words, *end = words + len; at < end; at += strcspn(at, ", \n") + 1) {
+		if (strcspn(at, ", \n") == n && !strncmp(at, word, n))
+			return true;
+	}
+	return false;
+}
+
+static unsigned long mount_flags(const char *words, size_t len)
+{
+	static const struct {
+		const char *word;
+		unsigned long flag;
+	} flags[] = {
+		{ "nosuid", MS_NOSUID },           { "nodev", MS_NODEV },           { "noexec", MS_NOEXEC },
+		{ "noatime", MS_NOATIME },         { "nodiratime", MS_NODIRATIME }, { "relatime", MS_RELATIME },
+		{ "nosymfollow", MS_NOSYMFOLLOW },
+	};
+	unsigned long all = 0;
+
+	for (size_t i = 0; i < array_len(flags); i++) {
+		if (has_word(words, len, flags[i].word))
+			all |= flags[i].flag;
+	}
+	return all;
+}
+
+/* "36 35 98:0 /root /mnt rw,noatime shared:1 - type source options" (proc(5)); *ret_path lies in the line. */
+static bool read_line(char *line, char **ret_path, struct mounted *ret)
 {
 	unsigned major_number, minor_number;
-	const char *type;
-	int from, to;
+	const char *type, *options;
+	int from, to, words;
 
-	if (sscanf(line, "%*d %*d %u:%u %*s %n%*s%n", &major_number, &minor_number, &from, &to) < 2)
+	if (sscanf(line, "%*d %*d %u:%u %*s %n%*s%n %n", &major_number, &minor_number, &from, &to, &words) < 2)
 		return false;
 	type = strstr(line + to, " - ");
 	if (!type)
 		return false;
 	snprintf(ret->type, sizeof(ret->type), "%.*s", (int)strcspn(type + 3, " "), type + 3);
+	options = strrchr(type, ' ') + 1;
+	ret->ro = has_word(options, strlen(options), "ro");
+	ret->flags = mount_flags(line + words, strcspn(line + words, " "));
+	ret->device = makedev(major_number, minor_number);
 	line[to] = '\0';
 	unescape(line + from);
-	ret->device = makedev(major_number, minor_number);
-	return !strcmp(line + from, path);
+	*ret_path = line + from;
+	return true;
 }
 
-int mountpoint_find(const char *path, struct mounted *ret)
+/* The last line that is of the path, or of the device where that is NULL. */
+static int find(const char *path, dev_t device, struct mounted *ret)
 {
-	cleanup_(filep) FILE *f = fopen("/proc/self/mountinfo", "re");
+	cleanup_(filep) FILE *f = fopen(MOUNTPOINT_TABLE, "re");
 	cleanup_free_ char *line = NULL;
 	struct mounted one;
 	size_t size = 0;
 	int found = 0;
+	char *at;
 
 	if (!f)
 		return -errno;
-	/* Of several mounts on one directory the last line is the one that is seen. */
 	while (getline(&line, &size, f) > 0) {
-		if (read_line(line, path, &one)) {
+		if (read_line(line, &at, &one) && (path ? !strcmp(at, path) : one.device == device)) {
 			*ret = one;
 			found = 1;
 		}
 	}
 	return found;
+}
+
+int mountpoint_find(const char *path, struct mounted *ret)
+{
+	/* Of several mounts on one directory the last line is the one that is seen. */
+	return find(path, 0, ret);
+}
+
+int mountpoint_of_device(dev_t device, struct mounted *ret)
+{
+	return find(NULL, device, ret);
 }
 
 static int check_empty(const char *path, struct err *err)
@@ -95,15 +152,100 @@ static int check_empty(const char *path, struct err *err)
 static int check_dead(const char *path, int errnum, struct err *err)
 {
 	if (errnum == ENOTCONN)
-		return err_set(err, ENOTCONN, "mount point %s: a mount whose process died stands there; run: %s %s", path,
-			       geteuid() == 0 ? "umount" : "fusermount3 -u", path);
+		return err_set(
+			err, ENOTCONN,
+			"mount point %s: a mount whose process died stands there; run: %s %s (or mount with -o replace_dead)",
+			path, geteuid() == 0 ? "umount" : "fusermount3 -u", path);
+	if (errnum == ENOENT)
+		return err_set(err, ENOENT, "mount point %s does not exist: make it first, with mkdir %s", path, path);
 	return err_set(err, errnum, "mount point %s: %s", path, strerrordesc_np(errnum));
 }
 
-static int check_mounted(const char *path, bool *ret_autofs, struct err *err)
+/* realpath(3) asks the last name for its attributes, which a dead mount cannot tell: then of what is before it. */
+static char *resolve(const char *path)
+{
+	char *resolved = realpath(path, NULL), *whole = NULL;
+	cleanup_free_ char *dir = NULL, *parent = NULL;
+	size_t len = strlen(path);
+	const char *name;
+
+	if (resolved || errno != ENOTCONN)
+		return resolved;
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	dir = strndup(path, len);
+	name = dir ? strrchr(dir, '/') : NULL;
+	if (name) {
+		parent = strndup(dir, (size_t)(name - dir));
+		resolved = parent ? realpath(*parent ? parent : "/", NULL) : NULL;
+		name++;
+	} else if (dir) {
+		name = dir;
+		resolved = realpath(".", NULL);
+	}
+	if (!resolved || asprintf(&whole, "%s/%s", strcmp(resolved, "/") ? resolved : "", name) < 0)
+		whole = NULL;
+	free(resolved);
+	errno = ENOTCONN;
+	return whole;
+}
+
+/* How long a mount of ours says that it may still stand: it is ending. -ENODATA where it is not. */
+static int64_t ending_ms(const char *path)
+{
+	char text[32] = "";
+	double seconds;
+
+	if (getxattr(path, "user.cfcfs.ending", text, sizeof(text) - 1) <= 0 || parse_double(text, 0, 86400, &seconds) < 0)
+		return -ENODATA;
+	return (int64_t)(seconds * MSEC_PER_SEC);
+}
+
+/* Until it is off the directory. False: it still stands there. */
+static bool wait_until_gone(const char *path, dev_t device, int64_t deadline_ms)
+{
+	cleanup_close_ int fd = open(MOUNTPOINT_TABLE, O_RDONLY | O_CLOEXEC);
+	struct pollfd table = { .fd = fd, .events = POLLPRI };
+	struct mounted mounted;
+
+	while (mountpoint_find(path, &mounted) > 0 && mounted.device == device) {
+		int64_t left = deadline_ms - clock_now_ms();
+
+		if (left <= 0)
+			return false;
+		/* What changed before the first poll is not told: each look is repeated after a while. */
+		poll(&table, 1, (int)(left < LOOK_AGAIN_MS ? left : LOOK_AGAIN_MS));
+	}
+	return true;
+}
+
+static int replace(const char *path, dev_t device, struct err *err)
+{
+	int r = mountpoint_detach(path, device);
+
+	return r < 0 ? err_set(err, -r, "mount point %s: the dead mount there cannot be unmounted: %s", path,
+			       strerrordesc_np(-r)) :
+		       0;
+}
+
+static int check_ours(const char *path, dev_t device, bool replace_dead, struct err *err)
+{
+	struct statfs st;
+	int64_t wait;
+
+	/* Only a mount of ours is asked whether it lives: another's may hang. Attributes of a dead one may still be cached. */
+	if (statfs(path, &st) < 0 && errno == ENOTCONN)
+		return replace_dead ? replace(path, device, err) : check_dead(path, ENOTCONN, err);
+	wait = ending_ms(path);
+	if (wait >= 0 && wait_until_gone(path, device, clock_after_ms(wait + DETACH_MS)))
+		return 0;
+	return err_set(err, EBUSY, "mount point %s is busy: a cfcfs is mounted there%s", path,
+		       wait >= 0 ? ", and did not end in the time that it gave itself" : "");
+}
+
+static int check_mounted(const char *path, bool replace_dead, bool *ret_autofs, struct err *err)
 {
 	struct mounted mounted;
-	struct statfs st;
 
 	*ret_autofs = false;
 	if (mountpoint_find(path, &mounted) <= 0)
@@ -111,15 +253,14 @@ static int check_mounted(const char *path, bool *ret_autofs, struct err *err)
 	*ret_autofs = !strcmp(mounted.type, "autofs");
 	if (strncmp(mounted.type, "fuse", 4) != 0)
 		return 0;
-	/* Only a mount of ours is asked whether it lives: another's may hang. Attributes of a dead one may still be cached. */
-	if (!strcmp(mounted.type, "fuse.cfcfs") && statfs(path, &st) < 0 && errno == ENOTCONN)
-		return check_dead(path, ENOTCONN, err);
+	if (!strcmp(mounted.type, "fuse.cfcfs"))
+		return check_ours(path, mounted.device, replace_dead, err);
 	return err_set(err, EBUSY, "mount point %s is busy: a %s filesystem is mounted there", path, mounted.type);
 }
 
-int mountpoint_check(char **path, struct err *err)
+int mountpoint_check(char **path, bool replace_dead, struct err *err)
 {
-	char *resolved = realpath(*path, NULL);
+	char *resolved = resolve(*path);
 	bool autofs;
 	struct stat st;
 	int r;
@@ -128,7 +269,7 @@ int mountpoint_check(char **path, struct err *err)
 		return check_dead(*path, errno, err);
 	free(*path);
 	*path = resolved;
-	r = check_mounted(resolved, &autofs, err);
+	r = check_mounted(resolved, replace_dead, &autofs, err);
 	if (r < 0)
 		return r;
 	if (stat(resolved, &st) < 0)

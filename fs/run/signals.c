@@ -55,6 +55,7 @@ static void *close_mount(void *arg)
 	/* One for all that is sent: each call began before it, with a deadline no later than this. */
 	int64_t deadline = clock_after_ms(s->mount->options->timeout_ms);
 
+	s->mount->ending_ms = deadline;
 	s->result = mount_drain(s->mount, deadline);
 	finish_writers(s, deadline);
 	/* While the loop still serves: a notice may wait for a request to be answered. */

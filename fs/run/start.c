@@ -14,6 +14,7 @@
 #include "fs/run/loop.h"
 #include "fs/run/mountpoint.h"
 #include "fs/run/probe.h"
+#include "fs/run/remount.h"
 #include "fs/run/session.h"
 #include "fs/run/signals.h"
 #include "fs/run/systemd.h"
@@ -55,7 +56,7 @@ int start_prepare(struct start *s, struct err *err)
 		err_set(err, errno, "option cacert=%s: %s", o->cacert, strerrordesc_np(errno));
 		return EXIT_USAGE;
 	}
-	return mountpoint_check(&o->mountpoint, err) < 0 ? EXIT_MOUNT : EXIT_MOUNTED;
+	return mountpoint_check(&o->mountpoint, o->replace_dead, err) < 0 ? EXIT_MOUNT : EXIT_MOUNTED;
 }
 
 static int start_log(const struct options *o, struct err *err)
@@ -141,6 +142,8 @@ static int make_session(struct start *s, struct err *err)
 		r = loop_new(s->session, &s->loop);
 	if (r == 0)
 		r = mount_start(s->mount, s->session);
+	if (r == 0 && mounted.device && remounts_start(s->mount, mounted.device, &s->remounts) < 0)
+		log_warning("a remount will not be noticed: no thread could be started");
 	return r < 0 ? err_set(err, -r, "starting to serve %s: %s", path, strerrordesc_np(-r)) : 0;
 }
 
@@ -219,6 +222,7 @@ void start_end(struct start *s)
 {
 	if (s->mounted)
 		keeper_detach(s->keeper);
+	s->remounts = remounts_free(s->remounts);
 	/* With the connection still there: what is being sent is finished, and its caller gets the answer. */
 	s->mount = mount_free(s->mount);
 	if (s->mounted)

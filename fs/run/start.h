@@ -8,6 +8,7 @@ struct mount;
 struct signals;
 struct keeper;
 struct loop;
+struct remounts;
 struct fuse_session;
 
 enum exit_status {
@@ -28,6 +29,7 @@ struct start {
 	struct fuse_session *session;
 	struct loop *loop;
 	struct keeper *keeper;
+	struct remounts *remounts;
 	bool mounted;
 	int argc; /* what ps shows; borrowed */
 	char **argv;

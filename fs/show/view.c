@@ -48,7 +48,7 @@ unsigned view_mode_file(const struct mount *mount, unsigned table_mode)
 	/* What it hides in a document it hides in what repeats the document: status.json, versions.json. */
 	else if (mount->options->file_mode && table_mode == 0444)
 		mode = 0444 & mount->options->file_mode;
-	if (mount->options->ro)
+	if (mount->read_only)
 		mode &= ~0222u;
 	return mode & ~mount->options->umask & 0777;
 }

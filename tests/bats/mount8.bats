@@ -91,6 +91,54 @@ ended "$pid"
 SCRIPT
 }
 
+@test "mount -o remount,ro and remount,rw: the kernel's answer, and the modes" {
+  start_emulator
+  seed '{"applications":1}'
+  inside <<'SCRIPT'
+echo "$ACCOUNT $MNT fuse.cfcfs noauto,noexec,token_file=$T/token,url=$URL,state_dir=$T/state,logfile=$T/cfcfs.log 0 0" >"$T/fstab"
+plain /usr/bin/mount "$MNT"
+file=$(ls "$MNT"/applications/*.json)
+mode() { for i in $(seq 300); do [ "$(stat -c %A "$file")" = "$1" ] && return; sleep 0.1; done; stat -c %A "$file"; return 1; }
+line() { grep " $MNT fuse.cfcfs " /proc/self/mounts; }
+mode -rw-r--r--
+# With the line of fstab, and without it (what the kernel shows of the mount).
+plain /usr/bin/mount -o remount,ro "$MNT"
+line | grep 'fuse.cfcfs ro,.*noexec'
+never touch "$MNT/applications/x.json" 2>"$T/err"
+grep 'Read-only file system' "$T/err"
+mode -r--r--r--
+: >"$T/fstab"
+plain /usr/bin/mount -o remount,rw "$MNT"
+line | grep 'fuse.cfcfs rw,.*noexec'
+mode -rw-r--r--
+sed 's/"max_instances": [0-9]*/"max_instances": 9/' "$file" >"$T/new" && cp "$T/new" "$file"
+# A file that is being written is in the way, and is not lost.
+exec 5>"$MNT/applications/y.json"
+never plain /usr/bin/mount -o remount,ro "$MNT" 2>"$T/err"
+grep 'open for writing' "$T/err"
+jq -c .configuration "$T/new" >/dev/null
+sed 's/"name": "[^"]*"/"name": "y"/' "$T/new" >&5
+exec 5>&-
+test -s "$MNT/applications/y.json"
+pid=$(pid_of)
+/usr/bin/umount "$MNT"
+ended "$pid"
+# Mounted ro, and then not.
+echo "$ACCOUNT $MNT fuse.cfcfs ro,noauto,token_file=$T/token,url=$URL,state_dir=$T/state,logfile=$T/cfcfs.log 0 0" >"$T/fstab"
+plain /usr/bin/mount "$MNT"
+file=$(ls "$MNT"/applications/*.json | head -n 1)
+mode -r--r--r--
+plain /usr/bin/mount -o remount,rw "$MNT"
+mode -rw-r--r--
+sed 's/"max_instances": [0-9]*/"max_instances": 8/' "$file" >"$T/new" && cp "$T/new" "$file"
+never cfcfs -o remount,ro "$T" 2>"$T/err"
+grep 'no mount of cfcfs' "$T/err"
+pid=$(pid_of)
+/usr/bin/umount "$MNT"
+ended "$pid"
+SCRIPT
+}
+
 @test "mount(8) fails with a reason where the credentials are refused" {
   start_emulator
   inside <<'SCRIPT'

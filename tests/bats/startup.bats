@@ -112,6 +112,51 @@ mount_cfcfs_as_is() {
   kill -0 "$MOUNT_PID"
 }
 
+@test "a dead mount is said to be dead, with the command that clears it; replace_dead does it" {
+  start
+  local keeper
+  keeper=$(pgrep -P "$MOUNT_PID" -f cfcfs-keeper)
+  # Without its keeper, which would have unmounted.
+  kill -9 "$keeper"
+  wait_until 10 "the keeper to end" gone "$keeper"
+  kill -9 "$MOUNT_PID"
+  wait "$MOUNT_PID" 2>/dev/null || true
+  wait_until 10 "the mount to be dead" eval '! stat "$MNT" 2>/dev/null'
+  is_mounted "$MNT"
+  MOUNTED=$MNT
+  refused 5 "died.*(umount|fusermount3 -u) $MNT.*replace_dead" -o "$(opts),token_file=$T/token" "$ACCOUNT" "$MNT"
+  refused 5 'died' -o "$(opts),token_file=$T/token" "$ACCOUNT" "$T/../${T##*/}/mnt/"
+  run -0 "$CFCFS" -o "$(opts),token_file=$T/token,replace_dead" "$ACCOUNT" "$MNT"
+  ls "$APPS"
+  assert_equal "$(mounts_under "$T")" "$MNT" "the dead mount is gone"
+  # What lives is not replaced.
+  run -5 "$CFCFS" -o "$(opts),token_file=$T/token,replace_dead" "$ACCOUNT" "$MNT"
+  assert_match "$output" 'busy'
+  ls "$APPS"
+  MOUNT_PID='' umount_cfcfs
+  wait_until 20 "the process to end" no_process
+}
+
+@test "a mount that is ending is waited for, and does not detach the one that comes after it" {
+  start -o delete_grace=3600
+  web_json "$T/web.json"
+  cp "$T/web.json" "$APPS/web.json"
+  fault '{"method":"DELETE","path":"/applications/*","times":1,"latency_ms":2000}'
+  rm "$APPS/web.json"
+  local before=$MOUNT_PID
+  kill -TERM "$before"
+  wait_until 10 "the mount to say so" eval 'getfattr -n user.cfcfs.ending "$MNT" 2>/dev/null'
+  # It still stands there, with a delete under way.
+  is_mounted "$MNT"
+  run -0 "$CFCFS" -o "$(opts),token_file=$T/token" "$ACCOUNT" "$MNT"
+  wait_until 20 "the first one to end" gone "$before"
+  assert_equal "$(mounts_under "$T")" "$MNT"
+  assert_equal "$(requests 'select(.method == "DELETE") | .status')" 200
+  ls "$APPS"
+  MOUNT_PID='' umount_cfcfs
+  wait_until 20 "the process to end" no_process
+}
+
 @test "no such mount point, or one that is no directory: 5" {
   start_emulator
   refused 5 "$T/nowhere" -o "$(opts),token_file=$T/token" "$ACCOUNT" "$T/nowhere"
@@ -146,7 +191,7 @@ mount_cfcfs_as_is() {
   local option
   for option in url token_file cacert state_dir view hide instances ro nodelete max_delete delete_grace rollout validate secret_newline cache_ttl \
     status_ttl negative_ttl stale_ttl max_cache_size rps burst max_conns retries connect_timeout timeout uid gid umask \
-    file_mode dir_mode allow_other loglevel logfile; do
+    file_mode dir_mode allow_other replace_dead loglevel logfile; do
     assert_match "$output" "$option"
   done
   run -0 "$CFCFS" --version
