@@ -66,6 +66,7 @@ enum kind_flag {
 	KIND_LIST_UNCONFIRMED = 1 << 12, /* where the service offers no list: what the mount remembers is all there is */
 	KIND_WHOLE = 1 << 13,            /* the file shows the whole object (placements, instances, IPs) */
 	KIND_ROLLOUT_FOLLOWS = 1 << 14,  /* a changed configuration reaches what runs by a rollout */
+	KIND_LINGERS = 1 << 15,          /* deleted, it is still listed for some seconds */
 };
 
 /* Facts of one resource that decide which leaves it has; a kind's hook reads them off the object. */

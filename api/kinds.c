@@ -34,7 +34,7 @@ static const struct kind application = {
 	.name_key = "name",
 	JSON_MODES,
 	.verbs = KIND_LIST | KIND_GET | KIND_CREATE | KIND_UPDATE | KIND_DELETE | KIND_RENAME,
-	.flags = KIND_DECLARED | KIND_ROLLOUT_FOLLOWS,
+	.flags = KIND_DECLARED | KIND_ROLLOUT_FOLLOWS | KIND_LINGERS,
 	.fields = fields_application,
 	.leaves = application_leaves,
 	.hooks = &hooks_application,

@@ -21,6 +21,7 @@ struct secrets_table;
 struct credentials_table;
 struct defaults;
 struct events_table;
+struct contested;
 struct crawl;
 struct deleted;
 struct intents;
@@ -49,7 +50,8 @@ struct mount {
 	struct events_table *events;
 	struct crawl *crawl;
 	struct deleted *deleted;
-	struct intents *intents; /* what was accepted and may not be shown yet */
+	struct contested *contested; /* names that several resources have, and what this mount made and removed */
+	struct intents *intents;     /* what was accepted and may not be shown yet */
 	struct offers *offers;
 	struct pace *pace; /* of deletes, in a full view */
 	struct walkers *walkers;

@@ -6,6 +6,7 @@
 
 #include "api/base/clock.h"
 #include "api/base/name.h"
+#include "fs/show/contested.h"
 #include "fs/show/crawl.h"
 #include "fs/show/offers.h"
 #include "fs/show/refresh.h"
@@ -111,6 +112,7 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->events = events_new();
 	m->crawl = crawl_new();
 	m->deleted = deleted_new();
+	m->contested = contested_new();
 	m->walkers = walkers_new();
 	m->pace = pace_new(options->max_delete, MOUNT_PACE_MS + options->delete_grace_ms);
 	m->readers = pool_new("cfcfs-read", MOUNT_READERS_MAX, MOUNT_STACK_BYTES);
@@ -118,8 +120,8 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->deleters = pool_new("cfcfs-delete", MOUNT_DELETERS_MAX, MOUNT_STACK_BYTES);
 	m->fetchers = pool_new("cfcfs-fetch", MOUNT_FETCHERS_MAX, MOUNT_STACK_BYTES);
 	if (m->base_url && m->tree && m->timer && m->trash && m->kept && m->failures && m->notifier && m->credentials &&
-	    m->defaults && m->events && m->crawl && m->deleted && m->walkers && m->pace && m->readers && m->writers &&
-	    m->deleters && m->fetchers)
+	    m->defaults && m->events && m->crawl && m->deleted && m->contested && m->walkers && m->pace && m->readers &&
+	    m->writers && m->deleters && m->fetchers)
 		r = make_state(m);
 	if (r == 0 && !(m->offers = offers_new(m->state)))
 		r = -ENOMEM;
@@ -192,6 +194,7 @@ struct mount *mount_free(struct mount *m)
 	defaults_free(m->defaults);
 	events_free(m->events);
 	crawl_free(m->crawl);
+	contested_free(m->contested);
 	deleted_free(m->deleted);
 	free(m->base_url);
 	free(m);

@@ -15,6 +15,7 @@
 #include "fs/send/gate.h"
 #include "fs/send/owed.h"
 #include "fs/send/trash.h"
+#include "fs/show/source.h"
 #include "fs/show/view.h"
 
 bool commit_is_done(struct draft *draft)
@@ -38,6 +39,11 @@ static int send_it(const struct line *line, const struct change *change, struct 
 	owed_begin(line, change);
 	result = send_change(line, change, &outcome);
 	accept_change(line->mount, change, &outcome, result, ret);
+	/* Deleted, but listed and answered still: what comes of the name is decided without it. */
+	if (result == -ENOENT && change->verb == VERB_UPDATE && change->kind->flags & KIND_LINGERS && !outcome.made[0]) {
+		source_removed(line->mount, change->kind, change->parent_id, change->id);
+		return 1;
+	}
 	if (outcome.older_way && !wish->older_way) {
 		wish->older_way = true;
 		return 1;

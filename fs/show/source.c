@@ -6,6 +6,7 @@
 
 #include "api/base/clock.h"
 #include "fs/core/trace.h"
+#include "fs/show/contested.h"
 #include "fs/show/listing.h"
 #include "fs/show/offers.h"
 
@@ -231,6 +232,8 @@ static int fetch_list(struct mount *mount, const struct kind *kind, const char *
 		err_clear(err);
 		r = list_remembered(&by);
 	}
+	if (r == 0)
+		r = contested_resolve(mount->contested, &l, by.deadline_ms);
 	if (r == 0) {
 		ret->list = list_new(l.snapshots, l.count, kind->suffix);
 		if (!ret->list)

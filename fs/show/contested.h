@@ -1,0 +1,32 @@
+/*
+ * Names that several resources of a list have. A deleted resource may still be listed for some seconds, and answered for a few, while
+ * another one of its name is made: then the living one must have the name, and nobody may delete or change it under the name of a
+ * twin. So of resources of one name the youngest has it, once a GET has shown that it is there, and the others are left out, for
+ * as long as they may be such remains (CONTESTED_YOUNG_MS from the youngest one's creation). What is listed then is there:
+ * the oldest has the name, and where this mount made one of them somebody was faster, or as fast: that is on record once.
+ *
+ * What this mount made and removed it knows. Bounded: CONTESTED_MAX of these, the oldest are forgotten. Thread-safe.
+ */
+#pragma once
+
+#include "fs/show/listing.h"
+
+struct contested;
+
+#define CONTESTED_YOUNG_MS 30000
+#define CONTESTED_MAX      256
+/* Of one list. */
+#define CONTESTED_ASKS_MAX 32
+
+struct contested *contested_new(void);
+struct contested *contested_free(struct contested *contested);
+
+/* This mount made it, or removed it. */
+void contested_made(struct contested *contested, const struct kind *kind, const char *id);
+void contested_removed(struct contested *contested, const struct kind *kind, const char *id);
+
+/*
+ * Takes out of the listing what may be gone, where its kind is one that lingers (KIND_LINGERS). Asks by GETs, at most
+ * CONTESTED_ASKS_MAX, and none about names that were contested for long. Until deadline_ms; what cannot be asked counts as living. 0 or -ENOMEM. Takes its own lock, holds none while it asks.
+ */
+int contested_resolve(struct contested *contested, struct listing *l, int64_t deadline_ms);
