@@ -169,7 +169,7 @@ static int check_json(const struct check_target *target, struct json_object *doc
 		return doc_credentials_check(doc, true, err);
 	if (target->part)
 		return doc_part_check(target->part, doc, ctx, err);
-	return doc_check(target->kind, doc, target->identity, true, ctx, &version, err);
+	return doc_check((struct doc_file){ target->kind, doc, target->identity }, true, ctx, &version, err);
 }
 
 int check_text(const struct check_target *target, const char *text, size_t len, void (*fault)(void *arg, const char *line),

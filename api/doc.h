@@ -107,32 +107,36 @@ int doc_render_events(struct json_object *events, struct buf *out);
 
 /* ---- writing ---- */
 
+/* A resource's file: what a user wrote into it, and the name that it has (decoded), or NULL. All borrowed. */
+struct doc_file {
+	const struct kind *kind;
+	struct json_object *doc;
+	const char *identity;
+};
+
 /*
- * Checks what a user wrote for the resource called identity (decoded name): known fields, types, enums, required and
- * exclusive fields, the kind's own check. creating: create-only fields may stand, required ones must. On success *doc
+ * Checks what a user wrote: known fields, types, enums, required and
+ * exclusive fields, the kind's own check. creating: create-only fields may stand, required ones must. On success the document
  * has had "version" and an identity that equals the name taken out; *ret_version is the precondition or -1. -EINVAL
  * with a text that names the field's path, what is wrong and what it should be; an unknown field names the nearest
  * known one; a read-only field names status.json.
  */
-int doc_check(const struct kind *kind, struct json_object *doc, const char *identity, bool creating,
-	      const struct doc_context *ctx, int64_t *ret_version, struct err *err);
+int doc_check(struct doc_file file, bool creating, const struct doc_context *ctx, int64_t *ret_version, struct err *err);
 
 /* Body of the create (or of the PUT where the kind updates so): identity added, references resolved. The caller puts *ret. */
-int doc_create_body(const struct kind *kind, struct json_object *doc, const char *identity, const struct doc_context *ctx,
-		    struct json_object **ret, struct err *err);
+int doc_create_body(struct doc_file file, const struct doc_context *ctx, struct json_object **ret, struct err *err);
 
 /*
- * What a PATCH must say so that object becomes doc: each changed top-level field whole, but of configuration its changed members
+ * What a PATCH must say so that object becomes what the file says: each changed top-level field whole, but of configuration its changed members
  * alone; what was removed as its neutral value ([], false, the default, the like of {"logs":{"enabled":false}}), else as null.
  * *ret is NULL where the two mean the same. -EINVAL where a create-only field differs, with its path; unknown reference as in
  * doc_create_body.
  */
-int doc_diff(const struct kind *kind, struct json_object *object, struct json_object *doc, const char *identity,
-	     const struct doc_context *ctx, struct json_object **ret, struct err *err);
+int doc_diff(struct doc_file file, struct json_object *object, const struct doc_context *ctx, struct json_object **ret,
+	     struct err *err);
 
 /* Whether doc (as a user writes it) means what object (as the API gives it) means. */
-bool doc_same(const struct kind *kind, struct json_object *object, struct json_object *doc, const char *identity,
-	      const struct doc_context *ctx);
+bool doc_same(const struct kind *kind, struct json_object *object, struct json_object *doc, const struct doc_context *ctx);
 
 /* After a PATCH: the removed fields that the answer still shows, and what it filled into the items of an array that was sent, to be
    remembered as service_defaults; NULL: none. What ctx->service_defaults remembers already is kept, as far as the patch left it
@@ -147,11 +151,10 @@ struct json_object *doc_service_defaults(const struct kind *kind, struct json_ob
 struct json_object *doc_said(const struct kind *kind, struct json_object *doc);
 
 /*
- * Whether object is what the service made of the patch for doc: it means the same, but for what it has in the items of arrays that
+ * Whether object is what the service made of the patch for the file: it means the same, but for what it has in the items of arrays that
  * were sent and that the document does not say. What was to be removed must be gone.
  */
-bool doc_arrived(const struct kind *kind, struct json_object *object, struct json_object *doc, const char *identity,
-		 struct json_object *patch, const struct doc_context *ctx);
+bool doc_arrived(struct doc_file file, struct json_object *object, struct json_object *patch, const struct doc_context *ctx);
 
 /*
  * A partial document in the API's own form, such as a PATCH's body or {"configuration": a rollout's target}, laid over an

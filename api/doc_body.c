@@ -50,11 +50,11 @@ static void drop_uncreated(const struct field *fields, struct json_object *v, bo
 	}
 }
 
-int doc_create_body(const struct kind *kind, struct json_object *doc, const char *identity, const struct doc_context *ctx,
-		    struct json_object **ret, struct err *err)
+int doc_create_body(struct doc_file file, const struct doc_context *ctx, struct json_object **ret, struct err *err)
 {
+	const struct kind *kind = file.kind;
 	cleanup_json_ struct json_object *body = json_object_new_object(), *plain = NULL, *raw = NULL;
-	int r = body ? doc_copy(doc, &plain) : -ENOMEM;
+	int r = body ? doc_copy(file.doc, &plain) : -ENOMEM;
 
 	if (r == 0)
 		r = doc_sendable_members(ctx, kind->fields, plain);
@@ -66,11 +66,11 @@ int doc_create_body(const struct kind *kind, struct json_object *doc, const char
 			return r;
 	}
 	if (r == 0)
-		r = add_identity(kind, identity, body);
+		r = add_identity(kind, file.identity, body);
 	if (r == 0)
 		r = add_members(raw, body);
-	if (r == 0 && (kind->flags & KIND_LABEL_NAME) && identity)
-		r = doc_set_name_label(body, identity);
+	if (r == 0 && (kind->flags & KIND_LABEL_NAME) && file.identity)
+		r = doc_set_name_label(body, file.identity);
 	if (r == 0 && kind->hooks && kind->hooks->to_api)
 		r = kind->hooks->to_api(body, true);
 	if (r < 0)

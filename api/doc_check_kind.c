@@ -88,20 +88,21 @@ static int take_label(const struct kind *kind, struct json_object *doc, const ch
 	return doc_set_name_label(doc, NULL) < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
 }
 
-int doc_check(const struct kind *kind, struct json_object *doc, const char *identity, bool creating,
-	      const struct doc_context *ctx, int64_t *ret_version, struct err *err)
+int doc_check(struct doc_file file, bool creating, const struct doc_context *ctx, int64_t *ret_version, struct err *err)
 {
+	const struct kind *kind = file.kind;
+	struct json_object *doc = file.doc;
 	int64_t version = -1;
 	int r = doc_take_schema(doc, err);
 
 	if (r == 0 && json_object_is_type(doc, json_type_object))
 		r = take_version(kind, doc, ctx, &version, err);
 	if (r == 0 && json_object_is_type(doc, json_type_object))
-		r = take_identity(kind, doc, identity, err);
+		r = take_identity(kind, doc, file.identity, err);
 	if (r == 0)
 		r = doc_check_fields(kind->fields, doc, ctx, creating, has_status_file(kind), err);
 	if (r == 0)
-		r = take_label(kind, doc, identity, err);
+		r = take_label(kind, doc, file.identity, err);
 	if (r == 0 && ctx->validate != VALIDATE_OFF && kind->hooks && kind->hooks->check)
 		r = kind->hooks->check(kind, doc, creating, err);
 	if (r == 0)

@@ -179,18 +179,17 @@ struct json_object *doc_service_defaults(const struct kind *kind, struct json_ob
 	return doc_shape(kind, answer, &shaped) < 0 ? NULL : service_defaults(kind->fields, patch, shaped, ctx);
 }
 
-bool doc_arrived(const struct kind *kind, struct json_object *object, struct json_object *doc, const char *identity,
-		 struct json_object *patch, const struct doc_context *ctx)
+bool doc_arrived(struct doc_file file, struct json_object *object, struct json_object *patch, const struct doc_context *ctx)
 {
 	cleanup_json_ struct json_object *sent = NULL, *filled = NULL;
 	struct doc_context then = *ctx;
 
 	/* Without its nulls: what a removal left is no sign that it arrived. */
-	if (doc_copy(patch, &sent) < 0 || doc_sendable_members(ctx, kind->fields, sent) < 0)
+	if (doc_copy(patch, &sent) < 0 || doc_sendable_members(ctx, file.kind->fields, sent) < 0)
 		return false;
-	filled = doc_service_defaults(kind, sent, object, ctx);
+	filled = doc_service_defaults(file.kind, sent, object, ctx);
 	then.service_defaults = filled;
-	return doc_same(kind, object, doc, identity, &then);
+	return doc_same(file.kind, object, file.doc, &then);
 }
 
 struct json_object *doc_part_service_defaults(const struct part *part, struct json_object *patch, struct json_object *answer,

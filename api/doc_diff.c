@@ -72,21 +72,30 @@ static int refuse_change(const struct field *f, const struct doc_path *at, struc
 	return err_set(err, EINVAL, "%s: can be set at creation only, and must stay as the account has it", path);
 }
 
-static int check_fixed(const struct diff *x, const struct field *fields, struct json_object *a, struct json_object *d,
-		       struct json_object *s, const struct doc_path *up, struct err *err)
+/* A place in the three objects of struct diff. */
+struct sides {
+	struct json_object *a, *d, *s;
+};
+
+static int check_fixed(const struct diff *x, const struct field *fields, const struct sides *at, const struct doc_path *up,
+		       struct err *err)
 {
 	int r = 0;
 
 	for (const struct field *f = fields; r == 0 && f->name; f++) {
-		struct json_object *av = doc_member(a, f->name), *dv = doc_member(d, f->name), *sv = doc_member(s, f->name);
+		const struct sides in = {
+			doc_member(at->a, f->name),
+			doc_member(at->d, f->name),
+			doc_member(at->s, f->name),
+		};
 		struct doc_path path = { up, f->name, 0 };
 
-		if (!field_settable(f) || (!av && !dv))
+		if (!field_settable(f) || (!in.a && !in.d))
 			continue;
-		if ((f->flags & FIELD_CREATE_ONLY) && !doc_member_same(&x->comparing, f, av, dv, sv))
-			r = refuse_change(f, &path, av, err);
+		if ((f->flags & FIELD_CREATE_ONLY) && !doc_member_same(&x->comparing, f, in.a, in.d, in.s))
+			r = refuse_change(f, &path, in.a, err);
 		else if (f->type == FIELD_OBJECT && f->fields && !(f->flags & FIELD_CREATE_ONLY))
-			r = check_fixed(x, f->fields, av, dv, sv, &path, err);
+			r = check_fixed(x, f->fields, &in, &path, err);
 	}
 	return r;
 }
@@ -143,22 +152,23 @@ static int patch_label(struct diff *x, const struct kind *kind, struct json_obje
 	return r < 0 ? r : doc_set_name_label(x->patch, identity);
 }
 
-int doc_diff(const struct kind *kind, struct json_object *object, struct json_object *doc, const char *identity,
-	     const struct doc_context *ctx, struct json_object **ret, struct err *err)
+int doc_diff(struct doc_file file, struct json_object *object, const struct doc_context *ctx, struct json_object **ret,
+	     struct err *err)
 {
+	const struct kind *kind = file.kind;
 	cleanup_diff_ struct diff x = { .comparing = { .ctx = ctx } };
-	int r = load_kind(&x, kind, object, doc, err);
+	int r = load_kind(&x, kind, object, file.doc, err);
 
 	if (r < 0)
 		return r;
-	r = check_fixed(&x, kind->fields, x.a, x.d, x.s, NULL, err);
+	r = check_fixed(&x, kind->fields, &(struct sides){ x.a, x.d, x.s }, NULL, err);
 	if (r < 0)
 		return r;
 	r = unknown_same(&x, object);
 	if (r == 0)
 		r = doc_make_patch(&x);
 	if (r == 0)
-		r = patch_label(&x, kind, object, identity);
+		r = patch_label(&x, kind, object, file.identity);
 	if (r == 0 && kind->hooks && kind->hooks->to_api && json_object_object_length(x.patch))
 		r = kind->hooks->to_api(x.patch, false);
 	if (r < 0)
@@ -167,12 +177,10 @@ int doc_diff(const struct kind *kind, struct json_object *object, struct json_ob
 	return 0;
 }
 
-bool doc_same(const struct kind *kind, struct json_object *object, struct json_object *doc, const char *identity,
-	      const struct doc_context *ctx)
+bool doc_same(const struct kind *kind, struct json_object *object, struct json_object *doc, const struct doc_context *ctx)
 {
 	cleanup_diff_ struct diff x = { .comparing = { .ctx = ctx } };
 
-	(void)identity;
 	if (load_kind(&x, kind, object, doc, NULL) < 0 || unknown_same(&x, object) < 0)
 		return false;
 	return doc_object_same(&x.comparing, kind->fields, x.a, x.d, x.s);

@@ -22,10 +22,18 @@ static bool by_members(const struct field *f, struct json_object *a, struct json
 	       json_object_is_type(a, json_type_object) && json_object_is_type(d, json_type_object);
 }
 
-static int add_both(const struct field *fields, const struct field *f, bool sizes, struct json_object *a, struct json_object *d,
-		    const char *key, struct json_object *out_a, struct json_object *out_d)
+/* Two objects of one table, and what becomes of them. */
+struct parting {
+	const struct field *fields;
+	bool sizes;
+	struct json_object *out_a, *out_d;
+};
+
+/* What stands in both under the key, as far as it is not alike. */
+static int add_both(const struct parting *p, const char *key, struct json_object *a, struct json_object *d)
 {
-	bool alone = f && stands_alone(fields, f, sizes), inside = alone && by_members(f, a, d);
+	const struct field *f = field_find_settable(p->fields, key);
+	bool alone = f && stands_alone(p->fields, f, p->sizes), inside = alone && by_members(f, a, d);
 	struct json_object *sub_a = NULL, *sub_d = NULL;
 	int r;
 
@@ -39,9 +47,9 @@ static int add_both(const struct field *fields, const struct field *f, bool size
 		sub_a = json_object_get(a);
 		sub_d = json_object_get(d);
 	}
-	r = doc_set(out_a, key, sub_a);
+	r = doc_set(p->out_a, key, sub_a);
 	if (r == 0)
-		return doc_set(out_d, key, sub_d);
+		return doc_set(p->out_d, key, sub_d);
 	json_object_put(sub_d);
 	return r;
 }
@@ -61,7 +69,7 @@ int doc_unlike(const struct field *fields, struct json_object *a, struct json_ob
 	       struct json_object **ret_d)
 {
 	cleanup_json_ struct json_object *out_a = json_object_new_object(), *out_d = json_object_new_object();
-	bool sizes = doc_size_table(fields);
+	const struct parting p = { fields, doc_size_table(fields), out_a, out_d };
 	int r = out_a && out_d ? add_rest(a, d, out_a) : -ENOMEM;
 
 	if (r == 0)
@@ -72,7 +80,7 @@ int doc_unlike(const struct field *fields, struct json_object *a, struct json_ob
 		struct json_object *have = value ? doc_member(a, key) : NULL;
 
 		if (r == 0 && have)
-			r = add_both(fields, field_find_settable(fields, key), sizes, have, value, key, out_a, out_d);
+			r = add_both(&p, key, have, value);
 	}
 	if (r < 0)
 		return r;

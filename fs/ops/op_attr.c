@@ -51,19 +51,26 @@ static enum local lookup_local(struct request *r, struct entry *dir, const char 
 	if (!node)
 		return LOCAL_HIDDEN;
 	e->ino = node->id;
-	if (entry->what.place == PLACE_SCRATCH_DIR)
-		stat_dir(r->mount, entry, &e->attr);
-	else
-		stat_local(r->mount, entry, &e->attr);
+	stat_local(r->mount, entry, &e->attr);
 	return LOCAL_HERE;
 }
 
-static int missing(struct request *r, int64_t expires_ms, struct fuse_entry_param *e)
-{
-	int64_t negative = clock_after_ms(r->mount->options->negative_ttl_ms);
+/* A lookup on its way. */
+struct looking {
+	struct request *r;
+	struct subject *dir;
+	const char *name;
+	int64_t expires_ms; /* until when what was found may be believed */
+	uint64_t changes;   /* the tree's, from before it was looked up */
+	struct fuse_entry_param *e;
+};
 
-	*e = (struct fuse_entry_param){ 0 };
-	e->entry_timeout = request_timeout(expires_ms < negative ? expires_ms : negative);
+static int missing(const struct looking *l, int64_t expires_ms)
+{
+	int64_t negative = clock_after_ms(l->r->mount->options->negative_ttl_ms);
+
+	*l->e = (struct fuse_entry_param){ 0 };
+	l->e->entry_timeout = request_timeout(expires_ms < negative ? expires_ms : negative);
 	return -ENOENT;
 }
 
@@ -79,62 +86,72 @@ static void keep_for_open(struct request *r, struct node *node, const struct vie
 	node->bytes_for = r->ctx.pid;
 }
 
-/* Enters what was found into the tree. changes: the tree's, from before it was looked up. */
-static int enter(struct request *r, struct entry *dir, const char *name, struct identity *what, const struct view *view,
-		 int64_t expires_ms, uint64_t changes, struct fuse_entry_param *e)
+/* With the tree's lock: the node that the entry is found as, which shows this view (NULL: of a directory). */
+static struct node *find_node(struct request *r, struct entry *entry, const struct view *view) REQUIRES(tree_locked)
 {
 	const struct stamp none = { 0 };
 	struct tree *tree = r->mount->tree;
+	bool viewed = view && !entry->draft;
+	struct node *node;
+
+	if (view && entry->current && entry->current->base != view->base)
+		tree_renew(entry);
+	node = viewed ? tree_lookup(tree, entry, &view->stamp, view->grows ? 0 : view->content, view->size) :
+			tree_lookup(tree, entry, &none, 0, 0);
+	if (node && view)
+		node->base = view->base;
+	if (node && viewed)
+		keep_for_open(r, node, view);
+	return node;
+}
+
+/* Enters what was found into the tree. */
+static int enter(const struct looking *l, struct identity *what, const struct view *view)
+{
+	const struct mount *mount = l->r->mount;
+	struct tree *tree = mount->tree;
 	struct entry *entry;
 	struct node *node;
 
 	scope_lock(tree, tree);
-	entry = tree_obtain(tree, dir, name, what);
+	entry = tree_obtain(tree, l->dir->entry, l->name, what);
 	if (!entry)
 		return -ENOMEM;
-	if (view && entry->current && entry->current->base != view->base)
-		tree_renew(entry);
-	node = view && !entry->draft ? tree_lookup(tree, entry, &view->stamp, view->grows ? 0 : view->content, view->size) :
-				       tree_lookup(tree, entry, &none, 0, 0);
+	node = find_node(l->r, entry, view);
 	if (node) {
-		e->ino = node->id;
-		if (view)
-			node->base = view->base;
-		if (view && !entry->draft)
-			keep_for_open(r, node, view);
+		l->e->ino = node->id;
 		if (entry->draft)
-			stat_local(r->mount, entry, &e->attr);
+			stat_local(mount, entry, &l->e->attr);
 		else if (view)
-			stat_view(view, entry->ino, &e->attr);
+			stat_view(view, entry->ino, &l->e->attr);
 		else
-			stat_dir(r->mount, entry, &e->attr);
+			stat_dir(mount, entry, &l->e->attr);
 		/* What was learned before a change of ours must not outlive this reply. */
-		if (!entry->draft && changes == tree->changes)
-			e->entry_timeout = e->attr_timeout = request_timeout(expires_ms);
+		if (!entry->draft && l->changes == tree->changes)
+			l->e->entry_timeout = l->e->attr_timeout = request_timeout(l->expires_ms);
 	}
 	entry_unref_locked(tree, entry);
 	return node ? 0 : -ENOMEM;
 }
 
-static bool known_node(struct request *r, struct entry *dir, const char *name, const struct identity *what, struct node *ret,
-		       uint64_t *ret_changes)
+/* The node that the name leads to, where it is still what it was. Notes how far the tree has changed. */
+static bool known_node(struct looking *l, const struct identity *what, struct node *ret)
 {
-	struct tree *tree = r->mount->tree;
+	struct tree *tree = l->r->mount->tree;
 	struct entry *entry;
 
 	scope_lock(tree, tree);
-	*ret_changes = tree->changes;
-	entry = what ? tree_find(tree, dir, name) : NULL;
+	l->changes = tree->changes;
+	entry = tree_find(tree, l->dir->entry, l->name);
 	return entry && identity_equal(&entry->what, what) && tree_known(entry, ret);
 }
 
-static int lookup_file(struct request *r, struct entry *dir, const char *name, struct identity *what, int64_t expires_ms,
-		       struct fuse_entry_param *e)
+static int lookup_file(struct looking *l, struct identity *what)
 {
 	cleanup_view_ struct view view = { 0 };
+	struct request *r = l->r;
 	struct node known;
-	uint64_t changes;
-	bool is_known = known_node(r, dir, name, what, &known, &changes);
+	bool is_known = known_node(l, what, &known);
 	const struct control_log *log = view_log(what);
 	int result;
 
@@ -143,22 +160,26 @@ static int lookup_file(struct request *r, struct entry *dir, const char *name, s
 		is_known = false;
 	result = view_make(r, what, is_known ? &known : NULL, &view);
 	if (result == -ENOENT)
-		return missing(r, 0, e);
+		return missing(l, 0);
 	if (result < 0)
 		return result;
-	if (view.info.expires_ms && view.info.expires_ms < expires_ms)
-		expires_ms = view.info.expires_ms;
+	if (view.info.expires_ms && view.info.expires_ms < l->expires_ms)
+		l->expires_ms = view.info.expires_ms;
 	if (what->place == PLACE_CONTROL || (what->leaf && what->leaf->source == LEAF_CREDENTIALS))
-		expires_ms = 0;
-	return enter(r, dir, name, what, &view, expires_ms, changes, e);
+		l->expires_ms = 0;
+	return enter(l, what, &view);
+}
+
+static uint64_t changes_of(struct tree *tree)
+{
+	scope_lock(tree, tree);
+	return tree->changes;
 }
 
 int lookup_name(struct request *r, struct subject *dir, const char *name, struct fuse_entry_param *e)
 {
+	struct looking l = { .r = r, .dir = dir, .name = name, .e = e };
 	struct identity what = { 0 };
-	struct node unused;
-	uint64_t changes;
-	int64_t expires_ms;
 	int result;
 
 	*e = (struct fuse_entry_param){ 0 };
@@ -166,20 +187,17 @@ int lookup_name(struct request *r, struct subject *dir, const char *name, struct
 	case LOCAL_HERE:
 		return 0;
 	case LOCAL_HIDDEN:
-		return missing(r, 0, e);
-	default:
+		return missing(&l, 0);
+	case LOCAL_NONE:
 		break;
 	}
-	known_node(r, dir->entry, name, NULL, &unused, &changes);
-	result = walk_identify(r, &dir->what, name, &what, &expires_ms);
+	l.changes = changes_of(dir->tree);
+	result = walk_identify(r, &dir->what, name, &what, &l.expires_ms);
 	if (result == -ENOENT)
-		return missing(r, expires_ms, e);
+		return missing(&l, l.expires_ms);
 	if (result < 0)
 		return result;
-	if (place_is_dir(what.place))
-		result = enter(r, dir->entry, name, &what, NULL, expires_ms, changes, e);
-	else
-		result = lookup_file(r, dir->entry, name, &what, expires_ms, e);
+	result = place_is_dir(what.place) ? enter(&l, &what, NULL) : lookup_file(&l, &what);
 	identity_clear(&what);
 	return result;
 }

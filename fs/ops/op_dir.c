@@ -223,26 +223,42 @@ static struct stat shown(const struct dir_name *name)
 	return (struct stat){ .st_ino = name->ino ? name->ino : UINT64_MAX, .st_mode = name->is_dir ? S_IFDIR : S_IFREG };
 }
 
-static size_t add_entry(struct request *r, struct subject *dir, const struct dir_name *name, bool plus, bool attributes,
-			char *out, size_t room, off_t next)
+/* One answer to READDIR or READDIRPLUS. */
+struct page {
+	struct request *r;
+	struct subject *dir;
+	bool plus;
+	bool attributes; /* with plus: names are looked up */
+	char *out;
+	size_t used, size;
+};
+
+/* Adds the listing's name at this index; false where it does not fit. */
+static bool add_entry(struct page *page, const struct dir_listing *listing, size_t at)
 {
+	const struct dir_name *name = &listing->names[at];
+	fuse_req_t fuse = page->r->fuse;
+	char *out = page->out + page->used;
+	size_t room = page->size - page->used, n;
 	struct fuse_entry_param e = { 0 };
-	size_t n;
+	struct stat st = shown(name);
 
-	if (!plus) {
-		struct stat st = shown(name);
-
-		return fuse_add_direntry(r->fuse, out, room, name->name, &st, next);
-	}
 	/* The name's room first: a lookup that is counted and then does not fit would never be forgotten. */
-	n = fuse_add_direntry_plus(r->fuse, NULL, 0, name->name, NULL, 0);
+	n = page->plus ? fuse_add_direntry_plus(fuse, NULL, 0, name->name, NULL, 0) :
+			 fuse_add_direntry(fuse, NULL, 0, name->name, NULL, 0);
 	if (n > room)
-		return n;
-	if (attributes && name->name[0] != '.' && lookup_name(r, dir, name->name, &e) < 0)
+		return false;
+	page->used += n;
+	if (!page->plus) {
+		fuse_add_direntry(fuse, out, room, name->name, &st, (off_t)at + 1);
+		return true;
+	}
+	if (page->attributes && name->name[0] != '.' && lookup_name(page->r, page->dir, name->name, &e) < 0)
 		e = (struct fuse_entry_param){ 0 };
 	if (!e.ino)
-		e.attr = shown(name);
-	return fuse_add_direntry_plus(r->fuse, out, room, name->name, &e, next);
+		e.attr = st;
+	fuse_add_direntry_plus(fuse, out, room, name->name, &e, (off_t)at + 1);
+	return true;
 }
 
 static int readdir_reply(struct request *r, const struct read_args *args, bool plus)
@@ -250,7 +266,8 @@ static int readdir_reply(struct request *r, const struct read_args *args, bool p
 	struct handle *h = args->handle;
 	cleanup_subject_ struct subject s = { 0 };
 	cleanup_free_ char *out = malloc(args->size);
-	size_t used = 0;
+	/* The first READDIRPLUS comes for a plain listing too; the kernel asks with it again only where lookups follow. */
+	struct page page = { r, &s, plus, args->offset > 0, out, 0, args->size };
 	int result = out ? subject_init(r, r->ino, &s) : -ENOMEM;
 
 	if (result == 0)
@@ -263,16 +280,11 @@ static int readdir_reply(struct request *r, const struct read_args *args, bool p
 	if (!h->listing)
 		result = build(r, h);
 	for (size_t i = (size_t)args->offset; result == 0 && i < h->listing->count; i++) {
-		/* The first READDIRPLUS comes for a plain listing too; the kernel asks with it again only where lookups follow. */
-		size_t n = add_entry(r, &s, &h->listing->names[i], plus, args->offset > 0, out + used, args->size - used,
-				     (off_t)i + 1);
-
-		if (n > args->size - used)
+		if (!add_entry(&page, h->listing, i))
 			break;
-		used += n;
 	}
 	turn_give(&h->turn);
-	return result < 0 ? result : reply_buf(r, out, used);
+	return result < 0 ? result : reply_buf(r, out, page.used);
 }
 
 int op_readdir(struct request *r)
@@ -332,40 +344,16 @@ int op_fsyncdir(struct request *r)
 
 int op_mkdir(struct request *r)
 {
-	struct identity what = { .place = PLACE_SCRATCH_DIR };
-	struct fuse_entry_param e = { 0 };
-	cleanup_subject_ struct subject s = { 0 };
-	const struct stamp none = { 0 };
-	struct entry *entry;
-	struct node *node = NULL;
-	int result = subject_init(r, r->ino, &s);
+	const struct mkdir_args *args = &r->mkdir;
+	cleanup_subject_ struct subject dir = { 0 };
+	int result = subject_init(r, r->ino, &dir);
 
 	if (result < 0)
 		return result;
-	if (s.what.place == PLACE_CONTROL_DIR || (r->mkdir.name[0] != '.' && s.what.place != PLACE_SCRATCH_DIR))
+	if (dir.what.place == PLACE_CONTROL_DIR || (args->name[0] != '.' && dir.what.place != PLACE_SCRATCH_DIR))
 		return err_set(&r->err, EPERM,
 			       "no directory can be made here: the directory of a resource comes and goes with it");
-	tree_lock(s.tree);
-	if (tree_find(s.tree, s.entry, r->mkdir.name))
-		result = -EEXIST;
-	else if (s.tree->locals_count >= TREE_LOCALS_MAX)
-		result = -ENOSPC;
-	entry = result == 0 ? tree_obtain(s.tree, s.entry, r->mkdir.name, &what) : NULL;
-	if (entry) {
-		entry->set.mode = r->mkdir.mode & 07777;
-		entry_made_by(r, entry);
-		tree_settle(s.tree, entry);
-		node = tree_lookup(s.tree, entry, &none, 0, 0);
-		if (node) {
-			e.ino = node->id;
-			stat_dir(r->mount, entry, &e.attr);
-		}
-		entry_unref_locked(s.tree, entry);
-	}
-	tree_unlock(s.tree);
-	if (result < 0)
-		return result;
-	return node ? reply_entry(r, &e) : -ENOMEM;
+	return make_local(r, &(struct making){ .dir = &dir, .name = args->name, .place = PLACE_SCRATCH_DIR, .mode = args->mode });
 }
 
 static int found_one(void *arg, const char *name, bool is_dir, const struct identity *what)

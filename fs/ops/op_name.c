@@ -1,4 +1,4 @@
-/* Removing names; symbolic links of editors. */
+/* Removing names; making those that the mount itself keeps; symbolic links of editors. */
 #include "fs/ops/ops.h"
 
 #include <errno.h>
@@ -79,7 +79,7 @@ static int may_delete(struct request *r, const struct identity *what, struct sna
 	operation = operation_of(kind, KIND_DELETE);
 	if (offers_of(r->mount->offers, operation) == OFFER_ABSENT)
 		return offers_refuse(r->mount->offers, operation, NULL, &r->err);
-	result = source_snapshot(r, kind, what->parent_id, what->id, false, ret, &info);
+	result = source_snapshot(r, kind, what->parent_id, what->id, ret, &info);
 	if (result == 0 && ((*ret)->traits & TRAIT_MANAGED))
 		result = err_set(&r->err, EPERM, "the managed registry cannot be removed");
 	return result;
@@ -154,7 +154,52 @@ int op_unlink(struct request *r)
 	return result < 0 ? result : reply_ok(r);
 }
 
-/* ---- symbolic links: Emacs' locks ---- */
+/* ---- directories and symbolic links that the mount itself keeps ---- */
+
+/* With the tree's lock: makes the entry, and the node that it is answered with. */
+static int enter_local(struct request *r, const struct making *m, struct fuse_entry_param *e) REQUIRES(tree_locked)
+{
+	struct identity what = { .place = m->place };
+	char *target = m->target ? strdup(m->target) : NULL;
+	const struct stamp none = { 0 };
+	struct tree *tree = m->dir->tree;
+	struct entry *entry = m->target && !target ? NULL : tree_obtain(tree, m->dir->entry, m->name, &what);
+	struct node *node;
+
+	if (!entry) {
+		free(target);
+		return -ENOMEM;
+	}
+	entry->target = target;
+	if (m->place == PLACE_SCRATCH_DIR)
+		entry->set.mode = m->mode & 07777;
+	entry_made_by(r, entry);
+	tree_settle(tree, entry);
+	node = tree_lookup(tree, entry, &none, 0, 0);
+	if (node) {
+		e->ino = node->id;
+		stat_local(r->mount, entry, &e->attr);
+	}
+	entry_unref_locked(tree, entry);
+	return node ? 0 : -ENOMEM;
+}
+
+int make_local(struct request *r, const struct making *m)
+{
+	struct tree *tree = m->dir->tree;
+	struct fuse_entry_param e = { 0 };
+	int result;
+
+	tree_lock(tree);
+	if (tree_find(tree, m->dir->entry, m->name))
+		result = -EEXIST;
+	else if (tree->locals_count >= TREE_LOCALS_MAX)
+		result = -ENOSPC;
+	else
+		result = enter_local(r, m, &e);
+	tree_unlock(tree);
+	return result < 0 ? result : reply_entry(r, &e);
+}
 
 /* Emacs puts "USER@HOST.PID:BOOT" there. A target that is a path could lead who follows it out of the mount. */
 static bool is_lock(const char *name, const char *target)
@@ -164,41 +209,21 @@ static bool is_lock(const char *name, const char *target)
 
 int op_symlink(struct request *r)
 {
+	const struct symlink_args *args = &r->symlink;
 	cleanup_subject_ struct subject dir = { 0 };
-	struct identity what = { .place = PLACE_LINK }, would = { 0 };
-	struct fuse_entry_param e = { 0 };
-	const struct stamp none = { 0 };
-	struct entry *entry = NULL;
-	struct node *node;
+	struct identity would = { 0 };
 	int result = subject_init(r, r->ino, &dir);
 
 	if (result == 0)
-		result = walk_classify(r, &dir.what, r->symlink.name, &would, &r->err);
+		result = walk_classify(r, &dir.what, args->name, &would, &r->err);
 	if (result == 0 && would.place != PLACE_SCRATCH)
 		result = err_set(&r->err, EPERM, "a resource is no symbolic link");
-	if (result == 0 && !is_lock(r->symlink.name, r->symlink.target))
+	if (result == 0 && !is_lock(args->name, args->target))
 		result = err_set(&r->err, EPERM, "the only symbolic links are editors' locks: .#NAME, to what is no path");
 	identity_clear(&would);
 	if (result < 0)
 		return result;
-	scope_lock(tree, dir.tree);
-	if (tree_find(dir.tree, dir.entry, r->symlink.name))
-		return -EEXIST;
-	if (dir.tree->locals_count >= TREE_LOCALS_MAX)
-		return -ENOSPC;
-	entry = tree_obtain(dir.tree, dir.entry, r->symlink.name, &what);
-	if (!entry)
-		return -ENOMEM;
-	entry->target = strdup(r->symlink.target);
-	entry_made_by(r, entry);
-	tree_settle(dir.tree, entry);
-	node = tree_lookup(dir.tree, entry, &none, 0, 0);
-	if (node) {
-		e.ino = node->id;
-		stat_local(r->mount, entry, &e.attr);
-	}
-	entry_unref_locked(dir.tree, entry);
-	return node ? reply_entry(r, &e) : -ENOMEM;
+	return make_local(r, &(struct making){ .dir = &dir, .name = args->name, .place = PLACE_LINK, .target = args->target });
 }
 
 int op_readlink(struct request *r)

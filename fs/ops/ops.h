@@ -41,3 +41,14 @@ int op_listxattr(struct request *r);
 
 /* Looks the name up; fills *e, which counts as one lookup of the kernel where e->ino is not 0. -ENOENT with e->entry_timeout set. */
 int lookup_name(struct request *r, struct subject *dir, const char *name, struct fuse_entry_param *e);
+
+/* A new name that the mount alone keeps, other than a file's: a scratch directory or a symbolic link. */
+struct making {
+	struct subject *dir;
+	const char *name;
+	enum place place;
+	mode_t mode;        /* of a directory */
+	const char *target; /* of a link */
+};
+/* Makes it and replies. -EEXIST; -ENOSPC past TREE_LOCALS_MAX; -ENOMEM. */
+int make_local(struct request *r, const struct making *m);

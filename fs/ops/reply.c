@@ -124,6 +124,10 @@ void stat_local(const struct mount *mount, const struct entry *entry, struct sta
 {
 	int64_t ns = entry->draft ? draft_mtime(entry->draft) : entry->mtime_ns;
 
+	if (entry->what.place == PLACE_SCRATCH_DIR) {
+		stat_dir(mount, entry, ret);
+		return;
+	}
 	*ret = (struct stat){ .st_ino = entry->ino, .st_nlink = 1, .st_uid = mount->options->uid, .st_gid = mount->options->gid };
 	if (entry->what.place == PLACE_LINK) {
 		ret->st_mode = S_IFLNK | 0777;

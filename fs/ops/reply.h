@@ -17,7 +17,7 @@ int reply_ok(struct request *r);
    shown, and lets none but the owner chmod: so who makes a file owns it, for as long as its content stays. Root may chmod
    anyway, and writes on behalf of the option's uid. */
 void entry_made_by(const struct request *r, struct entry *entry);
-/* Attributes of a directory, of a file with this view, of a local entry. The tree's lock is held for the last. */
+/* Attributes of a directory, of a file with this view, of what the mount itself keeps. The tree's lock is held for the last. */
 void stat_dir(const struct mount *mount, const struct entry *entry, struct stat *ret);
 void stat_view(const struct view *view, uint64_t ino, struct stat *ret);
 void stat_local(const struct mount *mount, const struct entry *entry, struct stat *ret);

@@ -49,7 +49,7 @@ static void remember_new(struct mount *mount, const struct change *change, struc
 	context.exact = true;
 	if (doc_has_answered(kind->fields, change->after))
 		context.service_defaults = said = doc_service_defaults(kind, change->after, object, &context);
-	if (doc_diff(kind, object, change->after, change->name, &context, &rest, NULL) < 0)
+	if (doc_diff(change_file(change), object, &context, &rest, NULL) < 0)
 		rest = NULL;
 	keep_defaults(mount, change, kind_id(kind, object),
 		      rest ? doc_service_defaults(kind, rest, object, &context) : json_object_get(said));

@@ -82,6 +82,11 @@ struct change {
 struct change *change_new(void);
 struct change *change_free(struct change *change);
 DEFINE_CLEANUP(struct change *, change_free)
+/* The file that it was written into. */
+static inline struct doc_file change_file(const struct change *change)
+{
+	return (struct doc_file){ .kind = change->kind, .doc = change->after, .identity = change->name };
+}
 
 /*
  * Adds a step: template as for kind_path, filled with the change's parent and id (and placement). The result is borrowed of the

@@ -57,7 +57,7 @@ static int create(const struct gathered *g, struct change *c)
 
 	if (!(kind->verbs & KIND_CREATE))
 		return change_refuse(c, EPERM, "a %s is made by the platform", kind->name);
-	r = doc_create_body(kind, c->after, c->name, &g->context.doc, &body, &c->refusal);
+	r = doc_create_body(change_file(c), &g->context.doc, &body, &c->refusal);
 	if (r == 0)
 		r = decide_step(c, "create", "POST", kind->create_path ? kind->create_path : kind->collection, body, &step);
 	if (r < 0)
@@ -79,7 +79,7 @@ static int update_once(const struct gathered *g, struct change *c)
 		return 0;
 	if (kind->flags & KIND_NEW_ONLY)
 		return change_refuse(c, EEXIST, "a %s is written once: give the new one another name", kind->name);
-	if (doc_same(kind, g->object, c->after, c->name, &g->context.doc))
+	if (doc_same(kind, g->object, c->after, &g->context.doc))
 		return 0;
 	return change_refuse(c, EPERM, "a %s cannot be changed: remove it first, then write the new one", kind->name);
 }
@@ -89,7 +89,7 @@ static int add_unproved(const struct gathered *g, struct change *c)
 {
 	cleanup_json_ struct json_object *body = NULL;
 	struct json_object *all, *members = doc_member(c->patch, "configuration");
-	int r = doc_create_body(c->kind, c->after, c->name, &g->context.doc, &body, &c->refusal);
+	int r = doc_create_body(change_file(c), &g->context.doc, &body, &c->refusal);
 
 	all = doc_member(body, "configuration");
 	if (r < 0 || !json_object_is_type(all, json_type_object))
@@ -109,7 +109,7 @@ static int put_whole(const struct gathered *g, struct change *c)
 {
 	struct json_object *body = NULL;
 	struct step *step = NULL;
-	int r = doc_create_body(c->kind, c->after, c->name, &g->context.doc, &body, &c->refusal);
+	int r = doc_create_body(change_file(c), &g->context.doc, &body, &c->refusal);
 
 	if (r == 0)
 		r = decide_step(c, "modify", "PUT", c->kind->collection, body, &step);
@@ -127,7 +127,7 @@ static int update(const struct gathered *g, struct change *c, int64_t wanted_ver
 		return update_once(g, c);
 	if (!(kind->verbs & KIND_UPDATE))
 		return change_refuse(c, EPERM, "a %s cannot be changed", kind->name);
-	r = doc_diff(kind, g->object, c->after, c->name, &g->context.doc, &c->patch, &c->refusal);
+	r = doc_diff(change_file(c), g->object, &g->context.doc, &c->patch, &c->refusal);
 	if (r == 0 && !g->proves)
 		r = add_unproved(g, c);
 	if (r < 0 || (!c->patch && !g->owed))
@@ -155,7 +155,7 @@ static bool names_more(struct json_object *doc, struct json_object *object)
 /* What the platform set up is shown with words that no user may write, so whether it is the same is all that is checked. */
 static int leave_managed(const struct gathered *g, struct change *c)
 {
-	if (!names_more(c->after, g->object) && doc_same(c->kind, g->object, c->after, c->name, &g->context.doc))
+	if (!names_more(c->after, g->object) && doc_same(c->kind, g->object, c->after, &g->context.doc))
 		return 0;
 	return change_refuse(c, EPERM, "the managed %s comes from the platform and cannot be changed", c->kind->name);
 }
@@ -173,7 +173,7 @@ int decide_document(const struct gathered *g, struct change *c)
 		return r;
 	if (g->exists && g->traits & TRAIT_MANAGED)
 		return leave_managed(g, c);
-	r = doc_check(c->kind, c->after, c->name, !g->exists, &g->context.doc, &wanted, &c->refusal);
+	r = doc_check(change_file(c), !g->exists, &g->context.doc, &wanted, &c->refusal);
 	if (r < 0)
 		return r;
 	c->keep = !doc_has_secret(c->kind, c->after);

@@ -154,7 +154,7 @@ static int own_document(const struct gathered *g, struct change *c, struct json_
 
 	if (r == 0)
 		r = doc_parse(text.data, text.len, &doc, &c->refusal);
-	return r < 0 ? r : doc_create_body(c->kind, doc, name, &g->context.doc, ret, &c->refusal);
+	return r < 0 ? r : doc_create_body((struct doc_file){ c->kind, doc, name }, &g->context.doc, ret, &c->refusal);
 }
 
 int decide_action(const struct gathered *g, struct change *c)

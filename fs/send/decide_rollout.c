@@ -127,7 +127,7 @@ static int older_way(const struct gathered *g, struct change *c)
 	int r = c->patch ? add_patch(c, c->patch) : 0;
 
 	if (r == 0)
-		r = doc_create_body(c->kind, c->after, c->name, &g->context.doc, &body, &c->refusal);
+		r = doc_create_body(change_file(c), &g->context.doc, &body, &c->refusal);
 	if (r == 0 && !doc_member(body, CONFIGURATION) && !(none = json_object_new_object()))
 		r = -ENOMEM;
 	if (r == 0)

@@ -247,7 +247,8 @@ static int gather_leaf(struct request *r, struct gathered *g)
 	const struct identity *what = g->wish.what;
 	bool action = what->leaf->source == LEAF_ACTION;
 	struct store_info info;
-	int result = source_snapshot(r, what->kind, what->parent_id, what->id, action, &snapshot, &info);
+	int result = action ? source_status(r, what->kind, what->parent_id, what->id, &snapshot, &info) :
+			      source_snapshot(r, what->kind, what->parent_id, what->id, &snapshot, &info);
 
 	if (result == 0)
 		result = take_snapshot(g, snapshot);

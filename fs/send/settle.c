@@ -112,12 +112,11 @@ int settle_arrived(const struct change *change, size_t i, struct json_object *no
 		return part_arrived(change, now);
 	if (sent && doc_shows(change->kind, now, sent, &change->context.doc, NULL))
 		return 1;
-	if (doc_same(change->kind, now, change->after, change->name, &change->context.doc))
+	if (doc_same(change->kind, now, change->after, &change->context.doc))
 		return 1;
 	version_of(now, &version);
 	/* One version further it is this change, or another that met it in the middle. */
-	if (version == change->version + 1 &&
-	    doc_arrived(change->kind, now, change->after, change->name, change->patch, &change->context.doc))
+	if (version == change->version + 1 && doc_arrived(change_file(change), now, change->patch, &change->context.doc))
 		return 1;
 	return version == change->version ? 0 : -1;
 }

@@ -21,7 +21,7 @@ static int check_created(const struct change *change, struct json_object *answer
 		return err_set(err, EEXIST, "the service answered the %s '%.100s', which is there already", kind->name, name);
 	if (!(traits & TRAIT_DURABLE) || !change->after)
 		return 0;
-	if (doc_diff(kind, answer, change->after, change->name, &change->context.doc, &left, NULL) == 0 && !left)
+	if (doc_diff(change_file(change), answer, &change->context.doc, &left, NULL) == 0 && !left)
 		return 0;
 	return err_set(err, EEXIST, "the %s is there already, with other settings", kind->name);
 }

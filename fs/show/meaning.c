@@ -395,7 +395,8 @@ int meaning_get(struct request *r, const struct kind *kind, const char *parent, 
 		struct meaning *ret)
 {
 	struct question q = { .r = r, .kind = kind, .parent = parent, .id = id, .proves = true };
-	int result = source_snapshot(r, kind, parent, id, age == MEANING_STATUS, &q.entry.snapshot, &q.entry.info);
+	int result = age == MEANING_STATUS ? source_status(r, kind, parent, id, &q.entry.snapshot, &q.entry.info) :
+					     source_snapshot(r, kind, parent, id, &q.entry.snapshot, &q.entry.info);
 
 	*ret = (struct meaning){ .proves = true };
 	if (result == 0 && (kind->flags & KIND_ROLLOUT_FOLLOWS)) {

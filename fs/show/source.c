@@ -379,25 +379,36 @@ int source_list(struct request *r, const struct kind *kind, const char *parent, 
 	return get_list(r, kind, parent, -1, ret, ret_info);
 }
 
-int source_snapshot(struct request *r, const struct kind *kind, const char *parent, const char *id, bool status,
-		    struct snapshot **ret, struct store_info *ret_info)
+static int take_item(struct list *list, const char *id, struct snapshot **ret)
 {
-	cleanup_(list_unrefp) struct list *list = NULL;
-	const struct list_item *item;
-	int result = get_list(r, kind, parent, -1, &list, ret_info);
+	const struct list_item *item = list_by_id(list, id);
 
-	if (result == 0 && status && list_count(list) <= CLIENT_PAGE_SIZE) {
-		list = list_unref(list);
-		result = get_list(r, kind, parent, r->mount->options->status_ttl_ms, &list, ret_info);
-	}
-
-	if (result < 0)
-		return result;
-	item = list_by_id(list, id);
 	if (!item)
 		return -ENOENT;
 	*ret = snapshot_ref(item->snapshot);
 	return 0;
+}
+
+int source_snapshot(struct request *r, const struct kind *kind, const char *parent, const char *id, struct snapshot **ret,
+		    struct store_info *ret_info)
+{
+	cleanup_(list_unrefp) struct list *list = NULL;
+	int result = get_list(r, kind, parent, -1, &list, ret_info);
+
+	return result < 0 ? result : take_item(list, id, ret);
+}
+
+int source_status(struct request *r, const struct kind *kind, const char *parent, const char *id, struct snapshot **ret,
+		  struct store_info *ret_info)
+{
+	cleanup_(list_unrefp) struct list *list = NULL;
+	int result = get_list(r, kind, parent, -1, &list, ret_info);
+
+	if (result == 0 && list_count(list) <= CLIENT_PAGE_SIZE) {
+		list = list_unref(list);
+		result = get_list(r, kind, parent, r->mount->options->status_ttl_ms, &list, ret_info);
+	}
+	return result < 0 ? result : take_item(list, id, ret);
 }
 
 int source_leaf(struct request *r, const struct leaf *leaf, const char *parent, const char *id, struct snapshot **ret,

@@ -26,10 +26,13 @@ void source_prefetch(struct mount *mount, const struct kind *kind);
 void source_prefetch_part(struct mount *mount, const struct part *part);
 /* The list of a kind below a parent (the whole account's where the kind's list is). */
 int source_list(struct request *r, const struct kind *kind, const char *parent, struct list **ret, struct store_info *ret_info);
-/* One resource by id, from its list. -ENOENT. For its status, a short list is asked for anew past status_ttl; a long one
-   would cost a call for each of its pages, so there cache_ttl holds. */
-int source_snapshot(struct request *r, const struct kind *kind, const char *parent, const char *id, bool status,
-		    struct snapshot **ret, struct store_info *ret_info);
+/* One resource by id, from its list. -ENOENT. */
+int source_snapshot(struct request *r, const struct kind *kind, const char *parent, const char *id, struct snapshot **ret,
+		    struct store_info *ret_info);
+/* The same for its status: a short list is asked for anew past status_ttl; a long one would cost a call for each of its pages, so
+   there cache_ttl holds. */
+int source_status(struct request *r, const struct kind *kind, const char *parent, const char *id, struct snapshot **ret,
+		  struct store_info *ret_info);
 /* A leaf's document; a singleton's document. */
 int source_leaf(struct request *r, const struct leaf *leaf, const char *parent, const char *id, struct snapshot **ret,
 		struct store_info *ret_info);

@@ -276,7 +276,7 @@ static int kept_same(struct request *r, const struct identity *what, struct view
 		result = source_object(r, what->kind, what->parent_id, view->snapshot, &object);
 	if (result == 0 && doc_parse(bytes->data, bytes->len, &doc, NULL) == 0) {
 		json_object_object_del(doc, "version");
-		*ret_same = doc_same(what->kind, object, doc, view->snapshot->name, &c.doc);
+		*ret_same = doc_same(what->kind, object, doc, &c.doc);
 	}
 	json_object_put(doc);
 	json_object_put(object);

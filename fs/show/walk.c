@@ -55,7 +55,7 @@ static int list_below(struct request *r, const struct identity *dir, struct list
 	int result;
 
 	if (kind->list_needs) {
-		result = source_snapshot(r, kind->parent, dir->grandparent_id, dir->parent_id, false, &parent, ret_info);
+		result = source_snapshot(r, kind->parent, dir->grandparent_id, dir->parent_id, &parent, ret_info);
 		if (result < 0)
 			return result;
 		if ((parent->traits & kind->list_needs) != kind->list_needs)
@@ -121,7 +121,7 @@ static int identify_leaf(struct request *r, const struct identity *dir, const ch
 	for (const struct leaf *leaf = dir->kind->leaves; leaf && leaf->name; leaf++) {
 		if (strcmp(leaf->name, name))
 			continue;
-		result = leaf->needs ? source_snapshot(r, dir->kind, dir->parent_id, dir->id, false, &snapshot, &info) : 0;
+		result = leaf->needs ? source_snapshot(r, dir->kind, dir->parent_id, dir->id, &snapshot, &info) : 0;
 		if (result < 0)
 			return result;
 		if (leaf->needs && !has_leaf(leaf, snapshot->traits)) {
@@ -259,7 +259,7 @@ static int each_item(struct request *r, const struct identity *dir, struct list 
 static int each_leaf(struct request *r, const struct identity *dir, walk_fn each, void *arg, struct store_info *ret_info)
 {
 	cleanup_(snapshot_unrefp) struct snapshot *snapshot = NULL;
-	int result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, false, &snapshot, ret_info);
+	int result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, &snapshot, ret_info);
 
 	for (const struct leaf *leaf = dir->kind->leaves; leaf && leaf->name && result == 0; leaf++) {
 		const struct identity what = {
@@ -389,7 +389,7 @@ int walk_serial(struct request *r, const struct identity *dir, uint64_t *ret_ser
 		result = list_of(r, dir, &list, ret_info);
 		*ret_serial = list ? ret_info->generation + 2 : 1;
 	} else if (dir->place == PLACE_RESOURCE_DIR) {
-		result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, false, &snapshot, ret_info);
+		result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, &snapshot, ret_info);
 		*ret_serial = result == 0 ? (offers_serial(r->mount->offers) << 16) + snapshot->traits : 1;
 	} else if (dir->place == PLACE_CONTROL_DIR) {
 		*ret_serial = 0;

@@ -77,9 +77,9 @@ static void itself(const struct kind *kind, struct json_object *doc)
 
 	if (kind->hooks && kind->hooks->from_api)
 		return;
-	if (doc_diff(kind, doc, doc, NULL, &context, &patch, NULL) == 0)
-		MUST(!patch && doc_same(kind, doc, doc, NULL, &context));
-	if (doc_create_body(kind, doc, "web", &context, &body, NULL) == 0)
+	if (doc_diff((struct doc_file){ kind, doc, NULL }, doc, &context, &patch, NULL) == 0)
+		MUST(!patch && doc_same(kind, doc, doc, &context));
+	if (doc_create_body((struct doc_file){ kind, doc, "web" }, &context, &body, NULL) == 0)
 		json_object_put(body);
 }
 
@@ -90,9 +90,9 @@ static void check(const struct kind *kind, struct json_object *doc)
 	int64_t version;
 
 	off.validate = VALIDATE_OFF;
-	if (doc_check(kind, doc, "web", true, &context, &version, &err) < 0)
+	if (doc_check((struct doc_file){ kind, doc, "web" }, true, &context, &version, &err) < 0)
 		MUST(*err.text);
-	doc_check(kind, doc, "web", false, &off, &version, &err);
+	doc_check((struct doc_file){ kind, doc, "web" }, false, &off, &version, &err);
 	doc_has_secret(kind, doc);
 }
 
@@ -105,7 +105,7 @@ static bool sound(const struct kind *kind, struct json_object *doc, struct json_
 
 	ctx.known = known;
 	MUST(doc_copy(doc, &copy) == 0);
-	ok = doc_check(kind, copy, "web", false, &ctx, &version, NULL) == 0;
+	ok = doc_check((struct doc_file){ kind, copy, "web" }, false, &ctx, &version, NULL) == 0;
 	json_object_put(copy);
 	return ok;
 }
@@ -120,7 +120,7 @@ static void settles(const struct kind *kind, struct json_object *object, struct 
 		return;
 	MUST(doc_copy(object, &after) == 0);
 	MUST(doc_lay_over(kind, after, patch) == 0);
-	MUST(doc_same(kind, after, doc, "web", &context));
+	MUST(doc_same(kind, after, doc, &context));
 	MUST(doc_shows(kind, after, patch, &context, NULL));
 	json_object_put(after);
 }
@@ -132,7 +132,7 @@ static void against(const struct kind *kind, struct json_object *doc, const char
 
 	if (doc_parse(text, len, &object, NULL) < 0)
 		return;
-	if (doc_diff(kind, object, doc, "web", &context, &patch, NULL) == 0 && patch) {
+	if (doc_diff((struct doc_file){ kind, doc, "web" }, object, &context, &patch, NULL) == 0 && patch) {
 		settles(kind, object, doc, patch);
 		doc_needs_rollout(kind, object, patch, NULL);
 		defaults = doc_service_defaults(kind, patch, object, &context);

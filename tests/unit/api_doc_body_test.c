@@ -57,7 +57,7 @@ static void creates(void **state)
 		struct json_object *d = parse(cases[i][1]), *body = NULL, *want = cases[i][2] ? parse(cases[i][2]) : NULL;
 		struct err err = ERR_INIT;
 		struct json_object *before = parse(cases[i][1]);
-		int r = doc_create_body(kind_find(cases[i][0]), d, "web", &ctx, &body, &err);
+		int r = doc_create_body((struct doc_file){ kind_find(cases[i][0]), d, "web" }, &ctx, &body, &err);
 
 		if (!json_object_equal(d, before))
 			fail_msg("%s was changed", cases[i][1]);

@@ -26,7 +26,7 @@ static int64_t passes(const char *kind, const char *text, bool creating)
 	struct err err = ERR_INIT;
 	int64_t version = -2;
 
-	if (doc_check(kind_find(kind), doc, "web", creating, &ctx, &version, &err) < 0)
+	if (doc_check((struct doc_file){ kind_find(kind), doc, "web" }, creating, &ctx, &version, &err) < 0)
 		fail_msg("%s: %s", text, err.text);
 	assert_false(json_object_object_get_ex(doc, "version", NULL));
 	assert_false(json_object_object_get_ex(doc, "name", NULL));
@@ -97,19 +97,22 @@ static void less_strict(void **state)
 	int64_t version;
 	(void)state;
 
-	assert_int_equal(doc_check(kind_find("application"), doc, "web", true, &ctx, &version, &err), 0);
+	assert_int_equal(doc_check((struct doc_file){ kind_find("application"), doc, "web" }, true, &ctx, &version, &err), 0);
 	assert_int_equal(version, 3);
 	assert_int_equal(warned, 1);
-	assert_int_equal(doc_check(kind_find("application"), wrong, "web", true, &ctx, &version, &err), -EINVAL);
+	assert_int_equal(doc_check((struct doc_file){ kind_find("application"), wrong, "web" }, true, &ctx, &version, &err),
+			 -EINVAL);
 	ctx.validate = VALIDATE_OFF;
-	assert_int_equal(doc_check(kind_find("application"), wrong, "web", true, &ctx, &version, &err), 0);
+	assert_int_equal(doc_check((struct doc_file){ kind_find("application"), wrong, "web" }, true, &ctx, &version, &err), 0);
 	ctx.validate = VALIDATE_STRICT;
-	assert_int_equal(doc_check(kind_find("application"), doc, "web", true, &ctx, &version, &err), -EINVAL);
+	assert_int_equal(doc_check((struct doc_file){ kind_find("application"), doc, "web" }, true, &ctx, &version, &err),
+			 -EINVAL);
 	/* What the service itself answers inside may go back. */
 	ctx.known = parse("{\"configuration\":{\"imgae\":1},\"top\":1}");
-	assert_int_equal(doc_check(kind_find("application"), doc, "web", true, &ctx, &version, &err), 0);
+	assert_int_equal(doc_check((struct doc_file){ kind_find("application"), doc, "web" }, true, &ctx, &version, &err), 0);
 	json_object_object_add(doc, "top", json_object_new_int(1));
-	assert_int_equal(doc_check(kind_find("application"), doc, "web", true, &ctx, &version, &err), -EINVAL);
+	assert_int_equal(doc_check((struct doc_file){ kind_find("application"), doc, "web" }, true, &ctx, &version, &err),
+			 -EINVAL);
 	json_object_put(ctx.known);
 	json_object_put(doc);
 	json_object_put(wrong);
@@ -135,7 +138,8 @@ static void secrets_are_never_quoted(void **state)
 		struct err err = ERR_INIT;
 		int64_t version;
 
-		assert_int_equal(doc_check(kind_find(cases[i][0]), doc, "web", true, &ctx, &version, &err), -EINVAL);
+		assert_int_equal(doc_check((struct doc_file){ kind_find(cases[i][0]), doc, "web" }, true, &ctx, &version, &err),
+				 -EINVAL);
 		if (strstr(err.text, "TOPSECRET"))
 			fail_msg("%s", err.text);
 		json_object_put(doc);

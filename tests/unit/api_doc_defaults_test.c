@@ -42,8 +42,8 @@ static struct json_object *patch_of(const struct kind *kind, const char *object,
 		ctx.default_memory_mib = 256;
 		ctx.default_disk_mb = 2000;
 	}
-	assert_int_equal(doc_diff(kind, o, d, "web", &ctx, &patch, NULL), 0);
-	if (doc_same(kind, o, d, "web", &ctx) != !patch)
+	assert_int_equal(doc_diff((struct doc_file){ kind, d, "web" }, o, &ctx, &patch, NULL), 0);
+	if (doc_same(kind, o, d, &ctx) != !patch)
 		fail_msg("%s and %s: doc_same and doc_diff disagree", object, doc);
 	json_object_put(o);
 	json_object_put(d);
@@ -215,7 +215,7 @@ static void what_arrived_is_told(void **state)
 	for (size_t i = 0; i < array_len(cases); i++) {
 		struct json_object *o = parse(cases[i].object), *d = parse(cases[i].doc), *patch = parse(cases[i].patch);
 
-		if (doc_arrived(kind_find("deployment"), o, d, "web", patch, &ctx) != cases[i].arrived)
+		if (doc_arrived((struct doc_file){ kind_find("deployment"), d, "web" }, o, patch, &ctx) != cases[i].arrived)
 			fail_msg("%s: must%s have arrived", cases[i].doc, cases[i].arrived ? "" : " not");
 		json_object_put(o);
 		json_object_put(d);

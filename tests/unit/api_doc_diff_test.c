@@ -24,17 +24,17 @@ static struct outcome diff(const char *name, const char *object, const char *doc
 	int64_t version;
 
 	ctx.known = o;
-	out.result = doc_check(kind, d, "web", false, &ctx, &version, &out.err);
+	out.result = doc_check((struct doc_file){ kind, d, "web" }, false, &ctx, &version, &out.err);
 	if (out.result < 0)
 		fail_msg("%s: %s", doc, out.err.text);
 	json_object_deep_copy(o, &o_before, NULL);
 	json_object_deep_copy(d, &d_before, NULL);
-	out.result = doc_diff(kind, o, d, "web", &ctx, &out.patch, &out.err);
+	out.result = doc_diff((struct doc_file){ kind, d, "web" }, o, &ctx, &out.patch, &out.err);
 	if (!json_object_equal(o, o_before) || !json_object_equal(d, d_before))
 		fail_msg("%s and %s: one was changed by the comparison", object, doc);
 	json_object_put(o_before);
 	json_object_put(d_before);
-	if (out.result == 0 && !(kind->flags & KIND_LABEL_NAME) && doc_same(kind, o, d, "web", &ctx) != (out.patch == NULL))
+	if (out.result == 0 && !(kind->flags & KIND_LABEL_NAME) && doc_same(kind, o, d, &ctx) != (out.patch == NULL))
 		fail_msg("%s and %s: doc_same and doc_diff disagree", object, doc);
 	json_object_put(o);
 	json_object_put(d);
@@ -265,7 +265,7 @@ static void whole_numbers_go_as_integers(void **state)
 	json_object_object_get_ex(v, "size_mb", &v);
 	is_integer(v, 4000);
 	json_object_put(out.patch);
-	assert_int_equal(doc_create_body(kind_find("deployment"), d, "web", &ctx, &body, NULL), 0);
+	assert_int_equal(doc_create_body((struct doc_file){ kind_find("deployment"), d, "web" }, &ctx, &body, NULL), 0);
 	json_object_object_get_ex(body, "memory_mib", &v);
 	is_integer(v, 1000);
 	json_object_put(body);
@@ -502,8 +502,8 @@ static void deployments_keep_their_name(void **state)
 	/* One that goes by its id needs none. */
 	o = parse(plain);
 	d = parse("{'image':'app:v1','location':'sfo06'}");
-	assert_true(doc_same(kind_find("deployment"), o, d, "web", &ctx));
-	assert_int_equal(doc_diff(kind_find("deployment"), o, d, "d", &ctx, &patch, NULL), 0);
+	assert_true(doc_same(kind_find("deployment"), o, d, &ctx));
+	assert_int_equal(doc_diff((struct doc_file){ kind_find("deployment"), d, "d" }, o, &ctx, &patch, NULL), 0);
 	assert_null(patch);
 	json_object_put(o);
 	json_object_put(d);

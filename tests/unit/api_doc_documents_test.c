@@ -58,7 +58,7 @@ static int check(const char *kind_name, struct json_object *doc, struct err *err
 		return doc_credentials_check(doc, true, err);
 	if (!kind)
 		fail_msg("there is no kind %s", kind_name);
-	return doc_check(kind, doc, NAME, true, &ctx, &version, err);
+	return doc_check((struct doc_file){ kind, doc, NAME }, true, &ctx, &version, err);
 }
 
 static void refuse(const char *name)

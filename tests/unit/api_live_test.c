@@ -84,6 +84,7 @@ static struct json_object *shown(struct json_object *object, enum doc_view view)
 static struct json_object *sends(struct json_object *object, struct json_object *doc, bool defaults)
 {
 	struct doc_context ctx = { .account_id = ACCOUNT, .validate = VALIDATE_STRICT, .known = object };
+	const struct doc_file named = { application(), doc, json_get_string(object, "name") };
 	struct json_object *patch = NULL;
 	struct err err = ERR_INIT;
 	int64_t version;
@@ -93,8 +94,8 @@ static struct json_object *sends(struct json_object *object, struct json_object 
 		ctx.default_memory_mib = 256;
 		ctx.default_disk_mb = 2000;
 	}
-	if (doc_check(application(), doc, json_get_string(object, "name"), false, &ctx, &version, &err) < 0 ||
-	    doc_diff(application(), object, doc, "web", &ctx, &patch, &err) < 0)
+	if (doc_check(named, false, &ctx, &version, &err) < 0 ||
+	    doc_diff((struct doc_file){ application(), doc, "web" }, object, &ctx, &patch, &err) < 0)
 		fail_msg("%s: %s", json_object_to_json_string(doc), err.text);
 	return patch;
 }
@@ -174,8 +175,8 @@ static void clone_it(struct json_object *object)
 	/* Some of the test doubles lack what a create must say. */
 	if (!get(doc, "max_instances") && !json_get_string(object, "scheduling_policy"))
 		json_object_object_add(doc, "max_instances", json_object_new_int(1));
-	if (doc_check(application(), doc, "other", true, &ctx, &version, &err) < 0 ||
-	    doc_create_body(application(), doc, "other", &ctx, &body, &err) < 0)
+	if (doc_check((struct doc_file){ application(), doc, "other" }, true, &ctx, &version, &err) < 0 ||
+	    doc_create_body((struct doc_file){ application(), doc, "other" }, &ctx, &body, &err) < 0)
 		fail_msg("%s: %s", json_object_to_json_string(doc), err.text);
 	configuration = get(body, "configuration");
 	assert_string_equal(json_get_string(body, "name"), "other");
