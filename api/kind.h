@@ -165,6 +165,8 @@ extern const struct kind *const kinds[];
 const struct kind *kind_find(const char *name);
 /* Row at the root with this directory name, or below parent. NULL if there is none. */
 const struct kind *kind_by_dir(const struct kind *parent, const char *dir);
+/* "a" or "an", for a sentence with the kind's name in it. */
+const char *kind_article(const struct kind *kind);
 /* Whether resources of the kind have a directory: leaves, or kinds below. */
 bool kind_has_dir(const struct kind *kind);
 /* The row's place in the table. */

@@ -35,6 +35,11 @@ unsigned kind_number(const struct kind *kind)
 	return n;
 }
 
+const char *kind_article(const struct kind *kind)
+{
+	return strchr("aeio", kind->name[0]) || !strncmp(kind->name, "ssh", 3) ? "an" : "a";
+}
+
 bool kind_has_dir(const struct kind *kind)
 {
 	if (kind->leaves)

@@ -67,7 +67,7 @@ static const struct failure_row {
 	{ CURLE_SSL_CACERT_BADFILE, EPROTO, true, "the trusted certificates cannot be read" },
 	{ CURLE_SSL_ISSUER_ERROR, EPROTO, true, "the API's certificate is not trusted" },
 	{ CURLE_SSL_INVALIDCERTSTATUS, EPROTO, true, "the API's certificate is not valid" },
-	{ CURLE_SSL_CONNECT_ERROR, EPROTO, false, "no TLS connection to the API" },
+	{ CURLE_SSL_CONNECT_ERROR, EPROTO, false, "no TLS connection to the API, unless what answers there speaks plain http" },
 	{ CURLE_SSL_CIPHER, EPROTO, true, "no TLS connection to the API" },
 	{ CURLE_OPERATION_TIMEDOUT, ETIMEDOUT, false, "the API did not answer in time" },
 	{ CURLE_GOT_NOTHING, EIO, false, "the connection ended without an answer" },

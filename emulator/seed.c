@@ -337,10 +337,12 @@ int seed_from_option(struct emulator *em, const char *spec, char *text, size_t s
 {
 	cleanup_json_ struct json_object *doc = NULL;
 	cleanup_out_ struct out answer = OUT_INIT;
-	char why[400] = "it is not valid JSON";
+	char why[400] = "must be 'sample', '@FILE' or a JSON object, such as {\"applications\":200}";
 
 	if (strcmp(spec, "sample") == 0)
 		return seed_sample(em, EMULATOR_SAMPLE_ACCOUNT, text, size);
+	if (*spec == '@' && access(spec + 1, R_OK) < 0)
+		snprintf(why, sizeof(why), "%.300s cannot be read: %s", spec + 1, strerrordesc_np(errno));
 	doc = *spec == '@' ? json_object_from_file(spec + 1) : json_tokener_parse(spec);
 	if (!doc || seed_run(em, doc, &answer, why, sizeof(why)) < 0) {
 		snprintf(text, size, "--seed: %s", why);

@@ -26,6 +26,7 @@ struct option_row {
 	/* OPTION_WORD: sets the field from the text. */
 	int (*set)(struct options *o, const char *value);
 	const char *words; /* what set takes, for the message */
+	const char *hint;  /* where a number comes from, for the message; NULL: none */
 	const char *help;
 };
 
@@ -177,8 +178,10 @@ static const struct option_row rows[] = {
 	{ "retries", OPTION_UNSIGNED, AT(retries), 0, 100, .help = "repeats of a call that failed (4)" },
 	{ "connect_timeout", OPTION_SECONDS, AT(connect_timeout_ms), 0.01, 3600, .help = "seconds to connect (10)" },
 	{ "timeout", OPTION_SECONDS, AT(timeout_ms), 0.05, 3600, .help = "seconds for a whole operation (60)" },
-	{ "uid", OPTION_UNSIGNED, AT(uid), 0, 4294967294.0, .help = "owner of the files" },
-	{ "gid", OPTION_UNSIGNED, AT(gid), 0, 4294967294.0, .help = "group of the files" },
+	{ "uid", OPTION_UNSIGNED, AT(uid), 0, 4294967294.0, .help = "owner of the files",
+	  .hint = " (id -u NAME prints a user's)" },
+	{ "gid", OPTION_UNSIGNED, AT(gid), 0, 4294967294.0, .help = "group of the files",
+	  .hint = " (getent group NAME prints a group's)" },
 	{ "umask", OPTION_MODE, AT(umask), .help = "permission bits that no file has (0; 027 with allow_other)" },
 	{ "file_mode", OPTION_MODE, AT(file_mode), .help = "mode of writable files (0644)" },
 	{ "dir_mode", OPTION_MODE, AT(dir_mode), .help = "mode of directories (0755)" },
@@ -263,9 +266,11 @@ static int bad_value(const struct option_row *row, const char *value, struct err
 	case OPTION_MODE:
 		return err_set(err, EINVAL, "option %s=%s: must be an octal number of permission bits", row->name, value);
 	case OPTION_SECONDS:
-		return err_set(err, EINVAL, "option %s=%s: must be seconds from %g to %g", row->name, value, row->min, row->max);
+		return err_set(err, EINVAL, "option %s=%s: must be seconds from %.15g to %.15g", row->name, value, row->min,
+			       row->max);
 	default:
-		return err_set(err, EINVAL, "option %s=%s: must be a number from %g to %g", row->name, value, row->min, row->max);
+		return err_set(err, EINVAL, "option %s=%s: must be a number from %.15g to %.15g%s", row->name, value, row->min,
+			       row->max, row->hint ? row->hint : "");
 	}
 }
 
@@ -338,6 +343,12 @@ static bool is_credential(const char *word)
 	return in_list(word, words, array_len(words));
 }
 
+static int refuse_credential(struct err *err)
+{
+	return err_set(err, EINVAL,
+		       "a token on the command line can be seen by others: use token_file=PATH or CLOUDFLARE_API_TOKEN");
+}
+
 /* Words of mount(8) that mean something here. */
 static bool set_mount8(struct options *o, const char *word)
 {
@@ -363,9 +374,7 @@ static int add_option(struct options *o, char *text, struct err *err)
 			*p = '_';
 	}
 	if (is_credential(text))
-		return err_set(err, EINVAL,
-			       "a token on the command line can be seen by others: use token_file=PATH "
-			       "or CLOUDFLARE_API_TOKEN");
+		return refuse_credential(err);
 	for (size_t i = 0; i < array_len(rows); i++) {
 		if (!strcmp(text, rows[i].name))
 			return set_row(o, &rows[i], value, err);
@@ -411,6 +420,11 @@ static int add_options(struct options *o, const char *list, struct err *err)
 	return r;
 }
 
+static bool is_account_id(const char *word)
+{
+	return strlen(word) == 32 && strspn(word, "0123456789abcdefABCDEF") == 32;
+}
+
 static int check_account(struct options *o, struct err *err)
 {
 	const char *env = getenv("CLOUDFLARE_ACCOUNT_ID");
@@ -419,25 +433,59 @@ static int check_account(struct options *o, struct err *err)
 		return err_set(err, ENOMEM, "out of memory");
 	if (!o->account_id)
 		return err_set(err, EINVAL, "no account: give ACCOUNT_ID or set CLOUDFLARE_ACCOUNT_ID");
-	if (strlen(o->account_id) != 32 || strspn(o->account_id, "0123456789abcdefABCDEF") != 32)
+	if (!is_account_id(o->account_id))
 		return err_set(err, EINVAL, "account id '%.64s': must be 32 hexadecimal digits", o->account_id);
 	for (char *p = o->account_id; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
 	return 0;
 }
 
-static int add_positional(struct options *o, char **words, int count, struct err *err)
+static int check_words(char **words, int count, struct err *err)
 {
 	if (count == 0)
 		return err_set(err, EINVAL, "no mount point given; cfcfs --help shows the usage");
 	if (count > 2)
 		return err_set(err, EINVAL, "too many arguments: '%s'", words[2]);
+	if (count == 1 && is_account_id(words[0]) && access(words[0], F_OK) < 0)
+		return err_set(err, EINVAL, "no mount point given: cfcfs %s MOUNTPOINT, with an empty directory", words[0]);
+	if (count == 2 && is_account_id(words[1]) && !is_account_id(words[0]))
+		return err_set(err, EINVAL, "the account comes first, and then the mount point: cfcfs %s %s", words[1], words[0]);
+	return 0;
+}
+
+static int add_positional(struct options *o, char **words, int count, struct err *err)
+{
+	int r = check_words(words, count, err);
+
+	if (r < 0)
+		return r;
 	/* mount(8) passes "none" or the account as the source. */
 	if (count == 2 && strcmp(words[0], "none") && set_text(&o->account_id, words[0]) < 0)
 		return err_set(err, ENOMEM, "out of memory");
 	if (set_text(&o->mountpoint, words[count - 1]) < 0)
 		return err_set(err, ENOMEM, "out of memory");
 	return o->remount ? 0 : check_account(o, err);
+}
+
+/* "--url=X", "--token X": what other programs take. */
+static int unknown_flag(const char *word, struct err *err)
+{
+	cleanup_free_ char *name = strndup(word + 2, strcspn(word + 2, "="));
+
+	if (!name)
+		return err_set(err, ENOMEM, "out of memory");
+	for (char *p = name; *p; p++) {
+		if (*p == '-')
+			*p = '_';
+	}
+	if (is_credential(name))
+		return refuse_credential(err);
+	for (size_t i = 0; i < array_len(rows); i++) {
+		if (!strcmp(name, rows[i].name))
+			return err_set(err, EINVAL, "unknown option '--%s': it is given as -o %s%s", name, name,
+				       rows[i].type == OPTION_FLAG ? "" : "=…");
+	}
+	return err_set(err, EINVAL, "unknown option '%s'; cfcfs --help lists them", word);
 }
 
 static int parse_flag(struct options *o, const char *word, struct err *err)
@@ -447,7 +495,7 @@ static int parse_flag(struct options *o, const char *word, struct err *err)
 	else if (!strcmp(word, "--version"))
 		o->version = true;
 	else if (word[1] == '-')
-		return err_set(err, EINVAL, "unknown option '%s'; cfcfs --help lists them", word);
+		return unknown_flag(word, err);
 	else
 		for (const char *p = word + 1; *p; p++) {
 			if (*p == 'f')

@@ -73,7 +73,8 @@ static int may_delete(struct request *r, const struct identity *what, struct sna
 	if (what->place != PLACE_RESOURCE)
 		return err_set(&r->err, EPERM, "%s comes from the platform and cannot be removed", r->unlink.name);
 	if (!(kind->verbs & KIND_DELETE))
-		return err_set(&r->err, EPERM, "a %s comes from the platform and cannot be removed", kind->name);
+		return err_set(&r->err, EPERM, "%s %s comes from the platform and cannot be removed", kind_article(kind),
+			       kind->name);
 	if (r->mount->options->nodelete)
 		return err_set(&r->err, EPERM, "the mount was made with nodelete");
 	operation = operation_of(kind, KIND_DELETE);

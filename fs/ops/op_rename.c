@@ -423,9 +423,9 @@ static int rename_resource(struct renaming *n)
 	int result;
 
 	if (n->target.kind != kind || n->from_dir.entry != n->to_dir.entry)
-		return err_set(&n->r->err, EPERM, "a %s cannot become something else", kind->name);
+		return err_set(&n->r->err, EPERM, "%s %s cannot become something else", kind_article(kind), kind->name);
 	if (!(kind->verbs & KIND_RENAME))
-		return err_set(&n->r->err, EPERM, "a %s cannot be renamed", kind->name);
+		return err_set(&n->r->err, EPERM, "%s %s cannot be renamed", kind_article(kind), kind->name);
 	if (n->target_lives)
 		return err_set(&n->r->err, EEXIST,
 			       "the name '%s' is taken: its %s was only renamed to a backup's name here, and lives",
@@ -436,7 +436,7 @@ static int rename_resource(struct renaming *n)
 	if (result < 0)
 		return result;
 	if (name_decode(n->args->new_name, kind->suffix, &name) < 0)
-		return err_set(&n->r->err, EINVAL, "'%s' is no name of a %s", n->args->new_name, kind->name);
+		return err_set(&n->r->err, EINVAL, "'%s' is no name of %s %s", n->args->new_name, kind_article(kind), kind->name);
 	result = free_name(n);
 	if (result < 0)
 		return result;

@@ -46,6 +46,12 @@ static void leave_terminal(bool keep_stderr)
 		dup2(fd, STDERR_FILENO);
 }
 
+static void warn(const char *text)
+{
+	if (*text)
+		fprintf(stderr, "cfcfs: warning: %s\n", text);
+}
+
 static int run_foreground(struct start *s)
 {
 	struct err err = ERR_INIT;
@@ -55,6 +61,9 @@ static int run_foreground(struct start *s)
 		start_end(s);
 		return fail(status, err.text);
 	}
+	/* The log is here too, unless it is a file. */
+	if (s->options.logfile)
+		warn(s->warning);
 	status = start_serve(s);
 	start_end(s);
 	return status;
@@ -68,7 +77,7 @@ static int run_child(struct start *s, int to_parent)
 
 	setsid();
 	report.status = start_mount(s, &err);
-	snprintf(report.text, sizeof(report.text), "%s", err.text);
+	snprintf(report.text, sizeof(report.text), "%s", report.status == EXIT_MOUNTED ? s->warning : err.text);
 	if (report.status != EXIT_MOUNTED)
 		start_end(s); /* before the parent leaves: nothing of it is left then */
 	heard = write(to_parent, &report, sizeof(report)) == sizeof(report);
@@ -93,7 +102,10 @@ static int wait_for_child(int from_child)
 	while (n < 0 && errno == EINTR);
 	if (n != sizeof(report))
 		return fail(EXIT_MOUNT, "the process died before the mount was ready");
-	return report.status == EXIT_MOUNTED ? EXIT_MOUNTED : fail(report.status, report.text);
+	if (report.status != EXIT_MOUNTED)
+		return fail(report.status, report.text);
+	warn(report.text);
+	return EXIT_MOUNTED;
 }
 
 static int run_background(struct start *s)

@@ -32,10 +32,12 @@ static bool names_host(const char *base_url, const char *text)
 static void explain(struct err *err, int errnum, const char *format, ...) printf_like_(3, 4);
 static void explain(struct err *err, int errnum, const char *format, ...)
 {
+	/* Which credentials is said once. */
+	const char *end = strstr(err->text, " (the credentials from");
 	char said[200], text[400];
 	va_list ap;
 
-	snprintf(said, sizeof(said), "%.*s", (int)sizeof(said) - 1, err->text);
+	snprintf(said, sizeof(said), "%.*s", end ? (int)(end - err->text) : (int)sizeof(said) - 1, err->text);
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);

@@ -108,6 +108,18 @@ static int start_client(struct start *s, struct client **ret, struct err *err)
 	return EXIT_MOUNTED;
 }
 
+/* It works without, and forgets what it should remember: who mounts hears it now, and not from the log. */
+static void warn_state(struct start *s)
+{
+	cleanup_free_ char *dir = s->options.state_dir ? strdup(s->options.state_dir) : state_default_dir();
+	struct err err = ERR_INIT;
+	int r = state_check(s->mount->state, &err);
+
+	if (r < 0 && r != -ENOTCONN)
+		snprintf(s->warning, sizeof(s->warning), "nothing will be remembered after the unmount: state_dir %.120s: %.160s",
+			 dir ? dir : "", err.text);
+}
+
 static int make_mount(struct start *s, struct err *err)
 {
 	struct client *client = NULL;
@@ -117,6 +129,7 @@ static int make_mount(struct start *s, struct err *err)
 		return status;
 	if (mount_new(&s->options, client, s->base_url, &s->mount, err) < 0)
 		return EXIT_MOUNT;
+	warn_state(s);
 	return probe_account(s->mount, s->source, err);
 }
 

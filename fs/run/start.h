@@ -31,7 +31,8 @@ struct start {
 	struct keeper *keeper;
 	struct remounts *remounts;
 	bool mounted;
-	int argc; /* what ps shows; borrowed */
+	char warning[400]; /* what works less well than asked for; "" for nothing */
+	int argc;          /* what ps shows; borrowed */
 	char **argv;
 };
 

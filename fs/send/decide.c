@@ -60,7 +60,7 @@ int decide_rename(const struct gathered *g, struct change *c)
 	int r;
 
 	if (!(kind->verbs & KIND_RENAME))
-		return change_refuse(c, EPERM, "a %s cannot be renamed", kind->name);
+		return change_refuse(c, EPERM, "%s %s cannot be renamed", kind_article(kind), kind->name);
 	if (g->taken)
 		return change_refuse(c, EEXIST, "another %s has the name '%s'", kind->name, g->wish.new_name);
 	c->new_name = strdup(g->wish.new_name);
@@ -84,7 +84,8 @@ int decide_delete(const struct gathered *g, struct change *c)
 	char operation[48];
 
 	if (!(kind->verbs & KIND_DELETE))
-		return change_refuse(c, EPERM, "a %s comes from the platform and cannot be removed", kind->name);
+		return change_refuse(c, EPERM, "%s %s comes from the platform and cannot be removed", kind_article(kind),
+				     kind->name);
 	if (g->nodelete)
 		return change_refuse(c, EPERM, "the mount was made with nodelete");
 	if (g->traits & TRAIT_MANAGED)

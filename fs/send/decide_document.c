@@ -56,7 +56,7 @@ static int create(const struct gathered *g, struct change *c)
 	int r;
 
 	if (!(kind->verbs & KIND_CREATE))
-		return change_refuse(c, EPERM, "a %s is made by the platform", kind->name);
+		return change_refuse(c, EPERM, "%s %s is made by the platform", kind_article(kind), kind->name);
 	r = doc_create_body(change_file(c), &g->context.doc, &body, &c->refusal);
 	if (r == 0)
 		r = decide_step(c, "create", "POST", kind->create_path ? kind->create_path : kind->collection, body, &step);
@@ -78,10 +78,12 @@ static int update_once(const struct gathered *g, struct change *c)
 	if (g->wish.again)
 		return 0;
 	if (kind->flags & KIND_NEW_ONLY)
-		return change_refuse(c, EEXIST, "a %s is written once: give the new one another name", kind->name);
+		return change_refuse(c, EEXIST, "%s %s is written once: give the new one another name", kind_article(kind),
+				     kind->name);
 	if (doc_same(kind, g->object, c->after, &g->context.doc))
 		return 0;
-	return change_refuse(c, EPERM, "a %s cannot be changed: remove it first, then write the new one", kind->name);
+	return change_refuse(c, EPERM, "%s %s cannot be changed: remove it first, then write the new one", kind_article(kind),
+			     kind->name);
 }
 
 /* Where a comparison proves nothing, every member of the document's configuration is sent. */
@@ -126,7 +128,7 @@ static int update(const struct gathered *g, struct change *c, int64_t wanted_ver
 	if (kind->flags & (KIND_NEW_ONLY | KIND_WRITE_ONCE))
 		return update_once(g, c);
 	if (!(kind->verbs & KIND_UPDATE))
-		return change_refuse(c, EPERM, "a %s cannot be changed", kind->name);
+		return change_refuse(c, EPERM, "%s %s cannot be changed", kind_article(kind), kind->name);
 	r = doc_diff(change_file(c), g->object, &g->context.doc, &c->patch, &c->refusal);
 	if (r == 0 && !g->proves)
 		r = add_unproved(g, c);

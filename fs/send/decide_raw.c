@@ -139,8 +139,8 @@ static const struct action *find_action(const struct gathered *g, struct change 
 			return a;
 		buf_addf(&words, "%s%s", words.len ? ", " : "", a->word);
 	}
-	change_refuse(c, EINVAL, "'%.*s' is no action of a %s: must be one of %s", (int)(n < 40 ? n : 40), text + skip,
-		      c->kind->name, words.data ? words.data : "");
+	change_refuse(c, EINVAL, "'%.*s' is no action of %s %s: must be one of %s", (int)(n < 40 ? n : 40), text + skip,
+		      kind_article(c->kind), c->kind->name, words.data ? words.data : "");
 	return NULL;
 }
 

@@ -204,6 +204,24 @@ static int send_step(const struct line *line, const struct change *change, size_
 	return result;
 }
 
+/* A refusal that speaks of something that the document refers to: it has to be there first, and how it comes there. */
+static void hint_missing(const struct change *change, struct err *err)
+{
+	struct json_object *refers = err->http_status == 400 ? change_refers(change) : NULL;
+
+	for (size_t i = 0; refers && i < json_object_array_length(refers); i++) {
+		const char *path = json_object_get_string(json_object_array_get_idx(refers, i)), *name = strchr(path, '/') + 1;
+		struct err said = *err;
+
+		if (!memmem(err->text, strlen(err->text), name, strcspn(name, ".")))
+			continue;
+		err_set(err, said.errnum, "%.400s (%s must be there before what refers to it: cp FILE %s)", said.text, path,
+			path);
+		break;
+	}
+	json_object_put(refers);
+}
+
 int send_change(const struct line *line, const struct change *change, struct outcome *ret)
 {
 	size_t i = 0;
@@ -212,6 +230,8 @@ int send_change(const struct line *line, const struct change *change, struct out
 	*ret = (struct outcome){ 0 };
 	while (result == 0 && i < change->steps_count && !ret->again)
 		result = send_step(line, change, i++, ret);
+	if (result < 0)
+		hint_missing(change, line->err);
 	if (result < 0 && i > 1 && !ret->made[i - 1] && !ret->older_way)
 		err_prefix(line->err, "%s (write the same again to send only the rollout): ",
 			   change->owes ? "the change was made, but its rollout failed" :

@@ -427,10 +427,10 @@ static int refuse_name(const struct kind *kind, const char *name, struct err *er
 	cleanup_free_ char *wanted = n > suffix ? strndup(name, n - suffix) : NULL;
 
 	if (!wanted)
-		return err_set(err, EINVAL, "'%s' is no name of a %s", name, kind->name);
+		return err_set(err, EINVAL, "'%s' is no name of %s %s", name, kind_article(kind), kind->name);
 	name_encode(wanted, kind->suffix, encoded);
-	return err_set(err, EINVAL, "'%s' is no file name of a %s: write '%s' for the one named '%s'", name, kind->name, encoded,
-		       wanted);
+	return err_set(err, EINVAL, "'%s' is no file name of %s %s: write '%s' for the one named '%s'", name, kind_article(kind),
+		       kind->name, encoded, wanted);
 }
 
 int walk_classify(struct request *r, const struct identity *dir, const char *name, struct identity *ret, struct err *err)
