@@ -42,9 +42,9 @@ static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 	struct exchange *ex;
 
 	headers_unref(trip->headers);
-	pthread_mutex_lock(&client->lock);
+	client_lock(client);
 	trip->headers = headers_ref(client->headers);
-	pthread_mutex_unlock(&client->lock);
+	client_unlock(client);
 	ex = exchange_new(call->method, trip->url, call->body, call->body_len, trip->headers);
 	if (!ex) {
 		*ret_r = err_set(trip->err, ENOMEM, "out of memory");
@@ -72,11 +72,11 @@ static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 
 /* ---- the whole call ---- */
 
-/* With the lock held. */
-static int renew_headers(struct client *client, struct err *err)
+static int renew_headers_locked(struct client *client, struct err *err) REQUIRES(client_locked)
 {
 	struct headers *fresh = headers_new(credentials_headers(client->credentials));
 
+	client_assert_locked(client);
 	if (!fresh)
 		return err_set(err, ENOMEM, "out of memory");
 	headers_unref(client->headers);
@@ -88,9 +88,9 @@ static int reload(struct client *client, struct err *err)
 {
 	int r;
 
-	scoped_lock(&client->lock);
+	scope_lock(client, client);
 	r = credentials_reload(client->credentials, err);
-	if (r == 1 && renew_headers(client, err) < 0)
+	if (r == 1 && renew_headers_locked(client, err) < 0)
 		return -ENOMEM;
 	return r;
 }
@@ -101,10 +101,10 @@ void client_mix_token(struct client *client, uint8_t key[FINGERPRINT_KEY_BYTES])
 	uint8_t mixed[FINGERPRINT_BYTES];
 
 	_Static_assert(FINGERPRINT_BYTES == FINGERPRINT_KEY_BYTES, "a fingerprint serves as a key");
-	pthread_mutex_lock(&client->lock);
+	client_lock(client);
 	token = credentials_secret(client->credentials);
 	fingerprint(key, token ? token : "", token ? strlen(token) : 0, mixed);
-	pthread_mutex_unlock(&client->lock);
+	client_unlock(client);
 	memcpy(key, mixed, sizeof(mixed));
 	wipe(mixed, sizeof(mixed));
 }
@@ -130,9 +130,9 @@ static bool has_new_credentials(struct trip *trip)
 	trip->denied = true;
 	if (reload(client, &err) < 0)
 		log_warning("the credentials cannot be read again: %s", err.text);
-	pthread_mutex_lock(&client->lock);
+	client_lock(client);
 	changed = client->headers != trip->headers;
-	pthread_mutex_unlock(&client->lock);
+	client_unlock(client);
 	return changed;
 }
 
@@ -222,15 +222,15 @@ static void scrub_error(struct trip *trip)
 {
 	struct client *client = trip->client;
 
-	pthread_mutex_lock(&client->lock);
+	client_lock(client);
 	scrub_token(trip->err->text, credentials_secret(client->credentials));
-	pthread_mutex_unlock(&client->lock);
+	client_unlock(client);
 	scrub_body(trip->err->text, trip->call->body, trip->call->body_len);
 }
 
 static int enter(struct client *client)
 {
-	scoped_lock(&client->lock);
+	scope_lock(client, client);
 	if (client->ending)
 		return -EIO;
 	client->callers++;
@@ -239,7 +239,7 @@ static int enter(struct client *client)
 
 static void leave(struct client *client)
 {
-	scoped_lock(&client->lock);
+	scope_lock(client, client);
 	if (--client->callers == 0)
 		pthread_cond_broadcast(&client->left);
 }
@@ -339,9 +339,9 @@ void client_forget_limits(struct client *client)
 
 void client_stats(struct client *client, struct client_stats *ret)
 {
-	pthread_mutex_lock(&client->metrics.lock);
+	metrics_lock(&client->metrics);
 	*ret = client->metrics.stats;
-	pthread_mutex_unlock(&client->metrics.lock);
+	metrics_unlock(&client->metrics);
 	ret->budget_left = transport_budget_left(client->transport);
 }
 
@@ -355,7 +355,9 @@ static char *host_of(const char *url)
 	return strndup(host, strcspn(host, "/"));
 }
 
-static int client_init(struct client *client, const struct client_options *options, struct err *err)
+/* Takes credentials over in any case. */
+static int client_init(struct client *client, const struct client_options *options, struct credentials *credentials,
+		       struct err *err)
 {
 	struct transport_options transport = {
 		.base_url = options->base_url,
@@ -366,10 +368,15 @@ static int client_init(struct client *client, const struct client_options *optio
 		.rps = options->rps,
 		.burst = options->burst,
 	};
+	int r;
 
-	pthread_mutex_init(&client->lock, NULL);
-	pthread_mutex_init(&client->metrics.lock, NULL);
+	lock_init(&client->lock);
+	lock_init(&client->metrics.lock);
 	clock_cond_init(&client->left);
+	client_lock(client);
+	client->credentials = credentials;
+	r = renew_headers_locked(client, err);
+	client_unlock(client);
 	client->retries = options->retries;
 	client->connect_timeout_ms = options->connect_timeout_ms;
 	client->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : 60 * MSEC_PER_SEC;
@@ -378,8 +385,8 @@ static int client_init(struct client *client, const struct client_options *optio
 		client->account = NULL;
 	if (!client->account || !client->host)
 		return err_set(err, ENOMEM, "out of memory");
-	if (renew_headers(client, err) < 0)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	return transport_new(&transport, &client->transport, err);
 }
 
@@ -400,8 +407,7 @@ int client_new(const struct client_options *options, struct credentials *credent
 		curl_global_cleanup();
 		return err_set(err, ENOMEM, "out of memory");
 	}
-	client->credentials = credentials;
-	r = client_init(client, options, err);
+	r = client_init(client, options, credentials, err);
 	if (r < 0)
 		client_free(client);
 	else
@@ -411,24 +417,29 @@ int client_new(const struct client_options *options, struct credentials *credent
 
 struct client *client_free(struct client *client)
 {
+	struct credentials *credentials;
+	struct headers *headers;
+
 	if (!client)
 		return NULL;
-	pthread_mutex_lock(&client->lock);
+	client_lock(client);
 	client->ending = true;
-	pthread_mutex_unlock(&client->lock);
+	client_unlock(client);
 	/* Ends every exchange, so that the callers leave. */
 	if (client->transport)
 		transport_stop(client->transport);
-	pthread_mutex_lock(&client->lock);
+	client_lock(client);
 	while (client->callers)
-		pthread_cond_wait(&client->left, &client->lock);
-	pthread_mutex_unlock(&client->lock);
+		client_cond_wait(client, &client->left, CLOCK_NEVER);
+	credentials = steal_ptr(client->credentials);
+	headers = steal_ptr(client->headers);
+	client_unlock(client);
 	transport_free(client->transport);
-	credentials_free(client->credentials);
-	headers_unref(client->headers);
+	credentials_free(credentials);
+	headers_unref(headers);
 	pthread_cond_destroy(&client->left);
-	pthread_mutex_destroy(&client->metrics.lock);
-	pthread_mutex_destroy(&client->lock);
+	lock_destroy(&client->metrics.lock);
+	lock_destroy(&client->lock);
 	free(client->account);
 	free(client->host);
 	free(client);

@@ -54,9 +54,9 @@ static int judge_denied(struct trip *trip, int status, int r)
 	char source[128];
 
 	if (r == -EACCES && status == 401 && trip->err->api_code != CODE_NO_CONTAINERS) {
-		pthread_mutex_lock(&trip->client->lock);
+		client_lock(trip->client);
 		snprintf(source, sizeof(source), "%s", credentials_source(trip->client->credentials));
-		pthread_mutex_unlock(&trip->client->lock);
+		client_unlock(trip->client);
 		/* Behind what the service said, as far as there is room. */
 		snprintf(trip->err->text + strlen(trip->err->text), sizeof(trip->err->text) - strlen(trip->err->text),
 			 " (the credentials from %s)", source);

@@ -1,6 +1,7 @@
 /* The client and a call on its way. Private to api/client*.c. */
 #pragma once
 
+#include "api/base/lock.h"
 #include "api/client.h"
 #include "api/headers.h"
 #include "api/metrics.h"
@@ -10,13 +11,14 @@
 
 struct credentials;
 
+DECLARE_LOCK(client);
 struct client {
-	pthread_mutex_t lock;            /* guards credentials, headers, callers, ending */
-	struct credentials *credentials; /* owned */
-	struct headers *headers;         /* owned reference: of the present credentials */
-	unsigned callers;                /* threads inside client_call */
-	pthread_cond_t left;             /* callers became 0 */
-	bool ending;
+	struct lock lock;
+	struct credentials *credentials GUARDED_BY(client_locked); /* owned */
+	struct headers *headers GUARDED_BY(client_locked);         /* owned reference: of the present credentials */
+	unsigned callers GUARDED_BY(client_locked);                /* threads inside client_call */
+	pthread_cond_t left;                                       /* callers became 0 */
+	bool ending GUARDED_BY(client_locked);
 	struct metrics metrics;
 	/* Fixed: */
 	struct transport *transport; /* owned */
@@ -29,6 +31,7 @@ struct client {
 	/* By operation: how often the size of a page was refused. Atomic. */
 	unsigned char refused_sizes[OPERATIONS_MAX];
 };
+DEFINE_LOCK(client, struct client, lock)
 
 /* One client_call on its way. */
 struct trip {

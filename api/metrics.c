@@ -30,7 +30,7 @@ void metrics_count(struct metrics *m, const char *operation, int status, double 
 {
 	struct client_metric *row;
 
-	scoped_lock(&m->lock);
+	scope_lock(metrics, m);
 	row = find_row(&m->stats, operation, status);
 	row->calls++;
 	row->seconds += seconds;
@@ -40,6 +40,6 @@ void metrics_count(struct metrics *m, const char *operation, int status, double 
 
 void metrics_retry(struct metrics *m)
 {
-	scoped_lock(&m->lock);
+	scope_lock(metrics, m);
 	m->stats.retries++;
 }

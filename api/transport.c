@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "api/base/clock.h"
+#include "api/base/lock.h"
 #include "api/headers.h"
 #include "api/transport_easy.h"
 
@@ -17,13 +18,15 @@
 
 TAILQ_HEAD(exchange_list, exchange);
 
+DECLARE_LOCK(transport);
 struct transport {
-	pthread_mutex_t lock;               /* guards the lists, the counts, the budget, ending */
-	struct exchange_list writes, reads; /* waiting to go out; hold a reference each */
-	struct exchange_list flying;        /* holds a reference each */
-	unsigned flying_count;
-	struct budget budget;
-	bool ending;
+	struct lock lock;
+	/* Waiting to go out, and on their way; each holds a reference. */
+	struct exchange_list writes GUARDED_BY(transport_locked), reads GUARDED_BY(transport_locked);
+	struct exchange_list flying GUARDED_BY(transport_locked);
+	unsigned flying_count GUARDED_BY(transport_locked);
+	struct budget budget GUARDED_BY(transport_locked);
+	bool ending GUARDED_BY(transport_locked);
 	/* Fixed: */
 	pthread_t thread;
 	unsigned max_conns;
@@ -35,8 +38,11 @@ struct transport {
 	CURL **idle;             /* owned handles, max_conns at most */
 	unsigned idle_count;
 };
+DEFINE_LOCK(transport, struct transport, lock)
 
-struct exchange *exchange_new(const char *method, const char *url, const char *body, size_t body_len, struct headers *headers)
+/* Unanalysed: nobody else has it yet. */
+struct exchange *exchange_new(const char *method, const char *url, const char *body, size_t body_len,
+			      struct headers *headers) NO_THREAD_SAFETY_ANALYSIS
 {
 	struct exchange *ex = calloc(1, sizeof(*ex));
 
@@ -73,9 +79,9 @@ void transport_release(struct transport *t, struct exchange *ex)
 
 	if (!ex)
 		return;
-	pthread_mutex_lock(&t->lock);
+	transport_lock(t);
 	last = --ex->refs == 0;
-	pthread_mutex_unlock(&t->lock);
+	transport_unlock(t);
 	if (last)
 		exchange_free(ex);
 }
@@ -86,7 +92,7 @@ static bool may_send(void *arg, struct exchange *ex)
 {
 	struct transport *t = arg;
 
-	scoped_lock(&t->lock);
+	scope_lock(transport, t);
 	/* curl sends again by itself where a reused connection dies before an answer, even what must not happen twice. */
 	if (ex->sent)
 		ex->resent = true;
@@ -96,8 +102,8 @@ static bool may_send(void *arg, struct exchange *ex)
 	return true;
 }
 
-/* With the lock held, ex on no list. The caller drops the list's reference. */
-static void mark_done(struct exchange *ex)
+/* ex is on no list. The caller drops the list's reference. */
+static void mark_done(struct exchange *ex) REQUIRES(transport_locked)
 {
 	ex->state = EXCHANGE_DONE;
 	if (ex->waiter)
@@ -134,7 +140,7 @@ static void finish(struct transport *t, struct exchange *ex, CURLcode code)
 		ex->code = code;
 	}
 	ex->seconds = seconds_since(&ex->started);
-	pthread_mutex_lock(&t->lock);
+	transport_lock(t);
 	TAILQ_REMOVE(&t->flying, ex, link);
 	t->flying_count--;
 	if (ex->status)
@@ -142,7 +148,7 @@ static void finish(struct transport *t, struct exchange *ex, CURLcode code)
 	if (ex->status == 429)
 		ex->resume_ms = budget_stopped_until(&t->budget, clock_now_ms());
 	mark_done(ex);
-	pthread_mutex_unlock(&t->lock);
+	transport_unlock(t);
 	transport_release(t, ex);
 }
 
@@ -161,9 +167,9 @@ static void start(struct transport *t, struct exchange *ex)
 		finish(t, ex, code);
 }
 
-/* Ends an exchange that did not go out. With the lock held. */
+/* Ends an exchange that did not go out. */
 static void end_waiting(struct exchange_list *list, struct exchange *ex, enum exchange_end end, int64_t resume_ms,
-			struct exchange_list *ended)
+			struct exchange_list *ended) REQUIRES(transport_locked)
 {
 	ex->end = end;
 	ex->resume_ms = resume_ms;
@@ -174,6 +180,7 @@ static void end_waiting(struct exchange_list *list, struct exchange *ex, enum ex
 
 /* Ends those whose time is over, or would be before the service lets calls out again. Returns the next deadline. */
 static int64_t expire(struct transport *t, struct exchange_list *list, int64_t now, struct exchange_list *ended)
+	REQUIRES(transport_locked)
 {
 	int64_t stop = budget_stopped_until(&t->budget, now), next = CLOCK_NEVER;
 	struct exchange *ex, *after;
@@ -201,7 +208,7 @@ static int64_t expire(struct transport *t, struct exchange_list *list, int64_t n
  * Whether there is room in flight for such an exchange. Calls of one endpoint never take all of it, and reads leave a place
  * to writes: what is slow must not stand in the way of the rest.
  */
-static bool has_place(const struct transport *t, const struct exchange *candidate)
+static bool has_place(const struct transport *t, const struct exchange *candidate) REQUIRES(transport_locked)
 {
 	unsigned kept = t->max_conns / ENDPOINT_LEAVES ? t->max_conns / ENDPOINT_LEAVES : 1;
 	unsigned same = 0, reads = 0;
@@ -218,7 +225,7 @@ static bool has_place(const struct transport *t, const struct exchange *candidat
 }
 
 /* The first that may go, writes before reads. */
-static struct exchange *next_to_go(struct transport *t)
+static struct exchange *next_to_go(struct transport *t) REQUIRES(transport_locked)
 {
 	struct exchange *ex;
 
@@ -235,8 +242,9 @@ static struct exchange *next_to_go(struct transport *t)
 	return NULL;
 }
 
-/* Takes out of the queue what may go now, writes first. Returns when more may, or CLOCK_NEVER. With the lock held. */
+/* Takes out of the queue what may go now, writes first. Returns when more may, or CLOCK_NEVER. */
 static int64_t dispatch(struct transport *t, int64_t now, struct exchange **ret_start, unsigned *ret_count)
+	REQUIRES(transport_locked)
 {
 	unsigned width = t->budget.width < t->max_conns ? t->budget.width : t->max_conns;
 	unsigned n = 0;
@@ -264,8 +272,7 @@ static int64_t dispatch(struct transport *t, int64_t now, struct exchange **ret_
 	return wait == CLOCK_NEVER ? CLOCK_NEVER : now + wait;
 }
 
-/* With the lock held. */
-static unsigned find_dropped(struct transport *t, struct exchange **ret_drop)
+static unsigned find_dropped(struct transport *t, struct exchange **ret_drop) REQUIRES(transport_locked)
 {
 	struct exchange *ex;
 	unsigned n = 0;
@@ -290,13 +297,13 @@ static bool collect(struct transport *t)
 		if (msg->msg != CURLMSG_DONE)
 			continue;
 		/* The write callback's argument and the handle's private pointer are both taken: find it by the handle. */
-		pthread_mutex_lock(&t->lock);
+		transport_lock(t);
 		TAILQ_FOREACH(ex, &t->flying, link)
 		{
 			if (ex->easy == msg->easy_handle)
 				break;
 		}
-		pthread_mutex_unlock(&t->lock);
+		transport_unlock(t);
 		if (ex)
 			finish(t, ex, msg->data.result);
 		any = true;
@@ -313,13 +320,13 @@ static bool collect_early(struct transport *t)
 	struct exchange *ex;
 	unsigned n = 0;
 
-	pthread_mutex_lock(&t->lock);
+	transport_lock(t);
 	TAILQ_FOREACH(ex, &t->flying, link)
 	{
 		if (easy_has_answer(ex))
 			t->room[n++] = ex;
 	}
-	pthread_mutex_unlock(&t->lock);
+	transport_unlock(t);
 	for (unsigned i = 0; i < n; i++)
 		finish(t, t->room[i], CURLE_OK);
 	return n > 0;
@@ -335,7 +342,7 @@ static bool turn(struct transport *t)
 	bool over;
 	int running;
 
-	pthread_mutex_lock(&t->lock);
+	transport_lock(t);
 	drop_count = find_dropped(t, dropped);
 	next = expire(t, &t->writes, now, &ended);
 	other = expire(t, &t->reads, now, &ended);
@@ -343,7 +350,7 @@ static bool turn(struct transport *t)
 	other = dispatch(t, now, starting, &start_count);
 	next = other < next ? other : next;
 	over = t->ending && !t->flying_count;
-	pthread_mutex_unlock(&t->lock);
+	transport_unlock(t);
 
 	while ((ex = TAILQ_FIRST(&ended))) {
 		TAILQ_REMOVE(&ended, ex, link);
@@ -377,8 +384,8 @@ static void *thread_main(void *arg)
 
 /* ---- callers ---- */
 
-/* The caller goes; the thread drops the exchange. With the lock held. Returns whether the thread must be woken. */
-static bool abandon(struct transport *t, struct exchange *ex)
+/* The caller goes; the thread drops the exchange. Returns whether the thread must be woken. */
+static bool abandon(struct transport *t, struct exchange *ex) REQUIRES(transport_locked)
 {
 	ex->waiter = NULL;
 	ex->abandoned = true;
@@ -398,9 +405,9 @@ static int await(struct transport *t, struct exchange *ex, struct waiter *waiter
 		int r = waiter_wait(waiter, limit, ignore_cancel);
 		bool wake;
 
-		pthread_mutex_lock(&t->lock);
+		transport_lock(t);
 		if (ex->state == EXCHANGE_DONE) {
-			pthread_mutex_unlock(&t->lock);
+			transport_unlock(t);
 			/* A wake that was not what ended the wait must not be left to the next wait of this thread. */
 			if (r < 0)
 				waiter_wait(waiter, 0, true);
@@ -408,11 +415,11 @@ static int await(struct transport *t, struct exchange *ex, struct waiter *waiter
 		}
 		if (r == 0 || (r == -EINTR && ex->write && ex->sent)) {
 			ignore_cancel = ignore_cancel || r < 0;
-			pthread_mutex_unlock(&t->lock);
+			transport_unlock(t);
 			continue;
 		}
 		wake = abandon(t, ex);
-		pthread_mutex_unlock(&t->lock);
+		transport_unlock(t);
 		if (wake)
 			curl_multi_wakeup(t->multi);
 		return r;
@@ -423,37 +430,37 @@ int transport_run(struct transport *t, struct exchange *ex, struct waiter *waite
 {
 	if (!ignore_cancel && waiter_canceled(waiter))
 		return -EINTR;
-	pthread_mutex_lock(&t->lock);
+	transport_lock(t);
 	if (t->ending) {
-		pthread_mutex_unlock(&t->lock);
+		transport_unlock(t);
 		return -ESHUTDOWN;
 	}
 	ex->waiter = waiter;
 	ex->state = EXCHANGE_QUEUED;
 	ex->refs++;
 	TAILQ_INSERT_TAIL(ex->write ? &t->writes : &t->reads, ex, link);
-	pthread_mutex_unlock(&t->lock);
+	transport_unlock(t);
 	curl_multi_wakeup(t->multi);
 	return await(t, ex, waiter, ignore_cancel);
 }
 
 bool transport_sent(struct transport *t, struct exchange *ex)
 {
-	scoped_lock(&t->lock);
+	scope_lock(transport, t);
 	return ex->sent;
 }
 
 double transport_budget_left(struct transport *t)
 {
-	scoped_lock(&t->lock);
+	scope_lock(transport, t);
 	return budget_left(&t->budget, clock_now_ms());
 }
 
 void transport_forget_limits(struct transport *t)
 {
-	pthread_mutex_lock(&t->lock);
+	transport_lock(t);
 	budget_forget(&t->budget);
-	pthread_mutex_unlock(&t->lock);
+	transport_unlock(t);
 	curl_multi_wakeup(t->multi);
 }
 
@@ -476,7 +483,7 @@ static void transport_destroy(struct transport *t)
 	if (t->multi)
 		curl_multi_cleanup(t->multi);
 	easy_setup_free(&t->setup);
-	pthread_mutex_destroy(&t->lock);
+	lock_destroy(&t->lock);
 	free(t->room);
 	free(t->idle);
 	free(t);
@@ -486,13 +493,15 @@ static int transport_init(struct transport *t, const struct transport_options *o
 {
 	int r;
 
-	pthread_mutex_init(&t->lock, NULL);
+	lock_init(&t->lock);
+	transport_lock(t);
 	TAILQ_INIT(&t->writes);
 	TAILQ_INIT(&t->reads);
 	TAILQ_INIT(&t->flying);
+	budget_init(&t->budget, options->rps, options->burst, clock_now_ms());
+	transport_unlock(t);
 	t->gate = (struct easy_gate){ may_send, t };
 	t->max_conns = options->max_conns ? options->max_conns : 1;
-	budget_init(&t->budget, options->rps, options->burst, clock_now_ms());
 	r = easy_setup_init(&t->setup, options, err);
 	if (r < 0)
 		return r;
@@ -527,9 +536,9 @@ int transport_new(const struct transport_options *options, struct transport **re
 
 void transport_stop(struct transport *t)
 {
-	pthread_mutex_lock(&t->lock);
+	transport_lock(t);
 	t->ending = true;
-	pthread_mutex_unlock(&t->lock);
+	transport_unlock(t);
 	curl_multi_wakeup(t->multi);
 }
 

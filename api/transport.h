@@ -9,6 +9,7 @@
 
 #include "api/base/buf.h"
 #include "api/base/err.h"
+#include "api/base/lock.h"
 #include "api/base/waiter.h"
 #include "api/budget.h"
 
@@ -28,6 +29,7 @@ enum exchange_end {
 
 enum exchange_state { EXCHANGE_NEW, EXCHANGE_QUEUED, EXCHANGE_FLYING, EXCHANGE_DONE };
 
+DECLARE_LOCK(transport);
 struct exchange {
 	/* Fixed before it is run: */
 	char method[8];
@@ -39,13 +41,12 @@ struct exchange {
 	int64_t deadline_ms;
 	int64_t quiet_ms; /* ends as timed out once no byte came for so long; 0: only the deadline ends it */
 	bool fresh;       /* over a connection of its own */
-	/* Guarded by the transport's lock: */
-	unsigned refs; /* the caller's and the transport's */
-	enum exchange_state state;
-	struct waiter *waiter; /* borrowed; NULL once the caller left */
-	bool abandoned;        /* the caller left: drop it */
-	bool sent;             /* bytes of the request may have gone out */
-	TAILQ_ENTRY(exchange) link;
+	unsigned refs GUARDED_BY(transport_locked); /* the caller's and the transport's */
+	enum exchange_state state GUARDED_BY(transport_locked);
+	struct waiter *waiter GUARDED_BY(transport_locked); /* borrowed; NULL once the caller left */
+	bool abandoned GUARDED_BY(transport_locked);        /* the caller left: drop it */
+	bool sent GUARDED_BY(transport_locked);             /* bytes of the request may have gone out */
+	TAILQ_ENTRY(exchange) link;                         /* with the lock, too */
 	/* Written by the transport's thread, the caller's once state is DONE: */
 	enum exchange_end end;
 	CURLcode code;

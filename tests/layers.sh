@@ -66,5 +66,10 @@ while IFS=: read -r file line _; do
   complain "$file:$line: fs asks the API through fs/show/offers.h (offers_call, offers_list)"
 done < <(grep -rnE --include='*.c' '\bclient_(call|list)\(' fs | grep -vE '^fs/(show/offers|run/probe)\.c:')
 
+# Locks are visible (api/base/lock.h).
+while IFS=: read -r file line _; do
+  complain "$file:$line: a lock is a struct lock, which says what it guards"
+done < <(grep -rnE --include='*.[ch]' '\bpthread_mutex_' api cache fs | grep -v '^api/base/')
+
 echo "$includes includes in $files files, $bad against the layers"
 ((files > 0 && bad == 0))

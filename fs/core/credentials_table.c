@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "api/base/clock.h"
+#include "api/base/lock.h"
 #include "api/base/rand.h"
 #include "fs/core/hash.h"
 
@@ -14,22 +15,25 @@ struct record {
 	char domain[];
 };
 
+DECLARE_LOCK(credentials_table);
 struct credentials_table {
-	pthread_mutex_t lock;   /* guards records */
-	struct record *records; /* owned */
+	struct lock lock;
+	struct record *records GUARDED_BY(credentials_table_locked); /* owned */
 };
+DEFINE_LOCK(credentials_table, struct credentials_table, lock)
 
 struct credentials_table *credentials_table_new(void)
 {
 	struct credentials_table *t = calloc(1, sizeof(*t));
 
 	if (t)
-		pthread_mutex_init(&t->lock, NULL);
+		lock_init(&t->lock);
 	return t;
 }
 
-static void drop(struct credentials_table *t, struct record *record)
+static void drop_locked(struct credentials_table *t, struct record *record) REQUIRES(credentials_table_locked)
 {
+	credentials_table_assert_locked(t);
 	HASH_DEL(t->records, record);
 	wipe(record->text, record->len);
 	free(record->text);
@@ -38,9 +42,9 @@ static void drop(struct credentials_table *t, struct record *record)
 
 void credentials_table_clear(struct credentials_table *t)
 {
-	scoped_lock(&t->lock);
+	scope_lock(credentials_table, t);
 	while (t->records)
-		drop(t, t->records);
+		drop_locked(t, t->records);
 }
 
 struct credentials_table *credentials_table_free(struct credentials_table *t)
@@ -48,19 +52,19 @@ struct credentials_table *credentials_table_free(struct credentials_table *t)
 	if (!t)
 		return NULL;
 	credentials_table_clear(t);
-	pthread_mutex_destroy(&t->lock);
+	lock_destroy(&t->lock);
 	free(t);
 	return NULL;
 }
 
-static void drop_expired(struct credentials_table *t)
+static void drop_expired_locked(struct credentials_table *t) REQUIRES(credentials_table_locked)
 {
 	int64_t now = clock_now_ms();
 	struct record *record, *next;
 
 	HASH_ITER(hh, t->records, record, next) {
 		if (record->expires_ms <= now)
-			drop(t, record);
+			drop_locked(t, record);
 	}
 }
 
@@ -68,8 +72,8 @@ int credentials_table_get(struct credentials_table *t, const char *domain, struc
 {
 	struct record *record;
 
-	scoped_lock(&t->lock);
-	drop_expired(t);
+	scope_lock(credentials_table, t);
+	drop_expired_locked(t);
 	HASH_FIND_STR(t->records, domain, record);
 	*ret = record ? body_new(record->text, record->len) : body_new("", 0);
 	return *ret ? 0 : -ENOMEM;
@@ -90,13 +94,13 @@ int credentials_table_set(struct credentials_table *t, const char *domain, const
 	record->len = len;
 	record->expires_ms = expires_ms;
 	memcpy(record->domain, domain, n);
-	scoped_lock(&t->lock);
-	drop_expired(t);
+	scope_lock(credentials_table, t);
+	drop_expired_locked(t);
 	HASH_FIND_STR(t->records, domain, old);
 	if (old)
-		drop(t, old);
+		drop_locked(t, old);
 	while (HASH_COUNT(t->records) >= CREDENTIALS_MAX)
-		drop(t, t->records);
+		drop_locked(t, t->records);
 	HASH_ADD_STR(t->records, domain, record);
 	return 0;
 }

@@ -1,26 +1,29 @@
 #include "fs/core/defaults.h"
 
 #include <json-c/json.h>
-#include <pthread.h>
+
+#include "api/base/lock.h"
 
 struct sizes {
 	double vcpu;
 	int64_t memory_mib, disk_mb;
 };
 
+DECLARE_LOCK(defaults);
 struct defaults {
-	pthread_mutex_t lock; /* guards all below */
-	bool known;
-	uint64_t hash; /* of the snapshot that sizes was read from */
-	struct sizes sizes;
+	struct lock lock;
+	bool known GUARDED_BY(defaults_locked);
+	uint64_t hash GUARDED_BY(defaults_locked); /* of the snapshot that sizes was read from */
+	struct sizes sizes GUARDED_BY(defaults_locked);
 };
+DEFINE_LOCK(defaults, struct defaults, lock)
 
 struct defaults *defaults_new(void)
 {
 	struct defaults *d = calloc(1, sizeof(*d));
 
 	if (d)
-		pthread_mutex_init(&d->lock, NULL);
+		lock_init(&d->lock);
 	return d;
 }
 
@@ -28,14 +31,14 @@ struct defaults *defaults_free(struct defaults *d)
 {
 	if (!d)
 		return NULL;
-	pthread_mutex_destroy(&d->lock);
+	lock_destroy(&d->lock);
 	free(d);
 	return NULL;
 }
 
 static bool recall(struct defaults *d, uint64_t hash, struct sizes *ret)
 {
-	scoped_lock(&d->lock);
+	scope_lock(defaults, d);
 	if (!d->known || d->hash != hash)
 		return false;
 	*ret = d->sizes;
@@ -44,7 +47,7 @@ static bool recall(struct defaults *d, uint64_t hash, struct sizes *ret)
 
 static void remember(struct defaults *d, uint64_t hash, const struct sizes *sizes)
 {
-	scoped_lock(&d->lock);
+	scope_lock(defaults, d);
 	d->known = true;
 	d->hash = hash;
 	d->sizes = *sizes;

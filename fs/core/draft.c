@@ -37,6 +37,7 @@ struct draft *draft_new(void)
 		return NULL;
 	lock_init(&draft->lock);
 	draft->refs = 1;
+	scope_lock(draft, draft);
 	draft->data.max = DOC_BYTES_MAX;
 	draft->mtime_ns = clock_wall_ns();
 	return draft;
@@ -52,9 +53,11 @@ struct draft *draft_unref(struct draft *draft)
 {
 	if (!draft || atomic_fetch_sub_explicit(&draft->refs, 1, memory_order_acq_rel) > 1)
 		return NULL;
+	draft_lock(draft);
 	give_room(draft->data.len);
 	buf_wipe(&draft->data);
 	doc_scan_free(draft->scan);
+	draft_unlock(draft);
 	lock_destroy(&draft->lock);
 	free(draft);
 	return NULL;
@@ -148,17 +151,52 @@ int draft_truncate(struct draft *draft, size_t len)
 	return 0;
 }
 
-int draft_set(struct draft *draft, const char *data, size_t len)
+static uint64_t content_hash(const struct buf *data)
 {
-	int r;
+	return hash64(data->len ? data->data : "", data->len);
+}
 
-	scope_lock(draft, draft);
-	r = resize_locked(draft, len);
+static void set_handled_locked(struct draft *draft, const struct buf *content, const struct err *result) REQUIRES(draft_locked)
+{
+	draft_assert_locked(draft);
+	draft->handled = true;
+	draft->handled_len = content->len;
+	draft->handled_hash = content_hash(content);
+	draft->result = *result;
+	if (!result->errnum)
+		draft->sent = true;
+}
+
+static int set_locked(struct draft *draft, const char *data, size_t len) REQUIRES(draft_locked)
+{
+	int r = resize_locked(draft, len);
+
 	if (r < 0)
 		return r;
 	if (len)
 		memcpy(draft->data.data, data, len);
 	changed_locked(draft, 0);
+	return 0;
+}
+
+int draft_set(struct draft *draft, const char *data, size_t len)
+{
+	scope_lock(draft, draft);
+	return set_locked(draft, data, len);
+}
+
+int draft_begin(struct draft *draft, const char *data, size_t len, int64_t mtime_ns)
+{
+	const struct err none = ERR_INIT;
+	int r;
+
+	scope_lock(draft, draft);
+	r = set_locked(draft, data, len);
+	if (r < 0)
+		return r;
+	draft->began_empty = false;
+	draft->mtime_ns = mtime_ns;
+	set_handled_locked(draft, &draft->data, &none);
 	return 0;
 }
 
@@ -213,11 +251,6 @@ enum doc_state draft_state(struct draft *draft)
 	return draft->state;
 }
 
-static uint64_t content_hash(const struct buf *data)
-{
-	return hash64(data->len ? data->data : "", data->len);
-}
-
 int draft_handled(struct draft *draft, struct err *ret)
 {
 	scope_lock(draft, draft);
@@ -236,12 +269,7 @@ bool draft_was_handled(struct draft *draft)
 void draft_set_handled(struct draft *draft, const struct buf *content, const struct err *result)
 {
 	scope_lock(draft, draft);
-	draft->handled = true;
-	draft->handled_len = content->len;
-	draft->handled_hash = content_hash(content);
-	draft->result = *result;
-	if (!result->errnum)
-		draft->sent = true;
+	set_handled_locked(draft, content, result);
 }
 
 bool draft_only_blanks_since(struct draft *draft, const struct buf *content)

@@ -14,26 +14,31 @@
 DECLARE_LOCK(draft);
 struct draft {
 	_Atomic unsigned refs;
-	struct lock lock;      /* guards all below */
-	struct buf data;       /* wiped when it goes */
-	bool json;             /* followed by a scanner: a JSON document */
-	bool key_line;         /* complete with its first newline */
-	bool secret;           /* cannot be read, is wiped */
-	bool scratch;          /* never sent by itself */
-	int overflow;          /* errno of a write that did not fit: what is here is cut off, and is never sent; 0: none */
-	bool began_empty;      /* new, O_TRUNC or ftruncate(0): sent by the write that completes it */
-	struct doc_scan *scan; /* owned; NULL until the first byte */
-	size_t scanned;        /* bytes fed to it */
-	enum doc_state state;  /* of the scanned bytes */
-	unsigned writers;      /* handles open for writing */
-	pid_t opener;          /* thread group that began it */
-	uint64_t serial;       /* rises with every change of the bytes */
-	uint64_t handled_hash; /* of the content that was sent or refused last; 0: none */
-	size_t handled_len;
-	uint64_t handled_for; /* a scratch file: the name that it was sent under */
-	bool handled, sent;   /* sent: with success */
-	struct err result;    /* of what was handled; errnum 0: a success */
-	int64_t mtime_ns;
+	struct lock lock;
+	/* Fixed before another thread sees it. */
+	bool json;     /* followed by a scanner: a JSON document */
+	bool key_line; /* complete with its first newline */
+	bool secret;   /* cannot be read, is wiped */
+	pid_t opener;  /* thread group that began it */
+
+	struct buf data GUARDED_BY(draft_locked); /* wiped when it goes */
+	bool scratch GUARDED_BY(draft_locked);    /* never sent by itself */
+	/* errno of a write that did not fit: what is here is cut off, and is never sent; 0: none. */
+	int overflow GUARDED_BY(draft_locked);
+	bool began_empty GUARDED_BY(draft_locked);      /* new, O_TRUNC or ftruncate(0): sent by the write that completes it */
+	struct doc_scan *scan GUARDED_BY(draft_locked); /* owned; NULL until the first byte */
+	size_t scanned GUARDED_BY(draft_locked);        /* bytes fed to it */
+	enum doc_state state GUARDED_BY(draft_locked);  /* of the scanned bytes */
+	unsigned writers GUARDED_BY(draft_locked);      /* handles open for writing */
+	uint64_t serial GUARDED_BY(draft_locked);       /* rises with every change of the bytes */
+	/* Of the content that was sent or refused last (hash 0: none), and the name that a scratch file was sent under. */
+	uint64_t handled_hash GUARDED_BY(draft_locked);
+	size_t handled_len GUARDED_BY(draft_locked);
+	uint64_t handled_for GUARDED_BY(draft_locked);
+	bool handled GUARDED_BY(draft_locked);
+	bool sent GUARDED_BY(draft_locked);         /* with success */
+	struct err result GUARDED_BY(draft_locked); /* of what was handled; errnum 0: a success */
+	int64_t mtime_ns GUARDED_BY(draft_locked);
 };
 DEFINE_LOCK(draft, struct draft, lock)
 
@@ -56,6 +61,8 @@ int64_t draft_mtime(struct draft *draft);
 int draft_write(struct draft *draft, const char *data, size_t len, off_t offset);
 int draft_truncate(struct draft *draft, size_t len);
 int draft_set(struct draft *draft, const char *data, size_t len);
+/* What it begins with, which counts as sent: unchanged, nothing is. Its time is the given one until it is written to. */
+int draft_begin(struct draft *draft, const char *data, size_t len, int64_t mtime_ns);
 /* Copies what lies at offset; fewer bytes at the end. */
 size_t draft_read(struct draft *draft, char *out, size_t size, off_t offset);
 size_t draft_size(struct draft *draft);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "api/base/lock.h"
 #include "api/base/rand.h"
 #include "fs/core/hash.h"
 
@@ -17,24 +18,27 @@ struct published {
 	char key[];
 };
 
+DECLARE_LOCK(events);
 struct events_table {
-	pthread_mutex_t lock;    /* guards all below */
-	struct published *files; /* owned */
+	struct lock lock;
+	struct published *files GUARDED_BY(events_locked); /* owned */
 };
+DEFINE_LOCK(events, struct events_table, lock)
 
 struct events_table *events_new(void)
 {
 	struct events_table *t = calloc(1, sizeof(*t));
 
 	if (t)
-		pthread_mutex_init(&t->lock, NULL);
+		lock_init(&t->lock);
 	return t;
 }
 
-static void drop(struct events_table *t, struct published *p)
+static void drop_locked(struct events_table *t, struct published *p) REQUIRES(events_locked)
 {
 	struct line *line, *next;
 
+	events_assert_locked(t);
 	HASH_DEL(t->files, p);
 	HASH_ITER(hh, p->lines, line, next) {
 		HASH_DEL(p->lines, line);
@@ -48,18 +52,21 @@ struct events_table *events_free(struct events_table *t)
 {
 	if (!t)
 		return NULL;
+	events_lock(t);
 	while (t->files)
-		drop(t, t->files);
-	pthread_mutex_destroy(&t->lock);
+		drop_locked(t, t->files);
+	events_unlock(t);
+	lock_destroy(&t->lock);
 	free(t);
 	return NULL;
 }
 
-static struct published *obtain(struct events_table *t, const char *key)
+static struct published *obtain_locked(struct events_table *t, const char *key) REQUIRES(events_locked)
 {
 	struct published *p;
 	size_t n = strlen(key) + 1;
 
+	events_assert_locked(t);
 	HASH_FIND_STR(t->files, key, p);
 	if (p) {
 		HASH_DEL(t->files, p);
@@ -72,7 +79,7 @@ static struct published *obtain(struct events_table *t, const char *key)
 	}
 	HASH_ADD_STR(t->files, key, p);
 	while (HASH_COUNT(t->files) > EVENTS_FILES_MAX && t->files != p)
-		drop(t, t->files);
+		drop_locked(t, t->files);
 	return p;
 }
 
@@ -103,8 +110,8 @@ int events_publish(struct events_table *t, const char *key, const struct buf *li
 	struct published *p;
 	int r = 0;
 
-	scoped_lock(&t->lock);
-	p = obtain(t, key);
+	scope_lock(events, t);
+	p = obtain_locked(t, key);
 	if (!p)
 		return -ENOMEM;
 	for (size_t at = 0; r == 0 && at < lines->len;) {

@@ -20,13 +20,14 @@ struct memo {
 
 DECLARE_LOCK(failures);
 struct failures {
-	struct lock lock;          /* guards all below */
-	char *lines[FAILURES_MAX]; /* owned; a ring: line n stands at n % FAILURES_MAX */
-	uint64_t serial;           /* number of lines ever written */
-	uint64_t first, end;       /* bytes ever written before the oldest line kept, and in all */
-	struct memo *texts;        /* at most FAILURES_MAX */
-	struct memo *rejected;     /* at most REJECTED_MAX and REJECTED_BYTES_MAX */
-	size_t rejected_bytes;
+	struct lock lock;
+	char *lines[FAILURES_MAX] GUARDED_BY(failures_locked); /* owned; a ring: line n stands at n % FAILURES_MAX */
+	uint64_t serial GUARDED_BY(failures_locked);           /* number of lines ever written */
+	uint64_t first GUARDED_BY(failures_locked);            /* bytes ever written before the oldest line kept */
+	uint64_t end GUARDED_BY(failures_locked);              /* and in all */
+	struct memo *texts GUARDED_BY(failures_locked);        /* at most FAILURES_MAX */
+	struct memo *rejected GUARDED_BY(failures_locked);     /* at most REJECTED_MAX and REJECTED_BYTES_MAX */
+	size_t rejected_bytes GUARDED_BY(failures_locked);
 };
 DEFINE_LOCK(failures, struct failures, lock)
 
@@ -90,8 +91,9 @@ struct failures *failures_new(void)
 	return f;
 }
 
-static void drop_rejected(struct failures *f, struct memo *memo)
+static void drop_rejected_locked(struct failures *f, struct memo *memo) REQUIRES(failures_locked)
 {
+	failures_assert_locked(f);
 	if (!memo)
 		return;
 	f->rejected_bytes -= memo->len;
@@ -102,12 +104,14 @@ struct failures *failures_free(struct failures *f)
 {
 	if (!f)
 		return NULL;
+	failures_lock(f);
 	while (f->texts)
 		memo_free(memo_take(&f->texts, f->texts));
 	while (f->rejected)
-		drop_rejected(f, f->rejected);
+		drop_rejected_locked(f, f->rejected);
 	for (size_t i = 0; i < FAILURES_MAX; i++)
 		free(f->lines[i]);
+	failures_unlock(f);
 	lock_destroy(&f->lock);
 	free(f);
 	return NULL;
@@ -195,8 +199,9 @@ static char *make_line(const char *path, const char *op, const struct err *err)
 }
 
 /* Takes memo over. */
-static void keep_text(struct failures *f, const char *path, struct memo *memo)
+static void keep_text_locked(struct failures *f, const char *path, struct memo *memo) REQUIRES(failures_locked)
 {
+	failures_assert_locked(f);
 	memo_free(memo_take(&f->texts, memo_find(f->texts, path)));
 	if (memo && !memo_add(&f->texts, memo))
 		memo_free(memo);
@@ -205,16 +210,17 @@ static void keep_text(struct failures *f, const char *path, struct memo *memo)
 }
 
 /* Takes memo over. */
-static void keep_rejected(struct failures *f, struct memo *memo)
+static void keep_rejected_locked(struct failures *f, struct memo *memo) REQUIRES(failures_locked)
 {
-	drop_rejected(f, memo_find(f->rejected, memo->path));
+	failures_assert_locked(f);
+	drop_rejected_locked(f, memo_find(f->rejected, memo->path));
 	if (memo->len > REJECTED_BYTES_MAX || !memo_add(&f->rejected, memo)) {
 		memo_free(memo);
 		return;
 	}
 	f->rejected_bytes += memo->len;
 	while (HASH_COUNT(f->rejected) > REJECTED_MAX || f->rejected_bytes > REJECTED_BYTES_MAX)
-		drop_rejected(f, f->rejected);
+		drop_rejected_locked(f, f->rejected);
 }
 
 /* Takes line over. */
@@ -240,9 +246,9 @@ void failures_add(struct failures *f, const char *path, const char *op, const st
 	scope_lock(failures, f);
 	if (line)
 		add_line_locked(f, line);
-	keep_text(f, path, memo);
+	keep_text_locked(f, path, memo);
 	if (rejected)
-		keep_rejected(f, rejected);
+		keep_rejected_locked(f, rejected);
 }
 
 void failures_clear(struct failures *f, const char *path)

@@ -13,10 +13,11 @@ struct record {
 
 DECLARE_LOCK(kept);
 struct kept {
-	struct lock lock;       /* guards all below */
-	struct record *records; /* owned */
-	size_t bytes, max_bytes;
-	uint64_t next_serial;
+	struct lock lock;
+	size_t max_bytes;                               /* fixed */
+	struct record *records GUARDED_BY(kept_locked); /* owned */
+	size_t bytes GUARDED_BY(kept_locked);
+	uint64_t next_serial GUARDED_BY(kept_locked);
 };
 DEFINE_LOCK(kept, struct kept, lock)
 
@@ -36,8 +37,9 @@ static size_t record_bytes(const struct record *record)
 	return sizeof(*record) + strlen(record->key) + (record->value.bytes ? record->value.bytes->len : 0);
 }
 
-static void remove_record(struct kept *kept, struct record *record)
+static void remove_record_locked(struct kept *kept, struct record *record) REQUIRES(kept_locked)
 {
+	kept_assert_locked(kept);
 	kept->bytes -= record_bytes(record);
 	HASH_DEL(kept->records, record);
 	body_unref(record->value.bytes);
@@ -50,14 +52,16 @@ struct kept *kept_free(struct kept *kept)
 
 	if (!kept)
 		return NULL;
+	kept_lock(kept);
 	HASH_ITER(hh, kept->records, record, next)
-		remove_record(kept, record);
+		remove_record_locked(kept, record);
+	kept_unlock(kept);
 	lock_destroy(&kept->lock);
 	free(kept);
 	return NULL;
 }
 
-static struct record *find(struct kept *kept, const char *key)
+static struct record *find_locked(struct kept *kept, const char *key) REQUIRES(kept_locked)
 {
 	struct record *record;
 
@@ -72,9 +76,9 @@ static struct record *find(struct kept *kept, const char *key)
 	return record;
 }
 
-static struct record *obtain(struct kept *kept, const char *key)
+static struct record *obtain_locked(struct kept *kept, const char *key) REQUIRES(kept_locked)
 {
-	struct record *record = find(kept, key);
+	struct record *record = find_locked(kept, key);
 	size_t n = strlen(key) + 1;
 
 	if (record)
@@ -93,10 +97,10 @@ static struct record *obtain(struct kept *kept, const char *key)
 	return record;
 }
 
-static void shrink(struct kept *kept, const struct record *but)
+static void shrink_locked(struct kept *kept, const struct record *but) REQUIRES(kept_locked)
 {
 	while (kept->records && kept->records != but && (kept->bytes > kept->max_bytes || HASH_COUNT(kept->records) > KEPT_MAX))
-		remove_record(kept, kept->records);
+		remove_record_locked(kept, kept->records);
 }
 
 void kept_get(struct kept *kept, const char *key, struct kept_value *ret)
@@ -105,7 +109,7 @@ void kept_get(struct kept *kept, const char *key, struct kept_value *ret)
 
 	*ret = (struct kept_value){ .attributes = ATTRIBUTES_NONE };
 	scope_lock(kept, kept);
-	record = find(kept, key);
+	record = find_locked(kept, key);
 	if (!record)
 		return;
 	*ret = record->value;
@@ -126,7 +130,7 @@ int kept_set_bytes(struct kept *kept, const char *key, const char *data, size_t 
 	if (!body)
 		return -ENOMEM;
 	scope_lock(kept, kept);
-	record = obtain(kept, key);
+	record = obtain_locked(kept, key);
 	if (!record) {
 		body_unref(body);
 		return -ENOMEM;
@@ -137,7 +141,7 @@ int kept_set_bytes(struct kept *kept, const char *key, const char *data, size_t 
 	record->value.serial = ++kept->next_serial;
 	record->value.snapshot_hash = snapshot_hash;
 	kept->bytes += record_bytes(record);
-	shrink(kept, record);
+	shrink_locked(kept, record);
 	body_unref(old);
 	return 0;
 }
@@ -147,13 +151,13 @@ void kept_confirm(struct kept *kept, const char *key, uint64_t serial, uint64_t 
 	struct record *record;
 
 	scope_lock(kept, kept);
-	record = find(kept, key);
+	record = find_locked(kept, key);
 	if (!record || record->value.serial != serial)
 		return;
 	if (same)
 		record->value.snapshot_hash = snapshot_hash;
 	else
-		remove_record(kept, record);
+		remove_record_locked(kept, record);
 }
 
 int kept_set_attributes(struct kept *kept, const char *key, uint64_t content, const struct attributes *attributes)
@@ -161,14 +165,14 @@ int kept_set_attributes(struct kept *kept, const char *key, uint64_t content, co
 	struct record *record;
 
 	scope_lock(kept, kept);
-	record = obtain(kept, key);
+	record = obtain_locked(kept, key);
 	if (!record)
 		return -ENOMEM;
 	if (record->value.content != content)
 		record->value.attributes = ATTRIBUTES_NONE;
 	record->value.content = content;
 	attributes_merge(&record->value.attributes, attributes);
-	shrink(kept, record);
+	shrink_locked(kept, record);
 	return 0;
 }
 
@@ -177,9 +181,9 @@ void kept_drop(struct kept *kept, const char *key)
 	struct record *record;
 
 	scope_lock(kept, kept);
-	record = find(kept, key);
+	record = find_locked(kept, key);
 	if (record)
-		remove_record(kept, record);
+		remove_record_locked(kept, record);
 }
 
 void kept_move(struct kept *kept, const char *from, const char *to)
@@ -187,10 +191,10 @@ void kept_move(struct kept *kept, const char *from, const char *to)
 	struct record *old, *new;
 
 	scope_lock(kept, kept);
-	old = find(kept, from);
+	old = find_locked(kept, from);
 	if (!old || !strcmp(from, to))
 		return;
-	new = obtain(kept, to);
+	new = obtain_locked(kept, to);
 	if (new) {
 		kept->bytes -= record_bytes(new);
 		body_unref(new->value.bytes);
@@ -200,5 +204,5 @@ void kept_move(struct kept *kept, const char *from, const char *to)
 		old->value.bytes = NULL;
 		kept->bytes += record_bytes(old);
 	}
-	remove_record(kept, old);
+	remove_record_locked(kept, old);
 }

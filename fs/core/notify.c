@@ -26,14 +26,15 @@ struct notice {
 
 DECLARE_LOCK(notifier);
 struct notifier {
-	struct lock lock; /* guards all below but session */
+	struct lock lock;
 	pthread_cond_t more;
-	struct notice *queue;
-	struct notify_hold *holds; /* borrowed; as many as there are changes being answered */
-	bool running, stopping;
-	bool epochs; /* names are told of by epochs; of the thread, once it runs */
-	pthread_t thread;
-	struct fuse_session *session; /* borrowed; fixed once the thread runs */
+	struct notice *queue GUARDED_BY(notifier_locked);      /* owned */
+	struct notify_hold *holds GUARDED_BY(notifier_locked); /* borrowed; as many as there are changes being answered */
+	bool running GUARDED_BY(notifier_locked);
+	bool stopping GUARDED_BY(notifier_locked);
+	bool epochs GUARDED_BY(notifier_locked); /* names are told of by epochs */
+	pthread_t thread;                        /* of who starts and stops it */
+	struct fuse_session *session;            /* borrowed; fixed once the thread runs */
 };
 DEFINE_LOCK(notifier, struct notifier, lock)
 
@@ -51,16 +52,17 @@ struct notifier *notifier_new(void)
 	return n;
 }
 
-static struct notice *take_first(struct notifier *n)
+static struct notice *take_first_locked(struct notifier *n) REQUIRES(notifier_locked)
 {
 	struct notice *first = n->queue;
 
+	notifier_assert_locked(n);
 	if (first)
 		HASH_DEL(n->queue, first);
 	return first;
 }
 
-static bool is_held(const struct notifier *n, const struct notice *notice)
+static bool is_held(const struct notifier *n, const struct notice *notice) REQUIRES(notifier_locked)
 {
 	const struct notify_hold *hold;
 
@@ -118,14 +120,13 @@ static bool tell_epoch(struct fuse_session *session)
 	return write(fuse_session_fd(session), &header, sizeof(header)) == sizeof(header);
 }
 
-static void tell(struct notifier *n, const struct notice *notice)
+static void tell(struct fuse_session *session, bool epochs, const struct notice *notice)
 {
-	struct fuse_session *session = n->session;
 	size_t name_len = notice->key_len - offsetof(struct notice, key.name) + offsetof(struct notice, key);
 
 	TRACE2(invalidate, notice->key.ino, &notice->key.name[0]);
 	/* A name or node that the kernel does not know is no failure: there is nothing that it could believe of it. */
-	if (notice->key.what == 'e' && n->epochs && tell_epoch(session))
+	if (notice->key.what == 'e' && epochs && tell_epoch(session))
 		return;
 	if (notice->key.what == 'e')
 		fuse_lowlevel_notify_inval_entry(session, notice->key.ino, notice->key.name, name_len);
@@ -137,6 +138,7 @@ static void *run(void *arg)
 {
 	struct notifier *n = arg;
 	struct notice *notice;
+	bool epochs;
 
 	notifier_lock(n);
 	while (!n->stopping) {
@@ -145,8 +147,9 @@ static void *run(void *arg)
 			notifier_cond_wait(n, &n->more, CLOCK_NEVER);
 			continue;
 		}
+		epochs = n->epochs;
 		notifier_unlock(n);
-		tell(n, notice);
+		tell(n->session, epochs, notice);
 		free(notice);
 		notifier_lock(n);
 	}
@@ -179,11 +182,11 @@ int notifier_start(struct notifier *n, struct fuse_session *session)
 	return -r;
 }
 
-static void drop_all(struct notifier *n)
+static void drop_all_locked(struct notifier *n) REQUIRES(notifier_locked)
 {
 	struct notice *notice;
 
-	while ((notice = take_first(n)))
+	while ((notice = take_first_locked(n)))
 		free(notice);
 }
 
@@ -195,7 +198,7 @@ void notifier_stop(struct notifier *n)
 	join = n->running;
 	n->running = false;
 	n->stopping = true;
-	drop_all(n);
+	drop_all_locked(n);
 	pthread_cond_signal(&n->more);
 	notifier_unlock(n);
 	if (join)
@@ -248,7 +251,7 @@ static void enqueue(struct notifier *n, struct notice *notice)
 		return;
 	}
 	if (HASH_COUNT(n->queue) > NOTIFY_MAX)
-		free(take_first(n));
+		free(take_first_locked(n));
 	pthread_cond_signal(&n->more);
 }
 

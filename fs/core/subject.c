@@ -17,7 +17,10 @@ int subject_init(struct request *r, fuse_ino_t ino, struct subject *ret)
 	result = identity_copy(&node->entry->what, &ret->what);
 	if (result < 0)
 		return result;
-	ret->node = *node;
+	ret->node = node->id;
+	ret->open = node->opens > 0;
+	ret->version = node->version;
+	ret->ino = node->entry->ino;
 	ret->entry = entry_ref(node->entry);
 	ret->draft = node->entry->draft ? draft_ref(node->entry->draft) : NULL;
 	return 0;

@@ -7,8 +7,12 @@ struct subject {
 	struct tree *tree;
 	struct entry *entry;  /* owned reference */
 	struct identity what; /* a copy */
-	struct node node;     /* a copy as it was; its pointers are not to be followed */
-	struct draft *draft;  /* owned reference: the entry's draft, or NULL */
+	/* Of the node that was asked about, and its entry, as they were. */
+	fuse_ino_t node;
+	bool open; /* somebody has it open */
+	struct version version;
+	uint64_t ino;        /* st_ino */
+	struct draft *draft; /* owned reference: the entry's draft, or NULL */
 };
 static inline bool subject_is_dir(const struct subject *s)
 {

@@ -3,7 +3,7 @@
 #include "fs/core/notify.h"
 #include "fs/core/tree.h"
 
-static fuse_ino_t node_of(const struct entry *entry)
+static fuse_ino_t node_of(const struct entry *entry) REQUIRES(tree_locked)
 {
 	return entry && entry->current ? entry->current->id : 0;
 }

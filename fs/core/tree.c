@@ -175,8 +175,9 @@ void tree_identify(struct tree *tree, struct entry *entry, const char *id)
 	entry->ino = new_ino(tree, &entry->what, entry_name(entry));
 }
 
-static void entry_destroy(struct tree *tree, struct entry *entry)
+static void entry_destroy_locked(struct tree *tree, struct entry *entry) REQUIRES(tree_locked)
 {
+	tree_assert_locked(tree);
 	if (!entry->unlinked)
 		HASH_DEL(tree->entries, entry);
 	draft_unref(entry->draft);
@@ -188,29 +189,40 @@ static void entry_destroy(struct tree *tree, struct entry *entry)
 	free(entry);
 }
 
+/* With the root, and its node, which is taken over. */
+static bool begin(struct tree *tree, struct node *node)
+{
+	struct identity root = { .place = PLACE_ROOT };
+
+	scope_lock(tree, tree);
+	tree->next_id = FUSE_ROOT_ID + 1;
+	tree->next_ino = FRESH_INO_FIRST;
+	tree->root = tree_obtain(tree, NULL, "", &root);
+	if (!tree->root)
+		return false;
+	HASH_ADD(hh, tree->nodes, id, sizeof(node->id), node);
+	if (!node->hh.tbl) {
+		entry_unref_locked(tree, tree->root);
+		return false;
+	}
+	node->lookups = 1;
+	node->entry = entry_ref(tree->root);
+	tree->root->current = node;
+	return true;
+}
+
 struct tree *tree_new(void)
 {
 	struct tree *tree = calloc(1, sizeof(*tree));
-	struct identity root = { .place = PLACE_ROOT };
 	struct node *node = calloc(1, sizeof(*node));
 
 	if (!tree || !node)
 		goto fail;
 	lock_init(&tree->lock);
-	tree->next_id = FUSE_ROOT_ID + 1;
-	tree->next_ino = FRESH_INO_FIRST;
-	tree_lock(tree);
-	tree->root = tree_obtain(tree, NULL, "", &root);
-	if (tree->root)
-		node->entry = entry_ref(tree->root);
-	tree_unlock(tree);
-	if (!tree->root)
-		goto fail;
 	node->id = FUSE_ROOT_ID;
-	node->lookups = 1;
-	tree->root->current = node;
-	HASH_ADD(hh, tree->nodes, id, sizeof(node->id), node);
-	return tree;
+	if (begin(tree, node))
+		return tree;
+	lock_destroy(&tree->lock);
 fail:
 	free(node);
 	free(tree);
@@ -224,13 +236,15 @@ struct tree *tree_free(struct tree *tree)
 
 	if (!tree)
 		return NULL;
+	tree_lock(tree);
 	HASH_ITER(hh, tree->nodes, node, next_node) {
 		HASH_DEL(tree->nodes, node);
 		body_unref(node->bytes);
 		free(node);
 	}
 	HASH_ITER(hh, tree->entries, entry, next_entry)
-		entry_destroy(tree, entry);
+		entry_destroy_locked(tree, entry);
+	tree_unlock(tree);
 	lock_destroy(&tree->lock);
 	free(tree);
 	return NULL;
@@ -272,7 +286,7 @@ struct entry *entry_unref_locked(struct tree *tree, struct entry *entry)
 	while (entry && --entry->refs == 0) {
 		struct entry *parent = entry->parent;
 
-		entry_destroy(tree, entry);
+		entry_destroy_locked(tree, entry);
 		entry = parent;
 	}
 	return NULL;
@@ -331,16 +345,17 @@ struct node *tree_lookup(struct tree *tree, struct entry *entry, const struct st
 	struct node *node = entry->current;
 
 	tree_assert_locked(tree);
-	if (node && (node->content == content || stamp_equal(&node->stamp, stamp) || entry_is_dir(entry) || !content)) {
-		node->stamp = *stamp;
+	if (node &&
+	    (node->version.content == content || stamp_equal(&node->version.stamp, stamp) || entry_is_dir(entry) || !content)) {
+		node->version.stamp = *stamp;
 		node->lookups++;
 		return node;
 	}
 	/* No page was ever cached of a draft's node, so it can stand for what the draft became. */
-	if (node && !node->content && !node->cached) {
-		node->stamp = *stamp;
-		node->content = content;
-		node->size = size;
+	if (node && !node->version.content && !node->cached) {
+		node->version.stamp = *stamp;
+		node->version.content = content;
+		node->version.size = size;
 		node->lookups++;
 		return node;
 	}
@@ -350,9 +365,9 @@ struct node *tree_lookup(struct tree *tree, struct entry *entry, const struct st
 	node->id = tree->next_id++;
 	node->lookups = 1;
 	node->entry = entry_ref(entry);
-	node->stamp = *stamp;
-	node->content = content;
-	node->size = size;
+	node->version.stamp = *stamp;
+	node->version.content = content;
+	node->version.size = size;
 	HASH_ADD(hh, tree->nodes, id, sizeof(node->id), node);
 	if (!node->hh.tbl) {
 		entry_unref_locked(tree, entry);
@@ -366,11 +381,11 @@ struct node *tree_lookup(struct tree *tree, struct entry *entry, const struct st
 	return node;
 }
 
-bool tree_known(const struct entry *entry, struct node *ret)
+bool tree_known(const struct entry *entry, struct version *ret)
 {
 	if (!entry->current)
 		return false;
-	*ret = *entry->current;
+	*ret = entry->current->version;
 	return true;
 }
 
@@ -384,8 +399,8 @@ void tree_rebind(struct tree *tree, struct node *node, struct entry *entry)
 	if (old->current == node)
 		old->current = NULL;
 	node->entry = entry_ref(entry);
-	node->content = 0;
-	node->stamp = (struct stamp){ 0 };
+	node->version.content = 0;
+	node->version.stamp = (struct stamp){ 0 };
 	entry->current = node;
 	entry_unref_locked(tree, old);
 }
@@ -414,7 +429,7 @@ void tree_forget(struct tree *tree, fuse_ino_t id, uint64_t lookups)
 	free(node);
 }
 
-static bool wants_local(const struct entry *entry)
+static bool wants_local(const struct entry *entry) REQUIRES(tree_locked)
 {
 	if (entry->unlinked)
 		return false;
@@ -483,7 +498,7 @@ int tree_move(struct tree *tree, struct entry *entry, struct entry *parent, cons
 	return 0;
 }
 
-static void add_path(const struct entry *entry, struct buf *out)
+static void add_path(const struct entry *entry, struct buf *out) REQUIRES(tree_locked)
 {
 	if (!entry->parent)
 		return;

@@ -8,6 +8,7 @@
 
 #include <fuse_lowlevel.h>
 
+#include "api/base/lock.h"
 #include "api/base/turn.h"
 #include "api/kind.h"
 #include "cache/snapshot.h"
@@ -60,37 +61,43 @@ enum hide {
 	HIDE_BACKUP, /* renamed to a scratch name: comes back at hide_until_ms */
 };
 
+DECLARE_LOCK(tree);
 struct entry {
-	UT_hash_handle hh;
-	unsigned refs;
-	bool unlinked;             /* no name leads to it any more */
-	bool renewed;              /* the next lookup's node was asked for by tree_renew */
-	bool reread;               /* the next lookup's node was asked for by a reader whose node stood for something else */
-	pid_t reader;              /* the thread that asked last */
-	bool local;                /* stands in its parent's list of locals, which holds a reference */
-	char *key;                 /* owned: the parent's address, then the name */
-	struct entry *parent;      /* owned reference; NULL: the root */
-	struct entry *locals;      /* first of the entries here that the mount itself keeps (scratch, drafts, hidden) */
-	struct entry *prev, *next; /* in the parent's locals */
-	struct identity what;      /* identity.id and place change under the lock only */
-	uint64_t ino;              /* st_ino */
-	struct node *current;      /* what a lookup gives; not owned */
-	struct draft *draft;       /* owned reference: what readers see instead of the account's */
-	enum hide hide;
-	int64_t hide_until_ms;
-	bool in_hiding;                          /* in the trash's list, which holds a reference */
-	bool sending;                            /* its DELETE is on its way */
-	struct entry *hidden_prev, *hidden_next; /* in that list */
-	int missed; /* of a directory: errno of the first delete in it that failed unheard; it holds a reference then */
-	uint64_t local_serial;              /* of a directory: rises when its locals change */
-	uint64_t listed_list, listed_local; /* the serials that the kernel's cached listing was made of */
-	char *target;                       /* owned: PLACE_LINK */
-	char *backup_of;                    /* owned: scratch that a resource was renamed to: the resource's file name */
-	int64_t mtime_ns;                   /* of what the mount itself keeps, and of directories */
-	struct attributes set;              /* by tools, on what is local */
-	struct attributes made; /* what holds where no tool set anything: the mode that scratch was made with, which stays behind
-	                           when its content becomes a resource's, and who made it (not set: the mount's owner) */
-	struct turn turn;       /* who sends for this entry; had across the network, by workers only, and before any lock */
+	UT_hash_handle hh GUARDED_BY(tree_locked);
+	unsigned refs GUARDED_BY(tree_locked);
+	bool unlinked GUARDED_BY(tree_locked); /* no name leads to it any more */
+	bool renewed GUARDED_BY(tree_locked);  /* the next lookup's node was asked for by tree_renew */
+	/* The next lookup's node was asked for by a reader whose node stood for something else; and the thread that asked last. */
+	bool reread GUARDED_BY(tree_locked);
+	pid_t reader GUARDED_BY(tree_locked);
+	bool local GUARDED_BY(tree_locked);           /* stands in its parent's list of locals, which holds a reference */
+	char *key GUARDED_BY(tree_locked);            /* owned: the parent's address, then the name */
+	struct entry *parent GUARDED_BY(tree_locked); /* owned reference; NULL: the root */
+	/* First of the entries here that the mount itself keeps (scratch, drafts, hidden), and the place in the parent's. */
+	struct entry *locals GUARDED_BY(tree_locked);
+	struct entry *prev GUARDED_BY(tree_locked), *next GUARDED_BY(tree_locked);
+	struct identity what GUARDED_BY(tree_locked); /* its id and place change */
+	uint64_t ino GUARDED_BY(tree_locked);         /* st_ino */
+	struct node *current GUARDED_BY(tree_locked); /* what a lookup gives; not owned */
+	struct draft *draft GUARDED_BY(tree_locked);  /* owned reference: what readers see instead of the account's */
+	enum hide hide GUARDED_BY(tree_locked);
+	int64_t hide_until_ms GUARDED_BY(tree_locked);
+	bool in_hiding GUARDED_BY(tree_locked); /* in the trash's list, which holds a reference */
+	struct entry *hidden_prev GUARDED_BY(tree_locked), *hidden_next GUARDED_BY(tree_locked); /* in that list */
+	bool sending GUARDED_BY(tree_locked);                                                    /* its DELETE is on its way */
+	/* Of a directory: errno of the first delete in it that failed unheard; it holds a reference then. */
+	int missed GUARDED_BY(tree_locked);
+	/* Of a directory: rises when its locals change; and the serials that the kernel's cached listing was made of. */
+	uint64_t local_serial GUARDED_BY(tree_locked);
+	uint64_t listed_list GUARDED_BY(tree_locked), listed_local GUARDED_BY(tree_locked);
+	char *target GUARDED_BY(tree_locked);     /* owned: PLACE_LINK */
+	char *backup_of GUARDED_BY(tree_locked);  /* owned: scratch that a resource was renamed to: the resource's file name */
+	int64_t mtime_ns GUARDED_BY(tree_locked); /* of what the mount itself keeps, and of directories */
+	struct attributes set GUARDED_BY(tree_locked); /* by tools, on what is local */
+	/* What holds where no tool set anything: the mode that scratch was made with, which stays behind when its content becomes a
+	   resource's, and who made it (not set: the mount's owner). */
+	struct attributes made GUARDED_BY(tree_locked);
+	struct turn turn; /* who sends for this entry; had across the network, by workers only, and before any lock */
 };
 
 /* What a node's content was made of; equal stamps mean equal content without rendering. */
@@ -100,33 +107,38 @@ struct stamp {
 	uint64_t kept_serial; /* of the bytes kept for it, or 0 */
 };
 
-struct node {
-	UT_hash_handle hh;
-	fuse_ino_t id;
-	uint64_t lookups; /* the kernel's references */
-	unsigned opens;
-	bool cached;         /* the kernel may hold pages of it */
-	bool redirected;     /* made because an open asked for a node without pages: not asked again */
-	bool reread;         /* a reader asked for another node in its place, or for this one: not asked again */
-	struct body *bytes;  /* owned reference: the content, kept for the open that this node's lookup is part of */
-	pid_t bytes_for;     /* the thread that opens */
-	struct entry *entry; /* owned reference */
+/* What a node stands for. */
+struct version {
 	struct stamp stamp;
-	uint64_t base;    /* of a log: where in all that was ever written to it this node begins */
+	uint64_t base;    /* of a log: where in all that was ever written to it the node begins */
 	uint64_t content; /* hash64 of the bytes; 0: a draft's, or not known */
 	int64_t size;
 };
 
-DECLARE_LOCK(tree);
+struct node {
+	UT_hash_handle hh GUARDED_BY(tree_locked);
+	fuse_ino_t id;                            /* fixed */
+	uint64_t lookups GUARDED_BY(tree_locked); /* the kernel's references */
+	unsigned opens GUARDED_BY(tree_locked);
+	bool cached GUARDED_BY(tree_locked);     /* the kernel may hold pages of it */
+	bool redirected GUARDED_BY(tree_locked); /* made because an open asked for a node without pages: not asked again */
+	bool reread GUARDED_BY(tree_locked); /* a reader asked for another node in its place, or for this one: not asked again */
+	/* Owned reference: the content, kept for the open that this node's lookup is part of; and the thread that opens. */
+	struct body *bytes GUARDED_BY(tree_locked);
+	pid_t bytes_for GUARDED_BY(tree_locked);
+	struct entry *entry GUARDED_BY(tree_locked); /* owned reference */
+	struct version version GUARDED_BY(tree_locked);
+};
+
 struct tree {
 	struct lock lock;
-	struct entry *entries; /* by key */
-	struct node *nodes;    /* by id */
-	struct entry *root;
-	fuse_ino_t next_id;
-	uint64_t next_ino;
-	size_t locals_count;
-	uint64_t changes; /* rises with every change that the mount makes or learns of itself */
+	struct entry *entries GUARDED_BY(tree_locked); /* by key */
+	struct node *nodes GUARDED_BY(tree_locked);    /* by id */
+	struct entry *root;                            /* owned reference; fixed */
+	fuse_ino_t next_id GUARDED_BY(tree_locked);
+	uint64_t next_ino GUARDED_BY(tree_locked);
+	size_t locals_count GUARDED_BY(tree_locked);
+	uint64_t changes GUARDED_BY(tree_locked); /* rises with every change that the mount makes or learns of itself */
 };
 DEFINE_LOCK(tree, struct tree, lock)
 
@@ -145,8 +157,8 @@ struct entry *tree_obtain(struct tree *tree, struct entry *parent, const char *n
 /* A node for the entry: its current one where the content is the same, else a new one; counts one lookup. NULL: no memory. */
 struct node *tree_lookup(struct tree *tree, struct entry *entry, const struct stamp *stamp, uint64_t content, int64_t size)
 	REQUIRES(tree_locked);
-/* The node as it is now, for view_make; false where the entry has none. */
-bool tree_known(const struct entry *entry, struct node *ret) REQUIRES(tree_locked);
+/* What its node stands for now, for view_make; false where the entry has none. */
+bool tree_known(const struct entry *entry, struct version *ret) REQUIRES(tree_locked);
 /* The node stands for this entry from now on (a rename moved the kernel's inode). */
 void tree_rebind(struct tree *tree, struct node *node, struct entry *entry) REQUIRES(tree_locked);
 /* The next lookup gives a new node. */
@@ -165,10 +177,10 @@ void tree_settle(struct tree *tree, struct entry *entry) REQUIRES(tree_locked);
 uint64_t tree_fresh_ino(struct tree *tree) REQUIRES(tree_locked);
 /* The number of a name in a directory: its entry's, else the one that it would get; 0: not known before it is looked up. */
 uint64_t tree_ino(struct tree *tree, struct entry *parent, const char *name, const struct identity *what) REQUIRES(tree_locked);
-const char *entry_name(const struct entry *entry);
+const char *entry_name(const struct entry *entry) REQUIRES(tree_locked);
 /* From the mount's root, starting with '/'; freed by the caller; NULL without memory. name may be NULL. */
 char *entry_path_locked(const struct entry *entry, const char *name) REQUIRES(tree_locked);
-bool entry_is_dir(const struct entry *entry);
+bool entry_is_dir(const struct entry *entry) REQUIRES(tree_locked);
 
 /* ---- that take the lock ---- */
 

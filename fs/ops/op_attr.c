@@ -76,9 +76,9 @@ static int missing(const struct looking *l, int64_t expires_ms)
 
 /* The open that this lookup is the second try of reads what the lookup found, even where the account has yet another
    version by then: the kernel has the size of this one, and tries no third time. */
-static void keep_for_open(struct request *r, struct node *node, const struct view *view)
+static void keep_for_open(struct request *r, struct node *node, const struct view *view) REQUIRES(tree_locked)
 {
-	if (!r->ctx.pid || node->entry->reader != r->ctx.pid || !view->bytes || node->content != view->content)
+	if (!r->ctx.pid || node->entry->reader != r->ctx.pid || !view->bytes || node->version.content != view->content)
 		return;
 	node->entry->reader = 0;
 	body_unref(node->bytes);
@@ -94,12 +94,12 @@ static struct node *find_node(struct request *r, struct entry *entry, const stru
 	bool viewed = view && !entry->draft;
 	struct node *node;
 
-	if (view && entry->current && entry->current->base != view->base)
+	if (view && entry->current && entry->current->version.base != view->base)
 		tree_renew(entry);
 	node = viewed ? tree_lookup(tree, entry, &view->stamp, view->grows ? 0 : view->content, view->size) :
 			tree_lookup(tree, entry, &none, 0, 0);
 	if (node && view)
-		node->base = view->base;
+		node->version.base = view->base;
 	if (node && viewed)
 		keep_for_open(r, node, view);
 	return node;
@@ -135,7 +135,7 @@ static int enter(const struct looking *l, struct identity *what, const struct vi
 }
 
 /* The node that the name leads to, where it is still what it was. Notes how far the tree has changed. */
-static bool known_node(struct looking *l, const struct identity *what, struct node *ret)
+static bool known_node(struct looking *l, const struct identity *what, struct version *ret)
 {
 	struct tree *tree = l->r->mount->tree;
 	struct entry *entry;
@@ -150,7 +150,7 @@ static int lookup_file(struct looking *l, struct identity *what)
 {
 	cleanup_view_ struct view view = { 0 };
 	struct request *r = l->r;
-	struct node known;
+	struct version known;
 	bool is_known = known_node(l, what, &known);
 	const struct control_log *log = view_log(what);
 	int result;
@@ -237,18 +237,18 @@ static int getattr_local(struct request *r, struct subject *s)
 /* An open file whose resource went away, or has another version, keeps what it was opened on. */
 static int getattr_old(struct request *r, struct subject *s, const struct view *view)
 {
-	struct view old = { .size = s->node.size, .mode = 0400 };
+	struct view old = { .size = s->version.size, .mode = 0400 };
 	struct stat st;
 
 	if (view->content) {
 		old = *view;
-		old.size = s->node.size;
+		old.size = s->version.size;
 	} else {
 		old.uid = r->mount->options->uid;
 		old.gid = r->mount->options->gid;
 		old.mtime_ns = old.atime_ns = old.ctime_ns = r->mount->start_ns;
 	}
-	stat_view(&old, s->entry->ino, &st);
+	stat_view(&old, s->ino, &st);
 	return reply_attr(r, &st, 0);
 }
 
@@ -257,20 +257,20 @@ static int getattr_file(struct request *r, struct subject *s)
 	cleanup_view_ struct view view = { 0 };
 	double timeout;
 	struct stat st;
-	int result = view_make(r, &s->what, &s->node, &view);
+	int result = view_make(r, &s->what, &s->version, &view);
 
-	if (result == -ENOENT && s->node.opens)
+	if (result == -ENOENT && s->open)
 		return getattr_old(r, s, &view);
 	if (result < 0)
 		return result == -ENOENT ? -ESTALE : result;
-	if (s->node.content && !view.grows && view.content != s->node.content)
+	if (s->version.content && !view.grows && view.content != s->version.content)
 		return getattr_old(r, s, &view);
-	stat_view(&view, s->entry->ino, &st);
+	stat_view(&view, s->ino, &st);
 	timeout = view.info.expires_ms ? request_timeout(view.info.expires_ms) : 0;
 	tree_lock(s->tree);
 	/* The node that a draft was written through stands for what became of it. */
-	if (!s->node.content && s->entry->current && s->entry->current->id == s->node.id)
-		s->entry->current->size = view.size;
+	if (!s->version.content && s->entry->current && s->entry->current->id == s->node)
+		s->entry->current->version.size = view.size;
 	tree_unlock(s->tree);
 	return reply_attr(r, &st, s->what.place == PLACE_CONTROL ? 0 : timeout);
 }
@@ -315,7 +315,7 @@ static int attributes_set(struct request *r, struct subject *s)
 		return 0;
 	if (s->draft && !draft_is_sent(s->draft))
 		return 0;
-	result = view_make(r, &s->what, &s->node, &view);
+	result = view_make(r, &s->what, &s->version, &view);
 	if (result < 0)
 		return result == -ENOENT ? 0 : result;
 	key = view_key(&s->what);

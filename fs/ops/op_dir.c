@@ -133,14 +133,21 @@ static int build_name(void *arg, const char *name, bool is_dir, const struct ide
 	return add_name(b->listing, name, is_dir, ino);
 }
 
+static int add_dots(struct tree *tree, const struct entry *dir, struct dir_listing *listing)
+{
+	int result;
+
+	scope_lock(tree, tree);
+	result = add_name(listing, ".", true, dir->ino);
+	return result < 0 ? result : add_name(listing, "..", true, dir->parent ? dir->parent->ino : FUSE_ROOT_ID);
+}
+
 static int build_all(struct request *r, struct handle *h, struct building *b)
 {
 	struct store_info info = { 0 };
 	struct local_name *l, *next;
-	int result = add_name(b->listing, ".", true, h->entry->ino);
+	int result = add_dots(r->mount->tree, h->entry, b->listing);
 
-	if (result == 0)
-		result = add_name(b->listing, "..", true, h->entry->parent ? h->entry->parent->ino : FUSE_ROOT_ID);
 	if (result == 0)
 		result = copy_locals(r->mount->tree, h->entry, &b->locals);
 	if (result == 0)

@@ -30,22 +30,21 @@ static struct draft *make_draft(const struct identity *what, const struct identi
 
 	if (!draft)
 		return NULL;
-	draft->scratch = place_is_local(what->place);
 	draft->json = is_json(what);
 	draft->key_line = what->place == PLACE_RESOURCE && (what->kind->flags & KIND_KEY_LINE);
 	draft->secret = kind && (kind->flags & KIND_SECRET);
-	draft->began_empty = true;
 	draft->opener = opener;
+	if (place_is_local(what->place))
+		draft_detach(draft);
+	(void)draft_truncate(draft, 0); /* it begins empty */
 	return draft;
 }
 
-/* The bytes that a draft begins with when the file was not truncated. They count as sent: unchanged, nothing is. */
+/* The bytes that a draft begins with when the file was not truncated. */
 static int fill_draft(struct request *r, const struct subject *s, struct draft *draft)
 {
 	cleanup_view_ struct view view = { 0 };
 	cleanup_(body_unrefp) struct body *bytes = NULL;
-	struct err none = ERR_INIT;
-	struct buf content;
 	int result;
 
 	if (draft->secret || s->what.place == PLACE_LEAF || (s->what.place == PLACE_RESOURCE && !s->what.id))
@@ -53,15 +52,7 @@ static int fill_draft(struct request *r, const struct subject *s, struct draft *
 	result = view_make(r, &s->what, NULL, &view);
 	if (result == 0)
 		result = view_bytes(r, &s->what, &view, &bytes);
-	if (result == 0)
-		result = draft_set(draft, bytes->data, bytes->len);
-	if (result < 0)
-		return result;
-	draft->began_empty = false;
-	draft->mtime_ns = view.mtime_ns; /* until it is written to */
-	content = (struct buf){ .data = bytes->data, .len = bytes->len };
-	draft_set_handled(draft, &content, &none);
-	return 0;
+	return result < 0 ? result : draft_begin(draft, bytes->data, bytes->len, view.mtime_ns);
 }
 
 /* With the tree's lock: the entry shows this draft from now on. */
@@ -71,7 +62,7 @@ static void show_draft(struct tree *tree, struct entry *entry, struct draft *dra
 	entry->draft = draft_ref(draft);
 	/* The node that it is written through stands for the draft, and then for what becomes of it. */
 	if (entry->current) {
-		entry->current->content = 0;
+		entry->current->version.content = 0;
 		entry->current->redirected = false;
 	}
 	tree->changes++;
@@ -144,7 +135,7 @@ static bool must_redirect(struct subject *s)
 	struct node *node;
 
 	scope_lock(tree, s->tree);
-	node = tree_node(s->tree, s->node.id);
+	node = tree_node(s->tree, s->node);
 	if (!node || s->entry->unlinked)
 		return false;
 	if (node != s->entry->current && s->entry->current)
@@ -216,7 +207,7 @@ static bool ask_again(struct request *r, struct subject *s)
 	struct node *node;
 
 	scope_lock(tree, s->tree);
-	node = tree_node(s->tree, s->node.id);
+	node = tree_node(s->tree, s->node);
 	if (!node || node->reread)
 		return false;
 	node->reread = true;
@@ -235,13 +226,13 @@ static bool use_looked_up(struct request *r, struct subject *s, struct view *vie
 	struct node *node;
 
 	scope_lock(tree, s->tree);
-	node = tree_node(s->tree, s->node.id);
-	if (!node || !node->bytes || node->bytes_for != r->ctx.pid || node->content != s->node.content)
+	node = tree_node(s->tree, s->node);
+	if (!node || !node->bytes || node->bytes_for != r->ctx.pid || node->version.content != s->version.content)
 		return false;
 	view_clear(view);
 	view->bytes = body_ref(node->bytes);
-	view->content = node->content;
-	view->size = node->size;
+	view->content = node->version.content;
+	view->size = node->version.size;
 	return true;
 }
 
@@ -251,7 +242,7 @@ static void settle_node(struct subject *s)
 	struct node *node;
 
 	scope_lock(tree, s->tree);
-	node = tree_node(s->tree, s->node.id);
+	node = tree_node(s->tree, s->node);
 	if (!node)
 		return;
 	node->reread = false;
@@ -263,11 +254,11 @@ static int open_read(struct request *r, struct subject *s)
 	cleanup_view_ struct view view = { 0 };
 	bool other;
 	struct handle *h;
-	int result = view_make(r, &s->what, &s->node, &view);
+	int result = view_make(r, &s->what, &s->version, &view);
 
 	if (result < 0)
 		return result;
-	other = !view.grows && view.content != s->node.content;
+	other = !view.grows && view.content != s->version.content;
 	if (other && use_looked_up(r, s, &view))
 		other = false;
 	if (other && ask_again(r, s))
@@ -279,7 +270,7 @@ static int open_read(struct request *r, struct subject *s)
 		return -ENOMEM;
 	h->view = view;
 	view = (struct view){ 0 };
-	r->open.info.direct_io = h->view.grows || other || !s->node.content;
+	r->open.info.direct_io = h->view.grows || other || !s->version.content;
 	r->open.info.keep_cache = !r->open.info.direct_io;
 	r->open.info.noflush = 1;
 	count_open(s->tree, r->ino, r->open.info.keep_cache);

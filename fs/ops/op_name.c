@@ -19,7 +19,7 @@
 enum outcome { UNLINK_DONE, UNLINK_RESOURCE };
 
 /* With the tree's lock: whether only what the mount keeps under the name goes. */
-static bool only_local(struct entry *e)
+static bool only_local(struct entry *e) REQUIRES(tree_locked)
 {
 	if (place_is_local(e->what.place))
 		return true;
@@ -227,15 +227,25 @@ int op_symlink(struct request *r)
 	return make_local(r, &(struct making){ .dir = &dir, .name = args->name, .place = PLACE_LINK, .target = args->target });
 }
 
+static char *target_of(struct tree *tree, const struct entry *entry)
+{
+	scope_lock(tree, tree);
+	return entry->target ? strdup(entry->target) : NULL;
+}
+
 int op_readlink(struct request *r)
 {
 	cleanup_subject_ struct subject s = { 0 };
+	cleanup_free_ char *target = NULL;
 	int result = subject_init(r, r->ino, &s);
 
 	if (result < 0)
 		return result;
-	if (s.what.place != PLACE_LINK || !s.entry->target)
+	if (s.what.place != PLACE_LINK)
 		return -EINVAL;
-	fuse_reply_readlink(r->fuse, s.entry->target);
+	target = target_of(s.tree, s.entry);
+	if (!target)
+		return -ENOMEM;
+	fuse_reply_readlink(r->fuse, target);
 	return 0;
 }

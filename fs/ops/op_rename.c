@@ -167,7 +167,7 @@ static struct entry *obtain_target(struct renaming *n)
 }
 
 /* They are kept with the content now, or went back with the scratch file. */
-static void forget_attributes(struct entry *target)
+static void forget_attributes(struct entry *target) REQUIRES(tree_locked)
 {
 	target->set = ATTRIBUTES_NONE;
 	target->made.uid = target->made.gid = ATTRIBUTE_NONE;
@@ -197,7 +197,7 @@ static void take_place(struct renaming *n, struct entry *target) REQUIRES(tree_l
 }
 
 /* A backup that comes back untouched: the resource never left. */
-static bool is_untouched_backup(struct renaming *n, struct entry *target)
+static bool is_untouched_backup(struct renaming *n, struct entry *target) REQUIRES(tree_locked)
 {
 	return n->source->backup_of && n->to_dir.entry == n->from_dir.entry && !strcmp(n->source->backup_of, n->args->new_name) &&
 	       target->what.id && n->draft && draft_is_sent(n->draft) && commit_is_done(n->draft);
@@ -236,7 +236,7 @@ static int send_as(struct renaming *n)
 		return 0;
 	}
 	tree_unlock(tree);
-	aim = hash64(n->args->new_name, strlen(n->args->new_name)) ^ n->to_dir.entry->ino;
+	aim = hash64(n->args->new_name, strlen(n->args->new_name)) ^ n->to_dir.ino;
 	draft_aim(n->draft, aim);
 	result = commit_draft(r, target, n->draft, true);
 	/* Its DELETE was past stopping, and took the name with it: the name is free now. */
@@ -269,8 +269,6 @@ static int backup_draft(struct renaming *n, struct draft **ret, struct view *ret
 	cleanup_view_ struct view view = { 0 };
 	cleanup_(body_unrefp) struct body *bytes = NULL;
 	cleanup_(draft_unrefp) struct draft *draft = NULL;
-	struct err none = ERR_INIT;
-	struct buf content = BUF_INIT;
 	bool secret = n->what.kind->flags & KIND_SECRET;
 	int result = secret ? 0 : view_make(n->r, &n->what, NULL, &view);
 
@@ -281,18 +279,13 @@ static int backup_draft(struct renaming *n, struct draft **ret, struct view *ret
 	draft = draft_new();
 	if (!draft)
 		return -ENOMEM;
-	draft->scratch = true;
 	draft->secret = secret;
-	if (bytes)
-		result = draft_set(draft, bytes->data, bytes->len);
+	draft_detach(draft);
+	/* As long as it is untouched it is what the account has. */
+	result =
+		bytes ? draft_begin(draft, bytes->data, bytes->len, view.mtime_ns) : draft_begin(draft, NULL, 0, clock_wall_ns());
 	if (result < 0)
 		return result;
-	/* Counts as sent: as long as it is untouched it is what the account has. */
-	if (bytes)
-		content = (struct buf){ .data = bytes->data, .len = bytes->len };
-	draft_set_handled(draft, &content, &none);
-	if (bytes)
-		draft->mtime_ns = view.mtime_ns;
 	*ret = steal_ptr(draft);
 	*ret_view = (struct view){ .mode = 0600, .uid = n->r->mount->options->uid, .gid = n->r->mount->options->gid };
 	if (!secret)

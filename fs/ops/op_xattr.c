@@ -140,7 +140,7 @@ static int gather(struct request *r, struct subject *s, struct view *view, struc
 		f->error = failures_text_below(r->mount->failures, path);
 	if (subject_is_dir(s) || !place_is_of_account(s->what.place) || (s->what.place == PLACE_RESOURCE && !s->what.id))
 		return 0;
-	result = view_make(r, &s->what, &s->node, view);
+	result = view_make(r, &s->what, &s->version, view);
 	/* A draft over nothing, or a resource that went away: what is left is the failure. */
 	return result == -ENOENT ? 0 : result;
 }

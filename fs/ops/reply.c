@@ -81,7 +81,7 @@ void entry_made_by(const struct request *r, struct entry *entry)
 	entry->made.gid = r->ctx.gid;
 }
 
-static void set_by_tools(const struct entry *entry, struct stat *st)
+static void set_by_tools(const struct entry *entry, struct stat *st) REQUIRES(tree_locked)
 {
 	const struct attributes owner = {
 		.mtime_ns = ATTRIBUTE_NONE,
@@ -113,7 +113,7 @@ void stat_view(const struct view *view, uint64_t ino, struct stat *ret)
 	set_times(ret, view->atime_ns, view->mtime_ns, view->ctime_ns);
 }
 
-static unsigned local_mode(const struct mount *mount, const struct entry *entry)
+static unsigned local_mode(const struct mount *mount, const struct entry *entry) REQUIRES(tree_locked)
 {
 	if (!place_is_local(entry->what.place))
 		return view_mode_file(mount, identity_mode(&entry->what));

@@ -16,8 +16,8 @@ int reply_ok(struct request *r);
 /* With the tree's lock: the request's process made the entry. Under allow_other the kernel checks permissions by what is
    shown, and lets none but the owner chmod: so who makes a file owns it, for as long as its content stays. Root may chmod
    anyway, and writes on behalf of the option's uid. */
-void entry_made_by(const struct request *r, struct entry *entry);
-/* Attributes of a directory, of a file with this view, of what the mount itself keeps. The tree's lock is held for the last. */
-void stat_dir(const struct mount *mount, const struct entry *entry, struct stat *ret);
+void entry_made_by(const struct request *r, struct entry *entry) REQUIRES(tree_locked);
+/* Attributes of a file with this view; with the tree's lock: of a directory, of what the mount itself keeps. */
 void stat_view(const struct view *view, uint64_t ino, struct stat *ret);
-void stat_local(const struct mount *mount, const struct entry *entry, struct stat *ret);
+void stat_dir(const struct mount *mount, const struct entry *entry, struct stat *ret) REQUIRES(tree_locked);
+void stat_local(const struct mount *mount, const struct entry *entry, struct stat *ret) REQUIRES(tree_locked);

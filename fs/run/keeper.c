@@ -3,21 +3,23 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "api/base/clock.h"
+#include "api/base/lock.h"
 #include "api/base/log.h"
 #include "fs/run/keeper_private.h"
 
+DECLARE_LOCK(keeper);
 struct keeper {
-	pthread_mutex_t lock; /* held for one order and its answer: short, and never across the network */
-	int socket;
-	pid_t pid;
-	bool mounted; /* and not detached or gone since */
+	struct lock lock;                       /* held for one order and its answer: short, and never across the network */
+	int socket;                             /* fixed; orders are sent and answered with the lock, but the last */
+	pid_t pid;                              /* fixed */
+	bool mounted GUARDED_BY(keeper_locked); /* and not detached or gone since */
 };
+DEFINE_LOCK(keeper, struct keeper, lock)
 
 /* What ps shows: not the server's words, by which people and scripts look for the server. */
 static void set_title(int argc, char **argv, const char *mountpoint)
@@ -59,7 +61,7 @@ int keeper_start(const struct options *options, int argc, char **argv, struct ke
 		return r;
 	}
 	keeper->socket = ends[0];
-	pthread_mutex_init(&keeper->lock, NULL);
+	lock_init(&keeper->lock);
 	*ret = keeper;
 	return 0;
 }
@@ -90,11 +92,13 @@ static int receive(int socket, struct keeper_answer *ret, int *ret_fd)
 }
 
 static int order_locked(struct keeper *keeper, enum keeper_order order, struct keeper_answer *ret, int *ret_fd)
+	REQUIRES(keeper_locked)
 {
 	struct pollfd fd = { .fd = keeper->socket, .events = POLLIN };
 	int64_t deadline = clock_after_ms(KEEPER_ORDER_MS);
 	int r;
 
+	keeper_assert_locked(keeper);
 	if (send(keeper->socket, &order, sizeof(order), MSG_NOSIGNAL) < 0)
 		return -errno;
 	do
@@ -110,7 +114,7 @@ int keeper_mount(struct keeper *keeper, struct keeper_mount *ret, struct err *er
 	struct keeper_answer answer = { 0 };
 	int fd = -1, r;
 
-	scoped_lock(&keeper->lock);
+	scope_lock(keeper, keeper);
 	r = order_locked(keeper, KEEPER_MOUNT, &answer, &fd);
 	if (r < 0)
 		return err_set(err, -r, "mounting: the process that mounts does not answer: %s", strerrordesc_np(-r));
@@ -129,7 +133,7 @@ int keeper_detach(struct keeper *keeper)
 	struct keeper_answer answer = { 0 };
 	int r;
 
-	scoped_lock(&keeper->lock);
+	scope_lock(keeper, keeper);
 	if (!keeper->mounted)
 		return 0;
 	r = order_locked(keeper, KEEPER_DETACH, &answer, NULL);
@@ -146,7 +150,7 @@ void keeper_gone(struct keeper *keeper)
 {
 	struct keeper_answer answer;
 
-	scoped_lock(&keeper->lock);
+	scope_lock(keeper, keeper);
 	if (keeper->mounted)
 		order_locked(keeper, KEEPER_GONE, &answer, NULL);
 	keeper->mounted = false;
@@ -163,7 +167,7 @@ struct keeper *keeper_free(struct keeper *keeper)
 	close(keeper->socket);
 	while (waitpid(keeper->pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	pthread_mutex_destroy(&keeper->lock);
+	lock_destroy(&keeper->lock);
 	free(keeper);
 	return NULL;
 }

@@ -9,24 +9,28 @@
 #include <sched.h>
 #include <sys/eventfd.h>
 
+#include "api/base/lock.h"
 #include "api/base/rand.h"
 #include "api/base/waiter.h"
 
 /* Below this, looking again costs as much as it saves. */
 #define SPIN_LEAST_NS 5000
 
+DECLARE_LOCK(loop);
 struct loop {
-	struct fuse_session *session; /* borrowed */
-	int stop_fd;                  /* readable: loop_stop was called */
+	struct fuse_session *session; /* borrowed; fixed */
+	int stop_fd;                  /* fixed; readable: loop_stop was called */
 	bool can_spin;                /* fixed once the loop runs */
-	pthread_mutex_t lock;         /* guards the next three */
+	struct lock lock;
 	pthread_cond_t turn_is_free;
-	bool turn_taken, over;
-	int result; /* why it is over */
+	bool turn_taken GUARDED_BY(loop_locked);
+	bool over GUARDED_BY(loop_locked);
+	int result GUARDED_BY(loop_locked); /* why it is over */
 	/* Of the thread that has the turn: */
 	int64_t spin_ns;
 	unsigned behind; /* requests in a row behind which another stood */
 };
+DEFINE_LOCK(loop, struct loop, lock)
 
 int loop_new(struct fuse_session *session, struct loop **ret)
 {
@@ -44,7 +48,7 @@ int loop_new(struct fuse_session *session, struct loop **ret)
 		free(loop);
 		return r;
 	}
-	pthread_mutex_init(&loop->lock, NULL);
+	lock_init(&loop->lock);
 	pthread_cond_init(&loop->turn_is_free, NULL);
 	*ret = loop;
 	return 0;
@@ -56,7 +60,7 @@ struct loop *loop_free(struct loop *loop)
 		return NULL;
 	close(loop->stop_fd);
 	pthread_cond_destroy(&loop->turn_is_free);
-	pthread_mutex_destroy(&loop->lock);
+	lock_destroy(&loop->lock);
 	free(loop);
 	return NULL;
 }
@@ -76,9 +80,9 @@ void loop_stop(struct loop *loop)
 /* False: the loop is over. */
 static bool take_turn(struct loop *loop)
 {
-	scoped_lock(&loop->lock);
+	scope_lock(loop, loop);
 	while (loop->turn_taken && !loop->over)
-		pthread_cond_wait(&loop->turn_is_free, &loop->lock);
+		loop_cond_wait(loop, &loop->turn_is_free, CLOCK_NEVER);
 	if (loop->over)
 		return false;
 	loop->turn_taken = true;
@@ -88,17 +92,23 @@ static bool take_turn(struct loop *loop)
 static void pass_turn(struct loop *loop)
 {
 	loop->behind = 0;
-	scoped_lock(&loop->lock);
+	scope_lock(loop, loop);
 	loop->turn_taken = false;
 	pthread_cond_signal(&loop->turn_is_free);
 }
 
 static void end(struct loop *loop, int result)
 {
-	scoped_lock(&loop->lock);
+	scope_lock(loop, loop);
 	loop->over = true;
 	loop->result = result;
 	pthread_cond_broadcast(&loop->turn_is_free);
+}
+
+static int result_of(struct loop *loop)
+{
+	scope_lock(loop, loop);
+	return loop->result;
 }
 
 /* ---- reading a request ---- */
@@ -228,5 +238,5 @@ int loop_run(struct loop *loop)
 	serve(loop);
 	while (count)
 		pthread_join(threads[--count], NULL);
-	return loop->result;
+	return result_of(loop);
 }

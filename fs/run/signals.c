@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "api/base/clock.h"
+#include "api/base/lock.h"
 #include "api/base/log.h"
 #include "fs/run/keeper.h"
 #include "fs/run/lifecycle.h"
@@ -18,58 +19,69 @@ enum phase {
 	PHASE_OVER, /* the loop ended */
 };
 
+DECLARE_LOCK(signals);
 struct signals {
-	pthread_mutex_t lock; /* guards all below but thread */
+	struct lock lock;
 	pthread_cond_t changed;
-	enum phase phase;
-	unsigned ends;       /* SIGTERM and SIGINT so far */
-	bool closing;        /* an orderly end was begun */
-	bool leaving;        /* the thread is to end */
-	struct mount *mount; /* borrowed, as all below; in PHASE_UP only */
-	struct loop *loop;
-	struct keeper *keeper;
-	pthread_t closer;
-	int result;       /* of the closer: 0, or what could not be sent */
+	enum phase phase GUARDED_BY(signals_locked);
+	unsigned ends GUARDED_BY(signals_locked);       /* SIGTERM and SIGINT so far */
+	bool closing GUARDED_BY(signals_locked);        /* an orderly end was begun */
+	bool leaving GUARDED_BY(signals_locked);        /* the thread is to end */
+	struct mount *mount GUARDED_BY(signals_locked); /* borrowed, as the next two; from PHASE_UP on, until the closer ended */
+	struct loop *loop GUARDED_BY(signals_locked);
+	struct keeper *keeper GUARDED_BY(signals_locked);
+	pthread_t closer GUARDED_BY(signals_locked);
+	int result;       /* of the closer, and of who joined it: 0, or what could not be sent */
 	pthread_t thread; /* fixed once it runs */
 };
+DEFINE_LOCK(signals, struct signals, lock)
 
 /* Nobody is told that a change failed which was made: the writers get their answers, and then their close. */
-static void finish_writers(struct signals *s, int64_t deadline)
+static void finish_writers(struct mount *mount, int64_t deadline)
 {
-	pool_wait_idle(s->mount->writers, deadline);
+	pool_wait_idle(mount->writers, deadline);
 }
 
 static void linger(struct signals *s)
 {
 	int64_t deadline = clock_after_ms(SIGNALS_LINGER_MS);
 
-	scoped_lock(&s->lock);
+	scope_lock(signals, s);
 	/* The kernel ends the loop when the last file is closed. */
-	while (s->phase != PHASE_OVER && clock_cond_wait(&s->changed, &s->lock, deadline) == 0)
+	while (s->phase != PHASE_OVER && signals_cond_wait(s, &s->changed, deadline) == 0)
 		;
 }
 
 static void *close_mount(void *arg)
 {
 	struct signals *s = arg;
-	/* One for all that is sent: each call began before it, with a deadline no later than this. */
-	int64_t deadline = clock_after_ms(s->mount->options->timeout_ms);
+	struct keeper *keeper;
+	struct mount *mount;
+	struct loop *loop;
+	int64_t deadline;
 
-	s->mount->ending_ms = deadline;
-	s->result = mount_drain(s->mount, deadline);
-	finish_writers(s, deadline);
+	signals_lock(s);
+	mount = s->mount;
+	loop = s->loop;
+	keeper = s->keeper;
+	signals_unlock(s);
+	/* One for all that is sent: each call began before it, with a deadline no later than this. */
+	deadline = clock_after_ms(mount->options->timeout_ms);
+	mount->ending_ms = deadline;
+	s->result = mount_drain(mount, deadline);
+	finish_writers(mount, deadline);
 	/* While the loop still serves: a notice may wait for a request to be answered. */
-	notifier_stop(s->mount->notifier);
-	keeper_detach(s->keeper);
+	notifier_stop(mount->notifier);
+	keeper_detach(keeper);
 	linger(s);
-	finish_writers(s, deadline);
-	loop_stop(s->loop);
+	finish_writers(mount, deadline);
+	loop_stop(loop);
 	return NULL;
 }
 
-/* With the lock held. */
-static void begin_close(struct signals *s)
+static void begin_close_locked(struct signals *s) REQUIRES(signals_locked)
 {
+	signals_assert_locked(s);
 	if (s->closing || s->phase != PHASE_UP)
 		return;
 	log_info("ending: sending what is pending");
@@ -80,12 +92,12 @@ static void begin_close(struct signals *s)
 		log_error("no thread to end with: try again");
 }
 
-/* With the lock held: a second request. The process that asks knows that something may be lost. */
-static void end_in_haste(struct signals *s)
+/* A second request: the process that asks knows that something may be lost. */
+static void end_in_haste_locked(struct signals *s) REQUIRES(signals_locked)
 {
 	int64_t deadline = clock_after_ms(SIGNALS_HASTE_SECONDS * MSEC_PER_SEC);
 
-	while (!s->leaving && clock_cond_wait(&s->changed, &s->lock, deadline) == 0)
+	while (!s->leaving && signals_cond_wait(s, &s->changed, deadline) == 0)
 		;
 	if (s->leaving)
 		return;
@@ -96,14 +108,14 @@ static void end_in_haste(struct signals *s)
 
 static void on_end(struct signals *s)
 {
-	scoped_lock(&s->lock);
+	scope_lock(signals, s);
 	s->ends++;
 	if (s->phase == PHASE_STARTING)
 		_exit(1);
 	if (s->ends > 1 && s->phase != PHASE_MOUNTING)
-		end_in_haste(s);
+		end_in_haste_locked(s);
 	else
-		begin_close(s);
+		begin_close_locked(s);
 }
 
 static void on_hangup(struct signals *s)
@@ -112,7 +124,7 @@ static void on_hangup(struct signals *s)
 
 	if (r < 0)
 		log_warning("reopening the log: %s", strerrordesc_np(-r));
-	scoped_lock(&s->lock);
+	scope_lock(signals, s);
 	if (s->phase != PHASE_UP)
 		return;
 	systemd_reloading();
@@ -140,9 +152,9 @@ static void *serve(void *arg)
 
 		if (sigwait(&set, &number) != 0)
 			continue;
-		pthread_mutex_lock(&s->lock);
+		signals_lock(s);
 		leaving = s->leaving;
-		pthread_mutex_unlock(&s->lock);
+		signals_unlock(s);
 		if (leaving)
 			return NULL;
 		if (number == SIGHUP)
@@ -177,7 +189,7 @@ int signals_start(struct signals **ret)
 	prepare();
 	r = clock_cond_init(&s->changed);
 	if (r == 0) {
-		pthread_mutex_init(&s->lock, NULL);
+		lock_init(&s->lock);
 		r = -pthread_create(&s->thread, NULL, serve, s);
 	}
 	if (r < 0) {
@@ -190,36 +202,38 @@ int signals_start(struct signals **ret)
 
 void signals_hold(struct signals *s)
 {
-	scoped_lock(&s->lock);
+	scope_lock(signals, s);
 	s->phase = PHASE_MOUNTING;
 }
 
 void signals_serve(struct signals *s, struct mount *mount, struct loop *loop, struct keeper *keeper)
 {
-	scoped_lock(&s->lock);
+	scope_lock(signals, s);
 	s->mount = mount;
 	s->loop = loop;
 	s->keeper = keeper;
 	s->phase = PHASE_UP;
 	if (s->ends)
-		begin_close(s);
+		begin_close_locked(s);
 }
 
 int signals_loop_ended(struct signals *s)
 {
+	pthread_t closer;
 	bool join;
 
-	pthread_mutex_lock(&s->lock);
+	signals_lock(s);
 	s->phase = PHASE_OVER;
 	join = s->closing;
+	closer = s->closer;
 	pthread_cond_broadcast(&s->changed);
-	pthread_mutex_unlock(&s->lock);
+	signals_unlock(s);
 	if (join)
-		pthread_join(s->closer, NULL);
-	pthread_mutex_lock(&s->lock);
+		pthread_join(closer, NULL);
+	signals_lock(s);
 	s->mount = NULL;
 	s->loop = NULL;
-	pthread_mutex_unlock(&s->lock);
+	signals_unlock(s);
 	return s->result;
 }
 
@@ -227,14 +241,14 @@ struct signals *signals_free(struct signals *s)
 {
 	if (!s)
 		return NULL;
-	pthread_mutex_lock(&s->lock);
+	signals_lock(s);
 	s->leaving = true;
 	pthread_cond_broadcast(&s->changed);
-	pthread_mutex_unlock(&s->lock);
+	signals_unlock(s);
 	pthread_kill(s->thread, SIGHUP);
 	pthread_join(s->thread, NULL);
 	pthread_cond_destroy(&s->changed);
-	pthread_mutex_destroy(&s->lock);
+	lock_destroy(&s->lock);
 	free(s);
 	return NULL;
 }

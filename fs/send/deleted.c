@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 
 #include "api/base/clock.h"
+#include "api/base/lock.h"
 #include "fs/core/mount.h"
 #include "fs/send/vocabulary.h"
 #include "fs/show/source.h"
@@ -15,18 +16,20 @@ struct record {
 	int64_t at_ms;
 };
 
+DECLARE_LOCK(deleted);
 struct deleted {
-	pthread_mutex_t lock; /* guards all below */
-	struct record records[DELETED_MAX];
-	size_t next; /* the oldest, or a free one */
+	struct lock lock;
+	struct record records[DELETED_MAX] GUARDED_BY(deleted_locked);
+	size_t next GUARDED_BY(deleted_locked); /* the oldest, or a free one */
 };
+DEFINE_LOCK(deleted, struct deleted, lock)
 
 struct deleted *deleted_new(void)
 {
 	struct deleted *deleted = calloc(1, sizeof(*deleted));
 
 	if (deleted)
-		pthread_mutex_init(&deleted->lock, NULL);
+		lock_init(&deleted->lock);
 	return deleted;
 }
 
@@ -43,9 +46,11 @@ struct deleted *deleted_free(struct deleted *deleted)
 {
 	if (!deleted)
 		return NULL;
+	deleted_lock(deleted);
 	for (size_t i = 0; i < DELETED_MAX; i++)
 		record_clear(&deleted->records[i]);
-	pthread_mutex_destroy(&deleted->lock);
+	deleted_unlock(deleted);
+	lock_destroy(&deleted->lock);
 	free(deleted);
 	return NULL;
 }
@@ -88,7 +93,7 @@ void deleted_note(struct mount *mount, const struct identity *what)
 	}
 	record.claims = claims_of(what->kind, snapshot);
 	record.body = snapshot_body(snapshot);
-	scoped_lock(&deleted->lock);
+	scope_lock(deleted, deleted);
 	record_clear(&deleted->records[deleted->next]);
 	deleted->records[deleted->next] = record;
 	deleted->next = (deleted->next + 1) % DELETED_MAX;
@@ -130,7 +135,7 @@ bool deleted_may_hold(struct mount *mount, const struct identity *what, const ch
 	struct deleted *deleted = mount->deleted;
 	int64_t since = clock_now_ms() - DELETED_RECENT_MS;
 
-	scoped_lock(&deleted->lock);
+	scope_lock(deleted, deleted);
 	for (size_t i = 0; i < DELETED_MAX; i++) {
 		const struct record *r = &deleted->records[i];
 
@@ -144,7 +149,7 @@ void deleted_settled(struct mount *mount, const struct identity *what, const cha
 {
 	struct deleted *deleted = mount->deleted;
 
-	scoped_lock(&deleted->lock);
+	scope_lock(deleted, deleted);
 	for (size_t i = 0; i < DELETED_MAX; i++) {
 		struct record *r = &deleted->records[i];
 
@@ -156,7 +161,7 @@ void deleted_settled(struct mount *mount, const struct identity *what, const cha
 /* The newest body at or before *at, which is counted down; a reference, or NULL. */
 static struct body *next_body(struct deleted *deleted, const struct identity *what, size_t *at)
 {
-	scoped_lock(&deleted->lock);
+	scope_lock(deleted, deleted);
 	while (*at > 0) {
 		const struct record *r = &deleted->records[(deleted->next + --*at) % DELETED_MAX];
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "api/base/clock.h"
+#include "api/base/lock.h"
 #include "api/base/name.h"
 #include "fs/core/failures.h"
 #include "fs/show/offers.h"
@@ -18,18 +19,20 @@ struct record {
 	int64_t at_ms;
 };
 
+DECLARE_LOCK(contested);
 struct contested {
-	pthread_mutex_t lock; /* guards all below */
-	struct record records[CONTESTED_MAX];
-	size_t next; /* the oldest, or a free one */
+	struct lock lock;
+	struct record records[CONTESTED_MAX] GUARDED_BY(contested_locked);
+	size_t next GUARDED_BY(contested_locked); /* the oldest, or a free one */
 };
+DEFINE_LOCK(contested, struct contested, lock)
 
 struct contested *contested_new(void)
 {
 	struct contested *contested = calloc(1, sizeof(*contested));
 
 	if (contested)
-		pthread_mutex_init(&contested->lock, NULL);
+		lock_init(&contested->lock);
 	return contested;
 }
 
@@ -37,17 +40,20 @@ struct contested *contested_free(struct contested *contested)
 {
 	if (!contested)
 		return NULL;
+	contested_lock(contested);
 	for (size_t i = 0; i < CONTESTED_MAX; i++)
 		free(contested->records[i].id);
-	pthread_mutex_destroy(&contested->lock);
+	contested_unlock(contested);
+	lock_destroy(&contested->lock);
 	free(contested);
 	return NULL;
 }
 
 /* ---- what this mount did ---- */
 
-static struct record *find_locked(struct contested *contested, const struct kind *kind, const char *id)
+static struct record *find_locked(struct contested *contested, const struct kind *kind, const char *id) REQUIRES(contested_locked)
 {
+	contested_assert_locked(contested);
 	for (size_t i = 0; i < CONTESTED_MAX; i++) {
 		struct record *r = &contested->records[i];
 
@@ -64,7 +70,7 @@ static void note(struct contested *contested, const struct kind *kind, const cha
 
 	if (!(kind->flags & KIND_LINGERS) || !id || !(copy = strdup(id)))
 		return;
-	scoped_lock(&contested->lock);
+	scope_lock(contested, contested);
 	r = find_locked(contested, kind, id);
 	if (!r) {
 		r = &contested->records[contested->next];
@@ -88,7 +94,7 @@ static enum own own_of(struct contested *contested, const struct kind *kind, con
 {
 	const struct record *r;
 
-	scoped_lock(&contested->lock);
+	scope_lock(contested, contested);
 	r = find_locked(contested, kind, id);
 	/* An id can be given again: of a Durable Object's namespace. */
 	if (r && r->own == OWN_REMOVED && clock_now_ms() - r->at_ms > MOUNT_HOLD_MS)
@@ -101,7 +107,7 @@ static bool tell_once(struct contested *contested, const struct kind *kind, cons
 {
 	struct record *r;
 
-	scoped_lock(&contested->lock);
+	scope_lock(contested, contested);
 	r = find_locked(contested, kind, id);
 	if (!r || r->own != OWN_MADE)
 		return false;

@@ -1,6 +1,7 @@
 #include "fs/show/crawl.h"
 
 #include "api/base/clock.h"
+#include "api/base/lock.h"
 #include "fs/show/offers.h"
 #include "fs/show/shown.h"
 #include "fs/show/source.h"
@@ -11,17 +12,19 @@ struct crawler {
 	const struct kind *first; /* the first collection that it opened; NULL: none yet */
 };
 
+DECLARE_LOCK(crawl);
 struct crawl {
-	pthread_mutex_t lock; /* guards the table; nothing is called under it */
-	struct crawler crawlers[CRAWL_MAX];
+	struct lock lock; /* nothing is called under it */
+	struct crawler crawlers[CRAWL_MAX] GUARDED_BY(crawl_locked);
 };
+DEFINE_LOCK(crawl, struct crawl, lock)
 
 struct crawl *crawl_new(void)
 {
 	struct crawl *crawl = calloc(1, sizeof(*crawl));
 
 	if (crawl)
-		pthread_mutex_init(&crawl->lock, NULL);
+		lock_init(&crawl->lock);
 	return crawl;
 }
 
@@ -29,16 +32,17 @@ struct crawl *crawl_free(struct crawl *crawl)
 {
 	if (!crawl)
 		return NULL;
-	pthread_mutex_destroy(&crawl->lock);
+	lock_destroy(&crawl->lock);
 	free(crawl);
 	return NULL;
 }
 
-/* The thread's place; without one, the place of the one that moved least recently. Lock held. */
-static struct crawler *find(struct crawl *crawl, pid_t thread)
+/* The thread's place; without one, the place of the one that moved least recently. */
+static struct crawler *find_locked(struct crawl *crawl, pid_t thread) REQUIRES(crawl_locked)
 {
 	struct crawler *oldest = &crawl->crawlers[0];
 
+	crawl_assert_locked(crawl);
 	for (size_t i = 0; i < CRAWL_MAX; i++) {
 		struct crawler *c = &crawl->crawlers[i];
 
@@ -54,8 +58,8 @@ void crawl_at_root(struct crawl *crawl, pid_t thread)
 {
 	if (!thread)
 		return;
-	scoped_lock(&crawl->lock);
-	*find(crawl, thread) = (struct crawler){ .thread = thread, .moved_ms = clock_now_ms() };
+	scope_lock(crawl, crawl);
+	*find_locked(crawl, thread) = (struct crawler){ .thread = thread, .moved_ms = clock_now_ms() };
 }
 
 bool crawl_at_collection(struct crawl *crawl, pid_t thread, const struct kind *kind)
@@ -65,8 +69,8 @@ bool crawl_at_collection(struct crawl *crawl, pid_t thread, const struct kind *k
 
 	if (!thread)
 		return false;
-	scoped_lock(&crawl->lock);
-	c = find(crawl, thread);
+	scope_lock(crawl, crawl);
+	c = find_locked(crawl, thread);
 	if (c->thread != thread || c->first == kind)
 		return false;
 	idle = clock_now_ms() - c->moved_ms > CRAWL_IDLE_MS;

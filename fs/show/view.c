@@ -393,7 +393,7 @@ static void set_attributes(struct request *r, const struct identity *what, struc
 	view->gid = (gid_t)a.gid;
 }
 
-static bool stamp_holds(const struct view *view, const struct identity *what, const struct node *known)
+static bool stamp_holds(const struct view *view, const struct identity *what, const struct version *known)
 {
 	if (!known || !known->content || view->grows || !view->snapshot)
 		return false;
@@ -409,14 +409,14 @@ const struct control_log *view_log(const struct identity *what)
 }
 
 /* A node of a log begins where it began when it was looked up. */
-static void measure_log(struct mount *mount, const struct control_log *log, const struct node *known, struct view *ret)
+static void measure_log(struct mount *mount, const struct control_log *log, const struct version *known, struct view *ret)
 {
 	ret->base = known ? known->base : log->first(mount);
 	ret->size = (int64_t)(log->end(mount) - ret->base);
 	ret->content = 1;
 }
 
-int view_make(struct request *r, const struct identity *what, const struct node *known, struct view *ret)
+int view_make(struct request *r, const struct identity *what, const struct version *known, struct view *ret)
 {
 	cleanup_free_ char *key = view_key(what);
 	int result;

@@ -23,8 +23,8 @@ struct view {
 	char *pending;             /* owned: what brings the content, where something else runs still (meaning.h); NULL */
 };
 
-/* Fills *ret (view_clear it in every case). known: the node whose stamp may save a rendering, or NULL. -ENOENT where it is no more. */
-int view_make(struct request *r, const struct identity *what, const struct node *known, struct view *ret);
+/* Fills *ret (view_clear it in every case). known: what its node stands for, whose stamp may save a rendering, or NULL. -ENOENT where it is no more. */
+int view_make(struct request *r, const struct identity *what, const struct version *known, struct view *ret);
 /* The bytes. */
 int view_bytes(struct request *r, const struct identity *what, struct view *view, struct body **ret);
 /* The log behind the file, or NULL. */

@@ -140,7 +140,7 @@ static void test_a_draft_s_node_stands_for_what_it_became(void **state)
 	struct node *node = tree_lookup(tree, web, &(struct stamp){ 0 }, 0, 0);
 
 	assert_ptr_equal(tree_lookup(tree, web, &(struct stamp){ .snapshot_hash = 1 }, 100, 5), node);
-	assert_int_equal(node->content, 100);
+	assert_int_equal(node->version.content, 100);
 	entry_unref_locked(tree, web);
 }
 
