@@ -28,6 +28,7 @@ struct intents;
 struct offers;
 struct pace;
 struct walkers;
+struct overview;
 
 struct mount {
 	const struct options *options;
@@ -55,6 +56,7 @@ struct mount {
 	struct offers *offers;
 	struct pace *pace; /* of deletes, in a full view */
 	struct walkers *walkers;
+	struct overview *overview;
 	char *base_url;            /* owned */
 	_Atomic bool read_only;    /* as the kernel has it now: option ro, then mount -o remount */
 	_Atomic int64_t ending_ms; /* an orderly end began, and is over by then (clock_now_ms); 0: not yet */

@@ -426,6 +426,12 @@ static int read_log(struct request *r, const struct control_log *log, uint64_t b
 	return reply_buf(r, out, log->read(r->mount, base + (uint64_t)r->read.offset, out, r->read.size));
 }
 
+/* Whether each read looks at it anew. The mount's own files are read as what they were at open, so that pieces make one text. */
+static bool is_read_anew(const struct handle *h)
+{
+	return h->writes || (h->view.grows && h->what.place != PLACE_CONTROL);
+}
+
 /* What grows is looked at anew for each read; the rest is what it was at open. */
 static int read_growing(struct request *r, struct handle *h)
 {
@@ -462,7 +468,7 @@ int op_read(struct request *r)
 		return read_draft(r, h->draft);
 	if (view_log(&h->what) && !h->writes)
 		return read_log(r, view_log(&h->what), h->view.base);
-	if (h->view.grows || h->writes)
+	if (is_read_anew(h))
 		return read_growing(r, h);
 	return read_opened(r, h);
 }

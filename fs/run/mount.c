@@ -9,6 +9,7 @@
 #include "fs/show/contested.h"
 #include "fs/show/crawl.h"
 #include "fs/show/offers.h"
+#include "fs/show/overview.h"
 #include "fs/show/refresh.h"
 #include "fs/core/credentials_table.h"
 #include "fs/core/defaults.h"
@@ -114,6 +115,7 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->deleted = deleted_new();
 	m->contested = contested_new();
 	m->walkers = walkers_new();
+	m->overview = overview_new();
 	m->pace = pace_new(options->max_delete, MOUNT_PACE_MS + options->delete_grace_ms);
 	m->readers = pool_new("cfcfs-read", MOUNT_READERS_MAX, MOUNT_STACK_BYTES);
 	m->writers = pool_new("cfcfs-write", MOUNT_WRITERS_MAX, MOUNT_STACK_BYTES);
@@ -121,7 +123,7 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->fetchers = pool_new("cfcfs-fetch", MOUNT_FETCHERS_MAX, MOUNT_STACK_BYTES);
 	if (m->base_url && m->tree && m->timer && m->trash && m->kept && m->failures && m->notifier && m->credentials &&
 	    m->defaults && m->events && m->crawl && m->deleted && m->contested && m->walkers && m->pace && m->readers &&
-	    m->writers && m->deleters && m->fetchers)
+	    m->writers && m->deleters && m->fetchers && m->overview)
 		r = make_state(m);
 	if (r == 0 && !(m->offers = offers_new(m->state)))
 		r = -ENOMEM;
@@ -185,6 +187,7 @@ struct mount *mount_free(struct mount *m)
 	intents_free(m->intents);
 	offers_free(m->offers);
 	walkers_free(m->walkers);
+	overview_free(m->overview);
 	pace_free(m->pace);
 	state_close(m->state);
 	tree_free(m->tree);

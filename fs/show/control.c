@@ -6,6 +6,7 @@
 #include "api/schema.h"
 #include "fs/core/failures.h"
 #include "fs/show/offers.h"
+#include "fs/show/overview.h"
 #include "fs/show/refresh.h"
 #include "fs/show/report.h"
 
@@ -153,22 +154,32 @@ SCHEMA(read_registry, "registry")
 SCHEMA(read_registry_protocol, "registry-protocol")
 SCHEMA(read_defaults, "defaults")
 
+/* Tables: a row to a line. */
+/* clang-format off */
+
 const struct control control_schemas[] = {
-	{ "application.json", 0444, read_application, NULL, NULL },
-	{ "job.json", 0444, read_job, NULL, NULL },
-	{ "rollout.json", 0444, read_rollout, NULL, NULL },
-	{ "deployment.json", 0444, read_deployment, NULL, NULL },
-	{ "registry.json", 0444, read_registry, NULL, NULL },
-	{ "registry-protocol.json", 0444, read_registry_protocol, NULL, NULL },
-	{ "defaults.json", 0444, read_defaults, NULL, NULL },
-	{ NULL, 0, NULL, NULL, NULL },
+	{ .name = "application.json", .mode = 0444, .read = read_application },
+	{ .name = "job.json", .mode = 0444, .read = read_job },
+	{ .name = "rollout.json", .mode = 0444, .read = read_rollout },
+	{ .name = "deployment.json", .mode = 0444, .read = read_deployment },
+	{ .name = "registry.json", .mode = 0444, .read = read_registry },
+	{ .name = "registry-protocol.json", .mode = 0444, .read = read_registry_protocol },
+	{ .name = "defaults.json", .mode = 0444, .read = read_defaults },
+	{ .name = NULL },
 };
 
 const struct control control_rows[] = {
-	{ "version", 0444, read_version, NULL, NULL },   { "errors.jsonl", 0444, read_errors, NULL, &errors_log },
-	{ "metrics", 0444, report_metrics, NULL, NULL }, { "offers.json", 0444, offers_print, NULL, NULL },
-	{ "refresh", 0200, NULL, write_refresh, NULL },  { NULL, 0, NULL, NULL, NULL },
+	{ .name = "version", .mode = 0444, .read = read_version },
+	{ .name = "errors.jsonl", .mode = 0444, .read = read_errors, .log = &errors_log },
+	{ .name = "metrics", .mode = 0444, .read = report_metrics },
+	{ .name = "offers.json", .mode = 0444, .read = offers_print },
+	{ .name = "overview", .mode = 0444, .make = overview_print },
+	{ .name = "overview.json", .mode = 0444, .make = overview_print_json },
+	{ .name = "refresh", .mode = 0200, .write = write_refresh },
+	{ .name = NULL },
 };
+
+/* clang-format on */
 
 static const struct control *find(const struct control *rows, const char *name)
 {

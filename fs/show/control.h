@@ -2,7 +2,7 @@
 #pragma once
 
 #include "api/base/buf.h"
-#include "fs/core/mount.h"
+#include "fs/core/request.h"
 
 /* A file that only grows: all that was ever written to it is one text, of which the end is kept. An open of it begins at what is kept
    then, and reads on from there. */
@@ -21,9 +21,11 @@ struct control {
 	/* What one write (or all until the first flush) said. -EINVAL with text. NULL: read-only. */
 	int (*write)(struct mount *mount, const char *text, size_t len, struct err *err);
 	const struct control_log *log; /* NULL: none */
+	/* In the place of read, for what is made of the account: may wait for the network, as a handler may (fs/core/request.h). */
+	int (*make)(struct request *r, struct buf *out);
 };
 
-/* version, errors.jsonl, metrics, offers.json, refresh; ends with a NULL name. rejected/ and schemas/ are directories and no rows. */
+/* Ends with a NULL name. rejected/ and schemas/ are directories and no rows. */
 extern const struct control control_rows[];
 const struct control *control_find(const char *name);
 /* The files of schemas/: one for each kind of document that somebody writes. */

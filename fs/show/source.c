@@ -9,6 +9,7 @@
 #include "fs/show/contested.h"
 #include "fs/show/listing.h"
 #include "fs/show/offers.h"
+#include "fs/show/source_known.h"
 
 /* What every row that is passed to the store begins with would be a header of its own; the key's letter tells instead. */
 enum { KEY_LIST = 'L', KEY_ITEM = 'I', KEY_LEAF = 'D', KEY_PART = 'P' };
@@ -49,6 +50,11 @@ int source_leaf_key(const struct leaf *leaf, const char *parent, const char *id,
 	return make_key(KEY_LEAF, leaf->path, parent, id, ret);
 }
 
+int source_part_key(const struct part *part, char **ret)
+{
+	return make_key(KEY_PART, part->path, NULL, NULL, ret);
+}
+
 int64_t source_ttl(const struct mount *mount, const struct kind *kind)
 {
 	return kind->flags & KIND_STATUS_TTL ? mount->options->status_ttl_ms : mount->options->cache_ttl_ms;
@@ -64,37 +70,6 @@ bool source_belongs(const struct kind *kind, const char *parent, const struct sn
 }
 
 /* ---- lists ---- */
-
-static struct list *known_list(struct mount *mount, const void *row, const char *key)
-{
-	struct store_get get = { .key = key, .row = row, .ttl_ms = CLOCK_NEVER / 4, .cached_only = true };
-	struct store_value value = { 0 };
-	struct store_info info;
-
-	if (store_get(mount->store, &get, &value, &info, NULL) < 0)
-		return NULL;
-	return steal_ptr(value.list);
-}
-
-struct snapshot *source_known(struct mount *mount, const struct kind *kind, const char *parent, const char *id)
-{
-	const struct kind *row = source_list_kind(kind);
-	cleanup_(list_unrefp) struct list *list = NULL;
-	const struct list_item *item;
-	cleanup_free_ char *key = NULL;
-
-	if (source_list_key(row, row->parent ? parent : NULL, &key) == 0)
-		list = known_list(mount, row, key);
-	item = list ? list_by_id(list, id) : NULL;
-	return item ? snapshot_ref(item->snapshot) : NULL;
-}
-
-char *source_known_name(struct mount *mount, const struct kind *kind, const char *parent, const char *id)
-{
-	cleanup_(snapshot_unrefp) struct snapshot *snapshot = source_known(mount, kind, parent, id);
-
-	return snapshot ? strdup(snapshot->name) : NULL;
-}
 
 struct by_id {
 	struct listing *listing;
@@ -216,7 +191,7 @@ static int fetch_list(struct mount *mount, const struct kind *kind, const char *
 	};
 	int r;
 
-	l.old = known_list(mount, kind, key);
+	l.old = source_known_by_key(mount, kind, key);
 	snprintf(operation, sizeof(operation), "list %s", kind->dir);
 	if (kind->list_active && !mount->options->instances_all) {
 		if (asprintf(&query, "%s?%s", call.path, kind->list_active) < 0)
@@ -370,7 +345,7 @@ void source_prefetch_part(struct mount *mount, const struct part *part)
 {
 	cleanup_free_ char *key = NULL;
 
-	if (make_key(KEY_PART, part->path, NULL, NULL, &key) == 0)
+	if (source_part_key(part, &key) == 0)
 		store_prefetch(mount->store, part, key, mount->options->cache_ttl_ms);
 }
 
@@ -429,7 +404,7 @@ int source_part(struct request *r, const struct part *part, int64_t ttl_ms, stru
 {
 	cleanup_free_ char *key = NULL;
 	struct store_value value = { 0 };
-	int result = make_key(KEY_PART, part->path, NULL, NULL, &key);
+	int result = source_part_key(part, &key);
 
 	if (result == 0)
 		result = request_get(r, part, key, ttl_ms < 0 ? r->mount->options->cache_ttl_ms : ttl_ms, &value, ret_info);

@@ -18,6 +18,7 @@ const struct kind *source_list_kind(const struct kind *kind);
 int source_list_key(const struct kind *kind, const char *parent, char **ret);
 int source_item_key(const struct kind *kind, const char *parent, const char *id, char **ret);
 int source_leaf_key(const struct leaf *leaf, const char *parent, const char *id, char **ret);
+int source_part_key(const struct part *part, char **ret);
 
 int64_t source_ttl(const struct mount *mount, const struct kind *kind);
 

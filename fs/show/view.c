@@ -229,6 +229,15 @@ static int make_resource(struct request *r, const struct identity *what, struct 
 	return render_object(r, what, view, what->kind->flags & KIND_WHOLE ? DOC_WHOLE : settable, ret);
 }
 
+static int make_control(struct request *r, const struct identity *what, struct buf *out)
+{
+	if (!what->control)
+		return failures_rejected(r->mount->failures, what->id, out);
+	if (what->control->make)
+		return what->control->make(r, out);
+	return what->control->read ? what->control->read(r->mount, out) : 0;
+}
+
 int view_bytes(struct request *r, const struct identity *what, struct view *view, struct body **ret)
 {
 	cleanup_buf_ struct buf out = BUF_INIT;
@@ -250,8 +259,7 @@ int view_bytes(struct request *r, const struct identity *what, struct view *view
 		}
 		return render_document(what->part->fields, what->part->key, view->snapshot, ret);
 	case PLACE_CONTROL:
-		result = what->control ? what->control->read ? what->control->read(r->mount, &out) : 0 :
-					 failures_rejected(r->mount->failures, what->id, &out);
+		result = make_control(r, what, &out);
 		return result < 0 ? result : take(&out, ret);
 	default:
 		return -EIO;
