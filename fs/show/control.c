@@ -171,7 +171,7 @@ const struct control control_schemas[] = {
 const struct control control_rows[] = {
 	{ .name = "version", .mode = 0444, .read = read_version },
 	{ .name = "errors.jsonl", .mode = 0444, .read = read_errors, .log = &errors_log },
-	{ .name = "metrics", .mode = 0444, .read = report_metrics },
+	{ .name = "metrics", .mode = 0444, .make = report_metrics },
 	{ .name = "offers.json", .mode = 0444, .read = offers_print },
 	{ .name = "overview", .mode = 0444, .make = overview_print },
 	{ .name = "overview.json", .mode = 0444, .make = overview_print_json },

@@ -3,31 +3,33 @@
 #include <errno.h>
 
 #include "api/base/clock.h"
+#include "api/base/utf8.h"
 #include "fs/core/failures.h"
 #include "fs/core/metrics.h"
+#include "fs/show/report_private.h"
 
-static int add_head(struct buf *out, const char *name, const char *type, const char *help)
+int report_head(struct buf *out, const char *name, const char *type, const char *help)
 {
 	return buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static int add_count(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
+int report_count(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
 {
-	int r = add_head(out, name, type, help);
+	int r = report_head(out, name, type, help);
 
 	return r < 0 ? r : buf_addf(out, "%s %llu\n", name, (unsigned long long)value);
 }
 
-static int add_real(struct buf *out, const char *name, const char *type, const char *help, double value)
+int report_real(struct buf *out, const char *name, const char *type, const char *help, double value)
 {
-	int r = add_head(out, name, type, help);
+	int r = report_head(out, name, type, help);
 
 	return r < 0 ? r : buf_addf(out, "%s %.6f\n", name, value);
 }
 
 static int add_calls(struct buf *out, const struct client_stats *stats)
 {
-	int r = add_head(out, "cfcfs_api_calls_total", "counter", "Calls to the API; status 0: no answer came.");
+	int r = report_head(out, "cfcfs_api_calls_total", "counter", "Calls to the API; status 0: no answer came.");
 
 	for (size_t i = 0; i < stats->metrics_count && r == 0; i++) {
 		const struct client_metric *m = &stats->metrics[i];
@@ -36,7 +38,7 @@ static int add_calls(struct buf *out, const struct client_stats *stats)
 			     (unsigned long long)m->calls);
 	}
 	if (r == 0)
-		r = add_head(out, "cfcfs_api_seconds_total", "counter", "Time from sending a call to its answer.");
+		r = report_head(out, "cfcfs_api_seconds_total", "counter", "Time from sending a call to its answer.");
 	for (size_t i = 0; i < stats->metrics_count && r == 0; i++) {
 		const struct client_metric *m = &stats->metrics[i];
 
@@ -56,11 +58,12 @@ static int add_client(struct mount *mount, struct buf *out)
 	client_stats(mount->client, stats);
 	r = add_calls(out, stats);
 	if (r == 0)
-		r = add_count(out, "cfcfs_api_retries_total", "counter", "Calls that were sent again.", stats->retries);
+		r = report_count(out, "cfcfs_api_retries_total", "counter", "Calls that were sent again.", stats->retries);
 	if (r == 0)
-		r = add_count(out, "cfcfs_api_throttled_total", "counter", "Answers that said to send less.", stats->throttled);
+		r = report_count(out, "cfcfs_api_throttled_total", "counter", "Answers that said to send less.",
+				 stats->throttled);
 	if (r == 0)
-		r = add_real(out, "cfcfs_budget_left", "gauge", "Calls that could be sent at once now.", stats->budget_left);
+		r = report_real(out, "cfcfs_budget_left", "gauge", "Calls that could be sent at once now.", stats->budget_left);
 	return r;
 }
 
@@ -90,25 +93,88 @@ static int add_cache(struct mount *mount, struct buf *out)
 	};
 
 	for (size_t i = 0; i < array_len(rows) && r == 0; i++)
-		r = add_count(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
+		r = report_count(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
 	return r;
 }
 
-int report_metrics(struct mount *mount, struct buf *out)
+/* ---- labels ---- */
+
+int report_label(struct buf *out, const char *value)
 {
-	int r = add_head(out, "cfcfs_info", "gauge", "The program.");
+	int r = 0;
+
+	for (size_t n; *value && r == 0; value += n ? n : 1) {
+		n = utf8_length(value, strlen(value));
+		if (*value == '\n')
+			r = buf_adds(out, "\\n");
+		else if (*value == '"' || *value == '\\')
+			r = buf_addf(out, "\\%c", *value);
+		else
+			r = n ? buf_add(out, value, n) : buf_adds(out, "\xef\xbf\xbd");
+	}
+	return r;
+}
+
+/* One sample, "name 1" or "name{a="b"} 1", with the labels in front of its own. */
+static int add_sample(struct buf *out, const char *line, size_t len, const char *labels)
+{
+	size_t name = strcspn(line, "{ ");
+	bool has_labels = line[name] == '{';
+	int r = buf_add(out, line, name);
+
+	if (r == 0)
+		r = buf_addf(out, "{%s%s", labels, has_labels ? "," : "}");
+	name += has_labels;
+	return r < 0 ? r : buf_add(out, line + name, len - name);
+}
+
+/* Every sample says of which account and mount it is, so that those of many can stand side by side. */
+static int add_labelled(struct mount *mount, const struct buf *plain, struct buf *out)
+{
+	cleanup_buf_ struct buf labels = BUF_INIT;
+	int r = buf_addf(&labels, "account=\"%s\",mount=\"", mount->options->account_id);
+
+	if (r == 0)
+		r = report_label(&labels, mount->options->mountpoint);
+	if (r == 0)
+		r = buf_addc(&labels, '"');
+	for (const char *line = plain->data; r == 0 && line && *line;) {
+		size_t len = strcspn(line, "\n") + 1;
+
+		r = *line == '#' ? buf_add(out, line, len) : add_sample(out, line, len, labels.data);
+		line += len;
+	}
+	return r;
+}
+
+static int add_all(struct mount *mount, struct buf *out)
+{
+	int r = report_head(out, "cfcfs_info", "gauge", "The program.");
 
 	if (r == 0)
 		r = buf_adds(out, "cfcfs_info{version=\"" CFCFS_VERSION "\"} 1\n");
 	if (r == 0)
-		r = add_real(out, "cfcfs_start_time_seconds", "gauge", "When it was mounted, since 1970.",
-			     (double)mount->start_ns / (double)NSEC_PER_SEC);
+		r = report_real(out, "cfcfs_start_time_seconds", "gauge", "When it was mounted, since 1970.",
+				(double)mount->start_ns / (double)NSEC_PER_SEC);
 	if (r == 0)
-		r = add_count(out, "cfcfs_failures_total", "counter", "Failures recorded in errors.jsonl.",
-			      failures_serial(mount->failures));
+		r = report_count(out, "cfcfs_failures_total", "counter", "Failures recorded in errors.jsonl.",
+				 failures_serial(mount->failures));
 	if (r == 0)
 		r = add_client(mount, out);
 	if (r == 0)
 		r = add_cache(mount, out);
+	if (r == 0)
+		r = report_account(mount, out);
 	return r < 0 ? r : metrics_print(out);
+}
+
+int report_metrics(struct request *r, struct buf *out)
+{
+	cleanup_buf_ struct buf plain = BUF_INIT;
+	/* A long list takes a while to be added up. */
+	int result = request_need_worker(r);
+
+	if (result == 0)
+		result = add_all(r->mount, &plain);
+	return result < 0 ? result : add_labelled(r->mount, &plain, out);
 }
