@@ -15,7 +15,7 @@ web() {
 }
 
 @test "cp creates the application at the API, and cmp finds the bytes that were written" {
-  start
+  start -o cache_ttl=0.3
   web_json "$T/web.json"
   sed -i 's/^  /      /' "$T/web.json" # not the spelling that cfcfs renders
   cp "$T/web.json" "$APPS/web.json"
@@ -25,7 +25,7 @@ web() {
   app web | jq -e '.max_instances == 5 and .configuration.environment_variables[1].value == "3"'
   app web | jq -e '.configuration.image == "registry.cloudflare.com/'$ACCOUNT'/app:v1"'
   assert_equal "$(stat -c %s "$APPS/web.json")" "$(stat -c %s "$T/web.json")"
-  sleep 6 # past the time to live the account still means the same document
+  past_ttl cat "$APPS/web.json" # the account still means the same document
   cmp "$T/web.json" "$APPS/web.json"
   assert_writes 1
 }
@@ -79,12 +79,12 @@ web() {
 }
 
 @test "a removed field is sent as its neutral value" {
-  start
+  start -o cache_ttl=0.3
   web '.rollout_active_grace_period = 60'
   jq 'del(.rollout_active_grace_period)' "$T/web.json" >"$T/new.json"
   cp "$T/new.json" "$APPS/web.json"
   assert_equal "$(patch_body | jq -c .)" '{"rollout_active_grace_period":0}'
-  sleep 5.5
+  past_ttl cat "$APPS/web.json"
   cp "$T/new.json" "$APPS/web.json"
   assert_writes 1
 }
@@ -122,7 +122,7 @@ web() {
   mv "$T/web.json" "$APPS/web.json"
   sed -i 's/nothing/something/' "$APPS/web.json"
   touch "$APPS/web.json"
-  sleep 1.5
+  flush_deletes
   assert_writes 0
   assert_equal "$(app_id web)" "$ID"
 }
@@ -207,8 +207,7 @@ web() {
   jq '.instances = 4' "$T/web.json" >"$T/new.json"
   mv "$T/new.json" "$APPS/web.json"
   assert_absent "$T/new.json"
-  sleep 2 # past delete_grace: the unlink that mv did must not be sent
-  sync "$APPS"
+  flush_deletes # the unlink that mv did must not be sent
   assert_writes 1
   assert_calls 1 PATCH "/applications/$ID"
   assert_equal "$(patch_body | jq -c .)" '{"instances":4}'
@@ -223,8 +222,7 @@ web() {
   cp "$T/new.json" "$T/kept.json"
   assert_fails mv "$T/new.json" "$APPS/web.json"
   assert_exists "$T/new.json"
-  sleep 2
-  sync "$APPS" || true
+  flush_deletes || true
   assert_writes 0
   assert_equal "$(app_id web)" "$ID"
   assert_equal "$(app web | jq .max_instances)" 5
@@ -238,8 +236,7 @@ web() {
   web
   jq '.configuration.secrets = [{"name":"A","type":"env","secret":"no-such-secret"}]' "$T/web.json" >"$T/new.json"
   assert_fails mv "$T/new.json" "$APPS/web.json"
-  sleep 2
-  sync "$APPS" || true
+  flush_deletes || true
   assert_calls 0 DELETE '*'
   assert_equal "$(app_id web)" "$ID"
   app web | jq -e '.version == 1 and .max_instances == 5'
@@ -252,7 +249,7 @@ web() {
   web
   local n=10
   check() {
-    sleep 1.6
+    flush_deletes
     assert_calls 0 DELETE '*'
     assert_calls 0 POST /applications
     assert_calls 1 PATCH "/applications/$ID"
@@ -352,7 +349,7 @@ web() {
   web
   rm "$APPS/web.json"
   jq '.instances = 1' "$T/web.json" >"$APPS/web.json"
-  sleep 1.6
+  flush_deletes
   assert_equal "$(app_id web)" "$ID"
   assert_calls 0 DELETE '*'
   assert_calls 1 PATCH "/applications/$ID"
@@ -369,8 +366,7 @@ web() {
   mv "$APPS/next.json" "$APPS/web.json"
   assert_equal "$(ls "$APPS")" $'web\nweb.json'
   assert_equal "$(jq -r .id "$APPS/web/status.json")" "$id"
-  sleep 1.6
-  sync "$APPS"
+  flush_deletes
   assert_calls 1 DELETE "/applications/$ID"
   assert_calls 0 DELETE "/applications/$id"
   advance 60

@@ -76,7 +76,7 @@ owes() {
   assert_fails cp "$T/v3.json" "$APPS/web.json"
   clear_faults
   api PATCH "/applications/$(app_id web)" '{"max_instances": 3}'
-  sleep 0.3
+  ASKS='/applications*' past_ttl cat "$APPS/web.json"
   jq '.max_instances = 3' "$T/v2.json" >"$T/now.json"
   clear_requests
   cp "$T/now.json" "$APPS/web.json"
@@ -136,12 +136,13 @@ owes() {
 }
 
 @test "the API away: a write that finds no difference to a stale answer is no success" {
-  start -o cache_ttl=0.2,timeout=3
+  start_emulator
+  mount_with_clock -o cache_ttl=0.2,timeout=3
   web_json "$T/web.json"
   cp "$T/web.json" "$APPS/web.json"
   cat "$MNT/account/defaults.json" >"$T/defaults.json"
   stop_emulator
-  sleep 0.5
+  pass 1
   assert_fails cp "$T/web.json" "$APPS/web.json"
   assert_fails cp "$T/defaults.json" "$MNT/account/defaults.json"
   assert_same_json "$T/web.json" "$APPS/web.json"

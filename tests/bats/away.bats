@@ -13,9 +13,11 @@ what_it_knows() {
   cat "$APPS/app-00001.json" >"$T/known.json"
   cat "$APPS/app-00001/status.json" >/dev/null
 }
-# served_stale SECONDS : reads answer with what is known, within so many seconds for the first, and say that it is stale.
+# served_stale SECONDS : what is known is past its time to live; reads answer with it, within so many seconds for the first, and say
+# that it is stale.
 served_stale() {
   local began took
+  pass 1
   began=$(now_ms)
   cmp "$T/known.json" <(timeout 60 cat "$APPS/app-00001.json") || fail "the file is not served"
   took=$(($(now_ms) - began))
@@ -24,12 +26,12 @@ served_stale() {
   assert_equal "$(ls "$APPS" | grep -c json)" 5
   jq -e .id "$APPS/app-00001/status.json" >/dev/null
   grep -q . <(ls "$MNT/secrets")
-  # The first reader has waited for all: another one does not.
+  # The first reader has waited for all: another one does not, for connect_timeout or any other.
   began=$(now_ms)
   cat "$APPS/app-00002.json" >/dev/null
   ls "$APPS" >/dev/null
   took=$(($(now_ms) - began))
-  ((took <= 1000)) || fail "a second reader waited $took ms"
+  ((took <= 5000)) || fail "a second reader waited $took ms"
 }
 # write_fails ERRNO SECONDS
 write_fails() {
@@ -42,15 +44,13 @@ write_fails() {
   assert_error "$1"
   assert_equal "$(jq -r .instances "$MNT/.cfcfs/rejected/applications/web.json")" 2
 }
-# back SECONDS : what the API says is seen again, and a write works.
+# back SECONDS : after so many what the API says is seen again, at the first look, and a write works.
 back() {
-  local end=$(($(now_ms) + $1 * 1000)) id
+  local id
   id=$(app_id app-00003)
   api PATCH "/applications/$id" '{"max_instances":19}' >/dev/null
-  until grep -q '"max_instances": 19' "$APPS/app-00003.json" 2>/dev/null; do
-    (($(now_ms) < end)) || fail "what the API says is not seen after $1 s: $(cat "$APPS/app-00003.json")"
-    sleep 0.05
-  done
+  pass "$1"
+  grep -q '"max_instances": 19' "$APPS/app-00003.json" || fail "what the API says is not seen after $1 s: $(cat "$APPS/app-00003.json")"
   [ "$(xattr "$APPS/app-00003.json" stale)" != true ] || fail "still marked stale"
   web_json "$T/web.json"
   cp "$T/web.json" "$APPS/web.json"
@@ -71,24 +71,22 @@ restart_emulator() { start_emulator --db "$T/emulator.db" "$@"; }
 
 @test "refused: served and marked stale, ECONNREFUSED at once, back within a time to live" {
   start_at_fixed_port
-  mount_cfcfs -o "$TTLS,rollout=none"
+  mount_with_clock -o "$TTLS,rollout=none"
   what_it_knows
   stop_emulator
-  sleep 0.6
   served_stale 10
-  write_fails ECONNREFUSED 3
+  write_fails ECONNREFUSED 15
   restart_emulator
   back 3
 }
 
 @test "black hole (the process is stopped): served within connect_timeout, ETIMEDOUT at the deadline, back when it goes on" {
   start_at_fixed_port
-  mount_cfcfs -o "$TTLS,timeout=4,connect_timeout=1,rollout=none"
+  mount_with_clock -o "$TTLS,timeout=12,connect_timeout=1,rollout=none"
   what_it_knows
   kill -STOP "$EMULATOR_PID"
-  sleep 0.6
-  served_stale 4
-  write_fails ETIMEDOUT 6
+  served_stale 10
+  hasten write_fails ETIMEDOUT 60
   kill -CONT "$EMULATOR_PID"
   # The create that was sent into the hole may have happened: what counts is that it is seen, or can be made.
   back 8
@@ -97,7 +95,7 @@ restart_emulator() { start_emulator --db "$T/emulator.db" "$@"; }
 @test "TLS broken: EPROTO, and reads are served" {
   openssl_certificates
   start_at_fixed_port --tls-cert "$T/server.pem" --tls-key "$T/server.key"
-  mount_cfcfs -o "$TTLS,cacert=$T/ca.pem,rollout=none"
+  mount_with_clock -o "$TTLS,cacert=$T/ca.pem,rollout=none"
   what_it_knows
   stop_emulator
   # Another authority signs now.
@@ -107,9 +105,8 @@ restart_emulator() { start_emulator --db "$T/emulator.db" "$@"; }
   openssl_certificates
   mv "$T/old-ca.pem" "$T/ca.pem"
   restart_emulator --tls-cert "$T/server.pem" --tls-key "$T/server.key"
-  sleep 0.6
   served_stale 10
-  write_fails EPROTO 3
+  write_fails EPROTO 15
   stop_emulator
   restart_emulator --tls-cert "$T/good.pem" --tls-key "$T/good.key"
   back 3
@@ -124,13 +121,12 @@ openssl_certificates() {
 @test "no TLS where it is asked for: EPROTO" {
   openssl_certificates
   start_at_fixed_port --tls-cert "$T/server.pem" --tls-key "$T/server.key"
-  mount_cfcfs -o "$TTLS,cacert=$T/ca.pem,rollout=none"
+  mount_with_clock -o "$TTLS,cacert=$T/ca.pem,rollout=none"
   what_it_knows
   stop_emulator
   restart_emulator
-  sleep 0.6
   served_stale 10
-  write_fails EPROTO 3
+  write_fails EPROTO 15
 }
 
 @test "DNS fails: EHOSTUNREACH, reads are served, back when the name is" {
@@ -139,14 +135,14 @@ openssl_certificates() {
   local real=$URL
   touch "$T/hosts"
   URL=https://cfcfs-test.invalid:${EMULATOR_LISTEN#*:}/client/v4
-  CFCFS_WRAP="env LD_PRELOAD=$BUILD/tests/resolve.so CFCFS_TEST_HOSTS=$T/hosts" \
-    mount_cfcfs -o "$TTLS,cacert=$T/ca.pem,rollout=none"
+  CFCFS_WRAP="env CFCFS_TEST_HOSTS=$T/hosts" PRELOAD=$BUILD/tests/resolve.so \
+    mount_with_clock -o "$TTLS,cacert=$T/ca.pem,rollout=none"
   URL=$real
   what_it_knows
   rm "$T/hosts"
   # Connections that stand need no name, and libcurl remembers one for a minute.
   stop_emulator
-  sleep 61
+  pass 61
   restart_emulator --tls-cert "$T/server.pem" --tls-key "$T/server.key"
   served_stale 12
   write_fails EHOSTUNREACH 12
@@ -165,7 +161,7 @@ openssl_certificates() {
 
 @test "suspended and resumed: the clock jumps, and the mount asks anew" {
   start_at_fixed_port
-  mount_cfcfs -o "$TTLS,rollout=none"
+  mount_with_clock -o "$TTLS,rollout=none"
   what_it_knows
   # As far as the process can see, a suspended machine: time went by and its connections are dead.
   kill -STOP "$MOUNT_PID"
@@ -174,7 +170,7 @@ openssl_certificates() {
   local id
   id=$(app_id app-00001)
   api PATCH "/applications/$id" '{"max_instances":23}' >/dev/null
-  sleep 1
+  pass 3600
   kill -CONT "$MOUNT_PID"
   assert_match "$(cat "$APPS/app-00001.json")" '"max_instances": 23'
   back 2
@@ -182,12 +178,12 @@ openssl_certificates() {
 
 @test "past stale_ttl reads fail with the reason" {
   start_at_fixed_port
-  mount_cfcfs -o "$TTLS,stale_ttl=4,retries=0"
+  mount_with_clock -o "$TTLS,stale_ttl=4,retries=0"
   what_it_knows
   stop_emulator
-  sleep 0.7
+  pass 1
   cat "$APPS/app-00001.json" >/dev/null
-  sleep 4.5
+  pass 4
   assert_sys ECONNREFUSED read "$APPS/app-00001.json"
   ls "$MNT" >/dev/null
   df "$MNT" >/dev/null
@@ -197,10 +193,9 @@ openssl_certificates() {
 
 @test "5xx for all: stale, and EIO for a write" {
   start_at_fixed_port
-  mount_cfcfs -o "$TTLS,retries=1,rollout=none"
+  mount_with_clock -o "$TTLS,retries=1,rollout=none"
   what_it_knows
   fault '{"status":503}'
-  sleep 0.6
   served_stale 10
   # Whether a create that was answered so happened is looked up first.
   write_fails EIO 30
@@ -210,10 +205,9 @@ openssl_certificates() {
 
 @test "an answer that is no API answer: stale, and EIO" {
   start_at_fixed_port
-  mount_cfcfs -o "$TTLS,retries=1,rollout=none"
+  mount_with_clock -o "$TTLS,retries=1,rollout=none"
   what_it_knows
   fault '{"method":"GET","body":"<html>please log in to this hotel</html>"}'
-  sleep 0.6
   served_stale 10
   clear_faults
   back 3
@@ -221,10 +215,10 @@ openssl_certificates() {
 
 @test "the API away for long costs few calls: failures are remembered" {
   start_at_fixed_port
-  mount_cfcfs -o "cache_ttl=1,status_ttl=1,retries=0,rps=1000,burst=1000"
+  mount_with_clock -o "cache_ttl=1,status_ttl=1,retries=0,rps=1000,burst=1000"
   what_it_knows
   fault '{"status":503}'
-  sleep 1.2
+  pass 2
   clear_requests
   local i
   for i in {1..200}; do cat "$APPS/app-00001.json" >/dev/null; done
@@ -233,14 +227,16 @@ openssl_certificates() {
 
 @test "a truncated answer, a lost connection, a stall in the middle: never half a list" {
   start_at_fixed_port
-  mount_cfcfs -o "$TTLS,timeout=5,connect_timeout=1,retries=2"
+  mount_with_clock -o "$TTLS,timeout=5,connect_timeout=1,retries=2"
   what_it_knows
   local f
   for f in '"truncate":200' '"close":"before"' '"close":"after"' '"stall":100'; do
     fault "{\"method\":\"GET\",\"path\":\"/applications\",$f}"
-    sleep 0.6
+    clear_requests
+    pass 1
     assert_equal "$(ls "$APPS" | grep -c json)" 5 "with $f"
     cmp "$T/known.json" "$APPS/app-00001.json"
+    wait_until 30 "the account to be asked" eval '(($(count_calls GET /applications) > 0))'
     clear_faults
   done
 }

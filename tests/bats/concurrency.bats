@@ -101,7 +101,7 @@ one_of_ten() {
   clear_requests
   by_mv() { cp "$T/$1.json" "$T/$1.move" && mv -f "$T/$1.move" "$WEB"; }
   ten by_mv
-  sleep 1.5
+  flush_deletes
   one_of_ten
 }
 

@@ -4,6 +4,7 @@
 load lib
 
 # Writes that were answered before the crash must be there; what was not may be.
+tried() { (($(cat "$T"/done.* 2>/dev/null | wc -l) >= $1)); }
 document() { sed "s/\"max_instances\": 5/\"max_instances\": $1/" "$T/web.json"; }
 
 @test "kill -9 while 3 writers create, change and delete: after a remount and a repeat all is as it should be, once" {
@@ -33,7 +34,7 @@ document() { sed "s/\"max_instances\": 5/\"max_instances\": $1/" "$T/web.json"; 
       ) 2>/dev/null 3>&- &
       pids+=($!)
     done
-    sleep "0.$((RANDOM % 9))$((RANDOM % 9))"
+    wait_until 60 "some changes" tried $((RANDOM % 60))
     crash_mount
     wait "${pids[@]}" || true
     # An application stays in the list for some seconds after its deletion.

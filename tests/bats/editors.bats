@@ -66,7 +66,7 @@ VIM_SETTINGS=(
   export T WEB
   for settings in 'backupcopy=yes' 'backupcopy=no' 'backupcopy=auto' 'backupcopy=no backup' 'backupcopy=auto nowritebackup'; do
     # shellcheck disable=SC2086
-    WAIT=2 refuses vim_refused backupskip= directory=. $settings
+    refuses vim_refused backupskip= directory=. $settings
     rm -f "$APPS"/*~
   done
 }
@@ -82,7 +82,7 @@ export -f vim_refused
 # in_tmux COMMAND... : a screen of its own; keys are typed with `keys`.
 in_tmux() {
   SOCKET=$T/tmux
-  tmux -S "$SOCKET" -f /dev/null new-session -d -x 100 -y 30 "$(printf '%q ' "$@"); echo \$? >'$T/status'; sleep 60"
+  tmux -S "$SOCKET" -f /dev/null new-session -d -x 100 -y 30 "$(printf '%q ' "$@"); echo \$? >'$T/status'; exec cat"
   record_pid "$T/pids" "$(tmux -S "$SOCKET" display-message -p '#{pid}')"
   rm -f "$T/status"
 }
@@ -111,7 +111,7 @@ end_tmux() { tmux -S "$SOCKET" kill-server 2>/dev/null || true; }
   keys Enter
   wait_until 10 "vim to end" test -s "$T/status"
   assert_equal "$(cat "$T/status")" 0
-  sleep 1.3
+  flush_deletes
   assert_calls 1 PATCH "/applications/$ID"
   assert_writes 1
   no_scratch
@@ -138,7 +138,7 @@ end_tmux() { tmux -S "$SOCKET" kill-server 2>/dev/null || true; }
   keys -l ':wq!'
   keys Enter
   wait_until 10 "vim to end" test -s "$T/status"
-  sleep 1.3
+  flush_deletes
   assert_writes 1
   assert_equal "$(app web | jq -r '"\(.id) \(.instances)"')" "$ID 11"
   no_scratch
@@ -235,7 +235,7 @@ emacs_with() {
   local settings
   for settings in '(setq make-backup-files nil)' '(setq make-backup-files t)' '(setq make-backup-files t backup-by-copying t)' \
     '(setq file-precious-flag t)'; do
-    WAIT=2 refuses emacs_with "$settings"
+    refuses emacs_with "$settings"
     rm -f "$APPS"/*~
   done
 }

@@ -10,6 +10,7 @@ DEPLOYMENT='{
 
 # deployment NAME : made through the mount.
 deployment() { printf '%s\n' "$DEPLOYMENT" >"$MNT/deployments/$1.json"; }
+longer_than() { [ "$(stat -c %s "$1")" -gt "$(stat -c %s "$2")" ]; }
 lines() { wc -l <"$1"; }
 
 @test "events.jsonl grows while the clock advances, and what was there stays" {
@@ -17,7 +18,7 @@ lines() { wc -l <"$1"; }
   deployment db
   local events=$MNT/deployments/db/events.jsonl
   advance 2
-  sleep 0.3
+  past_ttl cat "$events"
   cat "$events" >"$T/before"
   advance 60
   wait_until 10 "more events" eval '(($(lines '"$events"') > $(lines "$T/before")))'
@@ -34,13 +35,15 @@ lines() { wc -l <"$1"; }
   start -o status_ttl=0.2
   deployment db
   local events=$MNT/deployments/db/events.jsonl
+  advance 2
+  wait_until 30 "the first event" grep -q . "$events"
   cat "$events" >"$T/before"
   tail -n +1 -s 0.2 -f "$events" >"$T/tail" 3>&- &
   local tail=$!
   record_pid "$T/pids" "$tail"
-  sleep 0.5
+  wait_until 30 "tail to show what is there" grep -q . "$T/tail"
   advance 5
-  sleep 1
+  wait_until 30 "tail to show what is new" longer_than "$T/tail" "$T/before"
   advance 60
   wait_until 15 "tail to show the last event" grep -q ContainerStarted "$T/tail"
   kill "$tail"
@@ -55,8 +58,8 @@ lines() { wc -l <"$1"; }
   start -o status_ttl=0.2
   deployment db
   advance 60
-  sleep 0.5
   local at=$MNT/deployments/db id
+  ASKS='/deployments*' past_ttl cat "$at/status.json"
   id=$(jq -r '.current_placement.id' "$at/status.json")
   assert_exists "$at/placements/$id.json"
   jq -e --arg id "$id" '.id == $id and .status.health == "running"' "$at/placements/$id.json"
@@ -90,7 +93,8 @@ lines() { wc -l <"$1"; }
   cp "$T/web.json" "$APPS/web.json"
   deployment db
   advance 60
-  sleep 0.5
+  ASKS='/deployments*' past_ttl cat "$MNT/deployments/db/status.json"
+  ASKS='/applications*' past_ttl cat "$APPS/web/status.json"
   clear_requests
   local file n=0
   for file in "$APPS/web/status.json" "$APPS/web/versions.json" "$MNT/deployments/db/status.json" \
@@ -118,8 +122,8 @@ lines() { wc -l <"$1"; }
   start -o status_ttl=0.2
   deployment db
   advance 60
-  sleep 0.5
   local at=$MNT/deployments/db id
+  ASKS='/deployments*' past_ttl cat "$at/status.json"
   id=$(jq -r .id "$at/status.json")
   assert_fails bash -c 'echo frobnicate >"$1"' - "$at/action"
   echo recreate >"$at/action"

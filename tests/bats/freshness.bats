@@ -7,6 +7,7 @@ load lib
 # this after the change must see it, on a loaded machine too.
 WITHIN=0.06
 
+# What this machine is late by beside: as late as a sleep of the watcher ended.
 # watch HOW TIMES WITHIN : changes an application at the API again and again and looks at its file; says how often it was
 # late, torn or went back.
 watch() {
@@ -48,7 +49,7 @@ for i in range(1, times + 1):
     # Longer and shorter numbers: the size changes too.
     value = i if i % 2 else 90000 + i
     change(value)
-    done = time.monotonic()
+    done, stall = time.monotonic(), 0.0
     while True:
         began = time.monotonic()
         size, data, after = look()
@@ -65,11 +66,13 @@ for i in range(1, times + 1):
         if None not in (seen, last) and seen != last:
             backwards += 1
             print("after", last, "and before", value, "it was", seen)
-        if began - done > within:
-            print('late', began - done)
+        if began - done > within + 5 * stall:
+            print('late', began - done, 'the machine', stall)
             late += 1
             break
-        time.sleep(0.002)
+        asleep = time.monotonic()
+        time.sleep(0.002)  # poll
+        stall = max(stall, time.monotonic() - asleep - 0.002)
     worst = max(worst, began - done)
     last = value
 print(f"{times} changes: {late} late, {torn} torn, {backwards} backwards, worst {worst * 1000:.0f} ms")
@@ -95,7 +98,7 @@ PYTHON
 @test "a change is seen within the time to live by ls -l, stat and cat, with the kernel's caches warm" {
   start_emulator
   seed '{"applications":50}'
-  mount_cfcfs -o "cache_ttl=1,status_ttl=1"
+  mount_cfcfs -o "cache_ttl=0.5,status_ttl=0.5"
   local id i size
   id=$(app_id app-00007)
   for i in 1 2 3 4; do
@@ -103,7 +106,7 @@ PYTHON
     cat "$APPS"/*.json >/dev/null
     cat "$APPS/app-00007.json" >"$T/before"
     api PATCH "/applications/$id" "{\"max_instances\":$((10 ** (i + 1)))}" >/dev/null
-    sleep 1.1
+    lived 0.6
     size=$(stat -c %s "$APPS/app-00007.json")
     assert_equal "$(ls -l "$APPS/app-00007.json" | awk '{ print $5 }')" "$size"
     assert_match "$(cat "$APPS/app-00007.json")" "\"max_instances\": $((10 ** (i + 1)))"
@@ -120,13 +123,13 @@ PYTHON
   assert_absent "$APPS/new.json"
   jq '.name = "new"' "$T/web.json" >"$T/body.json"
   api POST /applications "$(cat "$T/body.json")" >/dev/null
-  sleep 0.6
+  lived 0.6
   assert_exists "$APPS/new.json"
   assert_exists "/proc/self/fd/7/new.json"
   grep -qx new.json <(ls "$APPS")
   api DELETE "/applications/$(app_id new)" >/dev/null
   advance 10
-  sleep 0.6
+  lived 0.6
   assert_absent "$APPS/new.json"
   run ! grep -qx new.json <(ls "$APPS")
   exec 7<&-
@@ -142,7 +145,7 @@ PYTHON
     assert_absent "$APPS/n$i.json"
     jq ".name = \"n$i\"" "$T/web.json" >"$T/body.json"
     api POST /applications "$(cat "$T/body.json")" >/dev/null
-    sleep 0.45
+    lived 0.45
     cat "$APPS/n$i.json" >/dev/null
   done
 }
@@ -156,7 +159,7 @@ PYTHON
   cat "$APPS/app-00002.json" >"$T/old"
   exec 8<"$APPS/app-00002.json"
   api PATCH "/applications/$id" '{"max_instances":87654}' >/dev/null
-  sleep 0.3
+  lived 0.3
   assert_match "$(cat "$APPS/app-00002.json")" 87654
   assert_equal "$(stat -L -c %s "/proc/self/fd/8")" "$(stat -c %s "$T/old")"
   cmp "$T/old" <(cat <&8)
@@ -171,7 +174,7 @@ PYTHON
   local id
   id=$(app_id app-00001)
   api PATCH "/applications/$id" '{"max_instances":77}' >/dev/null
-  sleep 0.5
+  lived 0.5
   run ! cmp -s "$T/old" "$APPS/app-00001/status.json"
 }
 

@@ -195,7 +195,7 @@ def keeps(target, source):
     until = time.monotonic() + 60
     while not os.path.exists(os.path.join(os.path.dirname(source), "go")):
         assert time.monotonic() < until
-        time.sleep(0.05)
+        time.sleep(0.05)  # poll
     assert os.read(fd, 1 << 20) == data[100:], "the rest of an open file changed"
     assert os.fstat(fd).st_size == len(data), "the size of an open file changed"
     assert os.read(late, 1 << 20) == data, "an open file that was not read yet changed"

@@ -343,7 +343,7 @@ rollouts_made() { api GET "/applications/$ID/rollouts" | jq length; }
   advance 10
   sed -i 's/app:v1/app:v2/' "$APPS/web.json"
   advance 2
-  sleep 0.4
+  ASKS='/applications*' past_ttl cat "$APPS/web/versions.json" "$APPS/web/status.json"
   jq -e 'length == 2 and ([.[].percentage] | add) == 100 and ([.[].version] | sort) == [1, 2]' "$APPS/web/versions.json"
   jq -e '.active_rollout_id | length > 0' "$APPS/web/status.json"
   assert_equal "$(jq -r .active_rollout_id "$APPS/web/status.json").json" "$(ls "$APPS/web/rollouts" | grep json)"

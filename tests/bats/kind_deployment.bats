@@ -102,7 +102,7 @@ made() { api GET /deployments/v2 | jq -c '.[] | select(.app_id == null)'; }
   deployment "$T/d.json" '.labels = [{name: "cfcfs.name", value: "twin"}]'
   local old new
   old=$(api POST /deployments/v2 "$(cat "$T/d.json")" | jq -r .id)
-  sleep 0.05
+  advance 1
   new=$(api POST /deployments/v2 "$(cat "$T/d.json")" | jq -r .id)
   mount_cfcfs
   assert_equal "$(jq -r .id "$(DEPS)/twin/status.json")" "$old"

@@ -9,7 +9,8 @@ load kinds
   web_json "$T/web.json" '.instances = 1'
   cp "$T/web.json" "$APPS/web.json"
   advance 10
-  sleep 0.5
+  ASKS='/deployments*' past_ttl cat "$MNT/deployments/probe/status.json" "$MNT/deployments/probe"/placements/*.json
+  ASKS='/deployments*' past_ttl cat "$APPS/web/deployments"/*/status.json "$APPS/web/deployments"/*/placements/*.json
   local dir file kind=placement
   for dir in "$MNT/deployments/probe" "$APPS/web/deployments"/*/; do
     file=$(ls "$dir"/placements/*.json)
@@ -31,9 +32,13 @@ load kinds
   advance 10
   sed -i 's/probe:v1/probe:v2/' "$MNT/deployments/probe.json"
   advance 10
-  sleep 0.5
+  wait_until 30 "the new one to run" new_one_runs
   assert_equal "$(jq -r .status.health "$MNT/deployments/probe/placements"/*.json | sort | xargs)" 'running stopped'
   assert_equal "$(jq -r .deployment_version "$MNT/deployments/probe/placements"/*.json | sort | xargs)" '1 2'
   jq -es '[.[].time] | . == sort and length == 12' "$MNT/deployments/probe/events.jsonl" ||
     fail "events: $(jq -c '[.time, .name]' "$MNT/deployments/probe/events.jsonl")"
+}
+new_one_runs() {
+  [ "$(jq -r .status.health "$MNT/deployments/probe/placements"/*.json | sort | xargs)" = 'running stopped' ] &&
+    [ "$(wc -l <"$MNT/deployments/probe/events.jsonl")" = 12 ]
 }

@@ -62,7 +62,7 @@ status() { jq -r .status "$S"; }
   refused EBUSY "$ROLLOUTS/v2/action" previous
   echo next >"$ROLLOUTS/v2/action"
   advance 11
-  sleep 0.3
+  wait_until 30 "step 1 to be done" is completed jq -r ".steps[0].status" "$S"
   echo next >"$ROLLOUTS/v2/action"
   assert_equal "$(step)" 2
   echo previous >"$ROLLOUTS/v2/action"

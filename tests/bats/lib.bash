@@ -76,7 +76,7 @@ teardown() { teardown_base; }
 # of a run; what a test itself asks for comes after it, and the last one holds. With CFCFS_PROFILE=live the service is, where
 # a test asks for nothing, as people saw it: live, merging, and refusing null.
 start_emulator() {
-  local base=(--rate 0/1) asked tries=200
+  local base=(--rate 0/1) asked tries=600
   read -ra asked <<<"${CFCFS_EMULATOR_ARGS-}"
   [[ " ${asked[*]} $* " == *" --rate "* ]] && base=()
   # null clears until everything that the tests write is what the contract has by now.
@@ -95,7 +95,7 @@ start_emulator() {
   while ((tries-- > 0)); do
     if [ -s "$T/emulator.out" ] && read -r URL <"$T/emulator.out"; then break; fi
     kill -0 "$EMULATOR_PID" 2>/dev/null || break
-    sleep 0.05
+    sleep 0.05 # poll
   done
   [[ $URL == http*://*/client/v4 ]] || fail "the emulator did not start: $(cat "$T/emulator.err")"
   CONTROL=${URL%/client/v4}/__emulator
@@ -109,14 +109,11 @@ not_live() { ! is_live || skip "NOT_LIVE: $1"; }
 
 # start_recorder : from now on URL leads through a recorder; what was sent is in $T/sent, byte for byte.
 start_recorder() {
-  local port=${URL#http://*:} tries=100
+  local port=${URL#http://*:}
   : >"$T/sent"
   python3 "$SOURCE_DIR/tests/bats/recorder.py" "${port%%/*}" "$T/sent" >"$T/recorder.out" 2>>"$T/emulator.err" </dev/null 3>&- &
   record_pid "$T/pids" $!
-  until [ -s "$T/recorder.out" ]; do
-    ((tries-- > 0)) || fail "the recorder did not start"
-    sleep 0.05
-  done
+  wait_until 30 "the recorder to start" test -s "$T/recorder.out"
   URL=http://127.0.0.1:$(cat "$T/recorder.out")/client/v4
 }
 
@@ -176,7 +173,7 @@ app_names() { api GET /applications | jq -r '.[].name' | sort; }
 # mount_cfcfs [-o OPTIONS] [ARGUMENT...] : mounts at $MNT in the foreground, logs to $T/cfcfs.log, and waits until it
 # serves. With MOUNT_AT=DIR elsewhere.
 mount_cfcfs() {
-  local at=${MOUNT_AT:-$MNT} tries=400 options="url=$URL,token_file=$T/token,state_dir=$T/state" run=()
+  local at=${MOUNT_AT:-$MNT} tries=800 options="url=$URL,token_file=$T/token,state_dir=$T/state" run=()
   while (($#)); do
     case $1 in
     -o) options+=,$2 && shift ;;
@@ -192,9 +189,21 @@ mount_cfcfs() {
   while ! is_mounted "$at"; do
     kill -0 "$MOUNT_PID" 2>/dev/null || fail "cfcfs ended: $(tail -n 5 "$T/cfcfs.log")"
     ((tries-- > 0)) || fail "cfcfs does not mount"
-    sleep 0.05
+    sleep 0.05 # poll
   done
   timeout 20 stat "$at" >/dev/null || fail "the mount does not answer"
+}
+
+# mount_with_clock [ARGUMENT...] : as mount_cfcfs; this mount has a clock of its own (tests/bats/clock.c).
+mount_with_clock() {
+  [ -n "${CLOCK-}" ] || { CLOCK=$T/clock && PASSED_MS=0 && head -c 4 /dev/zero >"$CLOCK"; }
+  CFCFS_WRAP="env LD_PRELOAD=$BUILD/tests/clock.so${PRELOAD:+:$PRELOAD} CFCFS_TEST_CLOCK=$CLOCK ${CFCFS_WRAP-}" mount_cfcfs "$@"
+}
+# pass SECONDS : so much time goes by for that mount, at once. What the kernel keeps is kept.
+pass() {
+  PASSED_MS=$((PASSED_MS + $1 * 1000))
+  # In one piece, in place: nobody sees half a number.
+  printf '%b' "$(printf '\\x%02x' $((PASSED_MS & 255)) $((PASSED_MS >> 8 & 255)) $((PASSED_MS >> 16 & 255)) $((PASSED_MS >> 24)))" 1<>"$CLOCK"
 }
 
 is_mounted() { [[ -n $(mounts_under "$1" | grep -Fx -- "$1") ]]; }
@@ -207,6 +216,15 @@ umount_cfcfs() {
   wait_until 20 "the process to end" gone "$pid"
   MOUNT_STATUS=0
   wait "$pid" 2>/dev/null || MOUNT_STATUS=$?
+}
+# in_the_mount PID : the process waits for an answer of the mount, or behind one that does. Where the kernel does not say for what
+# one waits: it waits.
+in_the_mount() {
+  case $(cat "/proc/$1/wchan" 2>/dev/null) in
+  request_wait_answer | fuse_lock_inode | d_alloc_parallel | rwsem_down_*) ;;
+  '' | 0) grep -q '^State:[[:space:]]*[SD]' "/proc/$1/status" 2>/dev/null ;;
+  *) false ;;
+  esac
 }
 gone() { [ -z "$(start_time "$1")" ]; }
 not_mounted() { ! is_mounted "${1:-$MNT}"; }
@@ -233,15 +251,58 @@ fail() {
   return 1
 }
 
-# wait_until SECONDS WHAT COMMAND... : until the command succeeds.
+# wait_until SECONDS WHAT COMMAND... : until the command succeeds. It is given half a minute in any case: the machine may have
+# other work. Nothing but the helpers that poll sleeps in a test (tests/sleeps.sh).
 wait_until() {
-  local end=$((SECONDS + $1)) what=$2
+  local end=$((SECONDS + ($1 < 30 ? 30 : $1))) what=$2
   shift 2
   until "$@"; do
     ((SECONDS < end)) || fail "waited in vain for $what"
-    sleep 0.1
+    sleep 0.1 # poll
   done
 }
+
+# past_ttl COMMAND... : what is known when it is called is past its time to live afterwards: the command, which looks, is run until
+# the mount asks the account anew. With ASKS=PATHGLOB until it asks for that.
+past_ttl() {
+  local before
+  before=$(count_calls GET "${ASKS:-*}")
+  wait_until 30 "the account to be asked anew by: $*" looks_anew "$before" "$@"
+}
+looks_anew() {
+  "${@:2}" >/dev/null 2>&1 || true
+  (($(count_calls GET "${ASKS:-*}") > $1))
+}
+
+# lived SECONDS : by then a time to live of less is over for the kernel too, whose time no test can set: what came before must show
+# now. That is a bound that is promised, not a wait for something.
+lived() { sleep "$1"; } # poll
+
+# hasten COMMAND... : ten seconds go by in one for a mount with a clock of its own, until the command ends.
+hasten() {
+  local pid
+  "$@" 3>&- &
+  pid=$!
+  wait_until 90 "$1 to end" in_haste "$pid"
+  wait "$pid"
+}
+in_haste() {
+  pass 1
+  gone "$1"
+}
+
+# times_out : by a mount with a clock of its own: the default time to live of what is known of applications goes by, there, at
+# the account, and for the kernel, which is made to ask.
+times_out() {
+  advance 6
+  pass 6
+  ASKS=/applications past_ttl ls "$APPS"
+  stat --cached=never "$APPS"/* >/dev/null
+}
+
+# flush_deletes [DIR] : each DELETE that would be sent when its delete_grace is over is sent now, and answered. What no DELETE
+# shows of after that, none was owed for.
+flush_deletes() { sync "${1:-$APPS}"; }
 
 assert_equal() { [ "$1" = "$2" ] || fail "${3:-not equal}:"$'\n'"  got  $1"$'\n'"  want $2"; }
 assert_status() {

@@ -155,11 +155,12 @@ removes() {
 }
 
 @test "live: a change that is there already is not sent, and somebody else's is not overwritten by a no-op" {
-  live cache_ttl=30
+  start_emulator --profile live
+  mount_with_clock -o cache_ttl=30,status_ttl=0.3
   made
   cat "$(WEB)" >"$T/seen"
   api PATCH "/applications/$ID" '{"max_instances":7}' >/dev/null
-  sleep 1.2 # until what was seen is too old to send a change on
+  pass 2 # what was seen is too old to send a change on
   jq '.max_instances = 7' "$T/web.json" >"$T/seven.json"
   clear_requests
   cp "$T/seven.json" "$(WEB)"
@@ -235,12 +236,13 @@ removes() {
 }
 
 @test "live: a rename onto a name that somebody took meanwhile is EEXIST" {
-  live cache_ttl=30
+  start_emulator --profile live
+  mount_with_clock -o cache_ttl=30,status_ttl=0.3
   made
   cat "$(WEB)" >"$T/seen"
   web_json "$T/other.json" '.name = "other" | .instances = 0'
   api POST /applications "$(cat "$T/other.json")" >/dev/null
-  sleep 1.2 # until the list is too old to send a change on
+  pass 2 # the list is too old to send a change on
   assert_sys EEXIST rename "$(WEB)" "$APPS/other.json"
   assert_equal "$(app_names)" $'other\nweb'
 }

@@ -18,7 +18,9 @@ mount --bind "$T/fstab" /etc/fstab
 # As at boot: mount(8) gets neither a PATH to it nor a home.
 plain() { /usr/bin/env -i "$@"; }
 pid_of() { pgrep -f "^[^ ]*cfcfs .*$MNT" | head -n 1; }
-ended() { for i in $(seq 100); do grep -q "^State:[[:space:]]*[^Z]" "/proc/$1/status" 2>/dev/null || return 0; sleep 0.1; done; echo "process $1 goes on"; return 1; }
+ended() { for i in $(seq 300); do grep -q "^State:[[:space:]]*[^Z]" "/proc/$1/status" 2>/dev/null || return 0
+  sleep 0.1 # poll
+done; echo "process $1 goes on"; return 1; }
 never() { if "$@"; then echo "should fail: $*"; exit 1; fi; }
 token=$(cat "$T/token") # not in the environment
 shows_token() { ps axwwe | grep -v -e grep -e cfcfs-emulator | grep -F -- "$token"; }
@@ -98,7 +100,9 @@ SCRIPT
 echo "$ACCOUNT $MNT fuse.cfcfs noauto,noexec,token_file=$T/token,url=$URL,state_dir=$T/state,logfile=$T/cfcfs.log 0 0" >"$T/fstab"
 plain /usr/bin/mount "$MNT"
 file=$(ls "$MNT"/applications/*.json)
-mode() { for i in $(seq 300); do [ "$(stat -c %A "$file")" = "$1" ] && return; sleep 0.1; done; stat -c %A "$file"; return 1; }
+mode() { for i in $(seq 300); do [ "$(stat -c %A "$file")" = "$1" ] && return
+  sleep 0.1 # poll
+done; stat -c %A "$file"; return 1; }
 line() { grep " $MNT fuse.cfcfs " /proc/self/mounts; }
 mode -rw-r--r--
 # With the line of fstab, and without it (what the kernel shows of the mount).

@@ -23,11 +23,7 @@ P
 }
 has_none() { [ "$(needles "$1" | head -n 1)" = 0 ]; }
 assert_none() {
-  local end=$((SECONDS + 15))
-  until has_none "$1"; do
-    ((SECONDS < end)) || fail "$2: $(needles "$1")"
-    sleep 0.2
-  done
+  wait_until 15 "no trace of it" has_none "$1" || fail "$2: $(needles "$1")"
 }
 # random : 24 letters that stand nowhere else.
 random() { head -c 18 /dev/urandom | base64 | tr '+/' 'xy'; }

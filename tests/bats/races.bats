@@ -62,15 +62,17 @@ P
 waits_in_rename() { [ "$(awk '{print $1}' "/proc/$1/syscall" 2>/dev/null)" = 82 ] || [ "$(awk '{print $1}' "/proc/$1/syscall" 2>/dev/null)" = 316 ]; }
 
 @test "a name that a backup took comes back after a draft over it failed, however late" {
-  start -o rollout=none
+  start_emulator
+  mount_with_clock -o rollout=none
   web_json "$T/web.json"
   cp "$T/web.json" "$APPS/web.json"
   mv "$APPS/web.json" "$APPS/web.json~"
   exec 4>"$APPS/web.json"
-  sleep 11 # past the time that the name stays in hiding
+  pass 60 # past the time that the name stays in hiding
   printf '{ "instances": ' >&4
   exec 4>&- || true
-  wait_until 4 "the resource to be back" test -e "$APPS/web.json"
+  # A second after the draft's end.
+  wait_until 30 "the resource to be back" test -e "$APPS/web.json"
   assert_equal "$(app_names)" web
   assert_same_json "$APPS/web.json" "$T/web.json"
   wait_until 4 "the failure to be told" told_back

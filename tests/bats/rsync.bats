@@ -10,7 +10,7 @@ setup() {
   REPO=$T/repo
 }
 # spec [OPTIONS] : a mount as CI makes it.
-spec() { mount_cfcfs -o "view=spec,delete_grace=0${1:+,$1}"; }
+spec() { mount_with_clock -o "view=spec,delete_grace=0${1:+,$1}"; }
 # synced [APPLICATIONS] : an account that is what the repository says; nothing in the log of requests.
 synced() {
   [ -d "$REPO" ] || make_repo "$REPO" "${1:-3}"
@@ -49,7 +49,7 @@ assert_complete() {
   assert_calls 1 POST /deployments/v2
   assert_calls 0 DELETE '*'
   assert_calls 0 PATCH '/applications/*'
-  sleep 5.5
+  times_out
   clear_requests
   sync_all "$REPO" "$MNT"
   assert_writes 0
@@ -146,7 +146,7 @@ assert_complete() {
   # minute a list is no news.)
   id=$(app_id app-3)
   api PATCH "/applications/$id" '{"max_instances":7}' >/dev/null
-  sleep 5.5
+  times_out
   clear_requests
   sync_all "$REPO" "$MNT"
   assert_calls 1 PATCH "/applications/$id"
@@ -246,9 +246,11 @@ over() {
   id=$(app_id app-1)
   n=$(jq .max_instances "$REPO/applications/app-1.json")
   sed -i "s/\"max_instances\": $n,/\"max_instances\": $((n + 1)),/" "$REPO/applications/app-1.json"
+  # rsync takes a file of the same size and second for unchanged.
+  touch -d "$n seconds" "$REPO/applications/app-1.json"
   clear_requests
   rsync -a "$@" "$REPO/applications/" "$MNT/applications/" || fail "rsync $*: status $?"
-  sleep 1.3
+  flush_deletes
   assert_writes 1
   assert_calls 1 PATCH "/applications/$id"
   assert_equal "$(app app-1 | jq -r '"\(.id) \(.max_instances)"')" "$id $((n + 1))"
@@ -261,7 +263,6 @@ over() {
   start
   sync_first "$REPO" "$MNT"
   rsync -a --exclude=/secrets "$REPO/" "$MNT/"
-  sleep 1.1 # rsync takes a file of the same size and second for unchanged
   over
   over --inplace
   over --inplace --no-whole-file
@@ -296,7 +297,7 @@ over() {
     run rsync -a $options "$T/bad/" "$MNT/applications/"
     [ "$status" = 23 ] || [ "$status" = 11 ] || fail "rsync $options: status $status: $output"
     assert_match "$output" 'app-1'
-    sleep 1.2
+    flush_deletes || true
     assert_writes 0
     assert_equal "$(app_id app-1)" "$id"
     wait_until 12 "the application to be back" test -e "$MNT/applications/app-1.json"

@@ -7,14 +7,11 @@ KEY='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8uXyVzG0bJ4vC9pW3hQk1sT5rY7eU2iO6aD0f
 
 # From now on URL leads through the proxy that checks; its report is in $T/report.
 start_contract() {
-  local port=${URL#http://*:} tries=200
+  local port=${URL#http://*:}
   python3 "$SOURCE_DIR/tests/bats/contract.py" "$SOURCE_DIR/docs/openapi.yaml" "${port%%/*}" "$T/report" \
     >"$T/contract.out" 2>>"$T/emulator.err" </dev/null 3>&- &
   record_pid "$T/pids" $!
-  until [ -s "$T/contract.out" ]; do
-    ((tries-- > 0)) || fail "the checker did not start"
-    sleep 0.05
-  done
+  wait_until 30 "the checker to start" test -s "$T/contract.out"
   URL=http://127.0.0.1:$(cat "$T/contract.out")/client/v4
 }
 

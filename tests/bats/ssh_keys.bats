@@ -40,7 +40,7 @@ setup() {
   echo "$KEY1" >"$KEYS/anna.pub"
   install -m 644 "$T/one.pub" "$KEYS/anna.pub"
   mv "$T/one.pub" "$KEYS/anna.pub"
-  sleep 1.6
+  flush_deletes "$KEYS"
   assert_writes 0
 }
 
@@ -54,7 +54,7 @@ setup() {
   assert_fails bash -c 'echo "$1" >"$2"' - "$KEY2" "$KEYS/anna.pub"
   assert_fails mv "$T/two.pub" "$KEYS/anna.pub"
   assert_fails sed -i 's/anna/berta/' "$KEYS/anna.pub"
-  sleep 1.6
+  flush_deletes "$KEYS"
   assert_writes 0
   wait_until 5 "the key's file" test -e "$KEYS/anna.pub"
   cmp "$T/one.pub" "$KEYS/anna.pub"

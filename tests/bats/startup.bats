@@ -233,7 +233,6 @@ mount_cfcfs_as_is() {
   TOKEN=rotated-token
   echo "$TOKEN" >"$T/token"
   EMULATOR_LISTEN=$(sed 's,.*//\([^/]*\)/.*,\1,' <<<"$URL") start_emulator --seed '{"applications":2}'
-  sleep 0.3
   wait_until 10 "the new token to work" eval '[ "$(ls "$APPS" | grep -c json$)" = 2 ]'
 }
 

@@ -47,7 +47,7 @@ state_file() { find "$T/state" -type f ! -name '*-wal' ! -name '*-shm' | head -n
   local n
   for n in 1 2 3; do
     (for i in 1 2 3 4 5 6 7 8 9; do echo "$JOB" >"$APPS/batch/jobs/j$n$i.json" || break; done) 2>/dev/null &
-    sleep 0.2
+    wait_until 30 "some of them" test -e "$APPS/batch/jobs/j$n$((n * 2)).json"
     crash_mount
     wait $! || true
     mount_cfcfs

@@ -200,7 +200,7 @@ each_of() {
     unchanged "$tool"
     rm -f "$APPS"/*~ "$APPS"/*.bak
   done
-  sleep 1.5
+  flush_deletes
   assert_writes 0
   assert_equal "$(app_id web)" "$ID"
 }
