@@ -6,12 +6,30 @@ load lib
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 log() { control GET requests; }
 
+# What was sent may arrive late, where the machine has other work: how late, a process says that sleeps a little again and again.
+setup() {
+  setup_base
+  python3 -c '
+import sys, time
+worst = 0.0
+while True:
+    began = time.monotonic()
+    time.sleep(0.005)  # poll
+    late = time.monotonic() - began - 0.005
+    if late > worst:
+        worst = late
+        with open(sys.argv[1], "w") as f:
+            print(worst, file=f)
+' "$T/late" </dev/null >/dev/null 2>&1 3>&- &
+  record_pid "$T/pids" $!
+}
+
 # within RPS BURST : in no window of the log are there more calls than the burst and what the rate gives meanwhile.
-# The clock of the log is not that of the mount: one call and 50 ms are allowed for.
+# The clock of the log is not that of the mount: one call, 50 ms, and some times what this machine was late by, are allowed for.
 within() {
   log | python3 -c '
 import json, sys
-rps, burst = float(sys.argv[1]), float(sys.argv[2])
+rps, burst, late = float(sys.argv[1]), float(sys.argv[2]), float(open(sys.argv[3]).read() or 0)
 times = sorted(call["time_ms"] for call in json.load(sys.stdin))
 level, last, worst = burst, None, 0
 # The bucket, as the mount should have kept it.
@@ -22,8 +40,8 @@ for at in times:
     level -= 1
     worst = min(worst, level)
 print(len(times), "calls, bucket at worst", worst)
-sys.exit(worst < -1 - rps * 0.05)
-' "$1" "$2" || fail "more calls than the budget allows: $(log | jq -c '[.[].time_ms]' | head -c 3000)"
+sys.exit(worst < -1 - rps * (0.05 + 4 * late))
+' "$1" "$2" "$T/late" || fail "more calls than the budget allows: $(log | jq -c '[.[].time_ms]' | head -c 3000)"
 }
 
 # Reads leave a fifth of the burst to writes.
@@ -94,13 +112,13 @@ spawn() { "$@" >/dev/null 2>>"$T/background.err" 3>&- & SPAWNED=$!; }
   wait "${pids[@]}"
   took=$(($(now_ms) - began))
   ((took >= 1900)) || fail "it went on after $took ms"
-  ((took <= 6000)) || fail "it took $took ms"
+  ((took <= 20000)) || fail "it took $took ms"
   log | python3 -c '
 import json, sys
 calls = json.load(sys.stdin)
 stop = next(call for call in calls if call["status"] == 429)
 # Those in flight beside it may still arrive; then nothing until the time is over.
-early = [call for call in calls if stop["time_ms"] + 300 < call["time_ms"] < stop["time_ms"] + 1950]
+early = [call for call in calls if stop["time_ms"] + 1000 < call["time_ms"] < stop["time_ms"] + 1950]
 twice = [path for path in {call["path"] for call in calls} if sum(call["path"] == path and call["status"] == 200 for call in calls) > 1]
 print(len(calls), "calls,", len(early), "too early")
 sys.exit(bool(early or twice or len(calls) > 29))
@@ -127,7 +145,7 @@ sys.exit(bool(early or twice or len(calls) > 29))
   began=$(now_ms)
   assert_sys 'write EAGAIN' write "$APPS/web.json" "$T/web.json"
   took=$(($(now_ms) - began))
-  ((took <= 5000)) || fail "it took $took ms"
+  ((took <= 20000)) || fail "it took $took ms"
 }
 
 @test "the service's own limit: no 429 once its headers are known" {

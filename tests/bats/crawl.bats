@@ -2,7 +2,7 @@
 # A crawl is noticed, and its lists are fetched side by side: fewer waits, and not one call more.
 load lib
 
-LATENCY_MS=300
+LATENCY_MS=1000
 OPTIONS=view=spec,cache_ttl=3600,status_ttl=3600,negative_ttl=3600,rps=10000,burst=100000
 
 # Round trips to the API, one after another: how many times the latency lies between the first arrival and the last answer.

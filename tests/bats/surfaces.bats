@@ -124,10 +124,10 @@ walk() { # walk COMMAND... : ends with 0.
 @test "an API that is slow to say what it lacks holds no listing up" {
   surface official
   assert_sys EOPNOTSUPP stat "$MNT/ips"
-  fault '{"method":"GET","path":"/secrets","times":1,"latency_ms":20000}'
+  fault '{"method":"GET","path":"/secrets","times":1,"latency_ms":60000}'
   local before=$SECONDS
   ls "$MNT" | grep -Fx secrets
-  ((SECONDS - before < 10)) || fail "it took $((SECONDS - before)) s"
+  ((SECONDS - before < 30)) || fail "it took $((SECONDS - before)) s"
 }
 
 @test "writing where nothing is offered is refused in the same words, without a call" {
