@@ -56,6 +56,7 @@ chaos() {
   for i in 1 2 3; do
     timeout $((seconds + 60)) python3 "$SOURCE_DIR/tests/bats/chaos.py" "$APPS" "$seconds" $((SEED + i)) >"$T/chaos.$i" 2>&1 3>&- &
     pids+=("$!")
+    record_pid "$T/pids" "$!"
   done
   for i in "${pids[@]}"; do wait "$i" || status=$?; done
   cat "$T"/chaos.*
