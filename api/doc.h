@@ -189,6 +189,8 @@ int doc_credentials_check(struct json_object *doc, bool managed, struct err *err
 
 /* Whether doc holds a value of a FIELD_SECRET field: such a text is never kept. */
 bool doc_has_secret(const struct kind *kind, struct json_object *doc);
+/* Takes such values out of it. */
+void doc_drop_secrets(const struct kind *kind, struct json_object *doc);
 /* Whether a document of the kind can: then one that cannot be read is not kept either. */
 bool doc_may_hold_secret(const struct kind *kind);
 

@@ -164,6 +164,28 @@ bool doc_has_secret(const struct kind *kind, struct json_object *doc)
 	return holds_secret(kind->fields, doc);
 }
 
+static void drop_secrets(const struct field *fields, struct json_object *v)
+{
+	if (json_object_is_type(v, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(v); i++)
+			drop_secrets(fields, json_object_array_get_idx(v, i));
+		return;
+	}
+	for (const struct field *f = fields; f && f->name; f++) {
+		struct json_object *sub = doc_member(v, f->name);
+
+		if (sub && (f->flags & FIELD_SECRET) && json_object_is_type(sub, json_type_string))
+			json_object_object_del(v, f->name);
+		else if (sub && f->fields)
+			drop_secrets(f->fields, sub);
+	}
+}
+
+void doc_drop_secrets(const struct kind *kind, struct json_object *doc)
+{
+	drop_secrets(kind->fields, doc);
+}
+
 static bool has_secret_field(const struct field *fields)
 {
 	for (const struct field *f = fields; f && f->name; f++) {

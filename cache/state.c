@@ -87,6 +87,7 @@ struct state *state_open(const char *dir, const char *scope)
 	lock_init(&state->lock);
 	clock_cond_init(&state->thread_over);
 	state->kick_fd = -1;
+	textlog_init(&state->history.lines, STATE_HISTORY_MAX, STATE_HISTORY_BYTES_MAX);
 	state->scope = strdup(scope);
 	state->dir = dir ? strdup(dir) : NULL;
 	if (!state->scope || (dir && !state->dir))
@@ -100,6 +101,7 @@ static void free_rows(struct state *state)
 {
 	scope_lock(state, state);
 	rows_free_locked(state);
+	history_free_locked(state);
 	wipe(state->key, sizeof(state->key));
 	(void)invariant(!state->waits);
 }
@@ -168,8 +170,7 @@ int state_delete(struct state *state, const char *table, const char *parent, con
 	return r;
 }
 
-/* Whether the thread should be told to look: where the system tells of changes, this comes to nothing. */
-static bool look_is_due_locked(struct state *state) REQUIRES(state_locked)
+bool state_look_is_due_locked(struct state *state)
 {
 	int64_t now = clock_now_ms();
 
@@ -191,7 +192,7 @@ int state_get(struct state *state, const char *table, const char *parent, const 
 	state_lock(state);
 	row = rows_find_locked(state, &name);
 	r = row ? buf_add(ret, row->value->data, row->value->len) : -ENOENT;
-	kick = look_is_due_locked(state);
+	kick = state_look_is_due_locked(state);
 	state_unlock(state);
 	if (kick)
 		state_thread_kick(state);

@@ -1,6 +1,6 @@
 /*
  * The state file: what the mount must remember beyond its life (names of jobs and rollouts, labels, owed rollouts, the
- * service's defaults, fingerprints of secrets). SQLite, mode 0600, WAL, shared safely by several mounts, whole after a
+ * service's defaults, fingerprints of secrets, what was deleted), and the history. SQLite, mode 0600, WAL, shared safely by several mounts, whole after a
  * crash at any moment. It holds no secret value. Everything works without it: where the file cannot be opened or
  * written, the rows in memory are all there is (a warning is logged once, and state_check says why).
  *
@@ -50,6 +50,23 @@ int state_each(struct state *state, const char *table, const char *parent,
 	       int (*each)(void *arg, const char *id, const void *value, size_t len), void *arg);
 /* The key of this file's fingerprints (FINGERPRINT_KEY_BYTES). */
 int state_key(struct state *state, uint8_t ret_key[32]);
+
+/*
+ * The history: a text that only grows, one line for each change that anybody of this scope sent, in a table of its own. Own lines
+ * show at once, those of other mounts when the file is looked at; they go to the file as rows do. The oldest go.
+ */
+#define STATE_HISTORY_MAX       10000
+#define STATE_HISTORY_BYTES_MAX ((size_t)64 << 20)
+
+/* How many lines are kept, here and in the file; 0: none is added or shown. Before anything is added. */
+void state_history_limit(struct state *state, size_t lines);
+/* text: one line with its newline. 0 or -ENOMEM. */
+int state_history_add(struct state *state, const char *text, size_t len);
+/* As of struct textlog (cache/textlog.h). */
+uint64_t state_history_first(struct state *state);
+uint64_t state_history_end(struct state *state);
+size_t state_history_read(struct state *state, uint64_t at, char *out, size_t size);
+int state_history_all(struct state *state, struct buf *out);
 
 struct state_row {
 	const char *table, *parent, *id; /* borrowed; parent may be NULL */

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <utlist.h>
+
 #include "api/base/log.h"
 #include "cache/state_private.h"
 
@@ -24,6 +26,14 @@ static const char *const statement_texts[STATEMENTS] = {
 	[STATEMENT_LOAD] = "SELECT tbl, parent, id, value FROM rows WHERE scope = ?1 ORDER BY seq",
 	[STATEMENT_PUT_KEY] = "INSERT OR IGNORE INTO meta(name, value) VALUES('key', ?1)",
 	[STATEMENT_GET_KEY] = "SELECT value FROM meta WHERE name = 'key'",
+	[STATEMENT_HISTORY_ADD] = "INSERT INTO history(scope, total, line) VALUES(?1, length(?2) + coalesce("
+				  "(SELECT total FROM history WHERE scope = ?1 ORDER BY seq DESC LIMIT 1), 0), ?2)",
+	[STATEMENT_HISTORY_TRIM] = "DELETE FROM history WHERE scope = ?1 AND (seq <= (SELECT seq FROM history WHERE scope = ?1"
+				   " ORDER BY seq DESC LIMIT 1 OFFSET ?2) OR total <= (SELECT total FROM history WHERE"
+				   " scope = ?1 ORDER BY seq DESC LIMIT 1) - ?3)",
+	[STATEMENT_HISTORY_LOAD] = "SELECT seq, line FROM history WHERE scope = ?1 AND seq > ?2 AND NOT seq BETWEEN ?3 AND ?4"
+				   " ORDER BY seq",
+	[STATEMENT_HISTORY_LAST] = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'history'",
 };
 
 int state_file_error(int rc)
@@ -265,32 +275,58 @@ static int write_row_change(struct state_file *file, const char *scope, const st
 	return r;
 }
 
-static int write_all(struct state_file *file, const char *scope, const struct row_change *changes,
-		     const uint8_t key[STATE_KEY_BYTES], struct err *err)
+static int write_history(struct state_file *file, const char *scope, const struct state_batch *batch)
 {
+	const struct history_line *line;
+	int r = 0;
+
+	file->own_first = file->own_last = 0;
+	if (!batch->history)
+		return 0;
+	LL_FOREACH(batch->history, line) {
+		sqlite3_stmt *s = file->statements[STATEMENT_HISTORY_ADD];
+
+		sqlite3_bind_text(s, 1, scope, -1, SQLITE_STATIC);
+		sqlite3_bind_blob64(s, 2, line->text, line->len, SQLITE_STATIC);
+		r = run_one(file, STATEMENT_HISTORY_ADD);
+		if (r < 0)
+			return r;
+		/* In one transaction nobody else adds any. */
+		file->own_last = sqlite3_last_insert_rowid(file->db);
+		if (!file->own_first)
+			file->own_first = file->own_last;
+	}
+	sqlite3_bind_text(file->statements[STATEMENT_HISTORY_TRIM], 1, scope, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(file->statements[STATEMENT_HISTORY_TRIM], 2, (int64_t)batch->history_max);
+	sqlite3_bind_int64(file->statements[STATEMENT_HISTORY_TRIM], 3, (int64_t)STATE_HISTORY_BYTES_MAX);
+	return run_one(file, STATEMENT_HISTORY_TRIM);
+}
+
+static int write_all(struct state_file *file, const char *scope, const struct state_batch *batch, struct err *err)
+{
+	const struct row_change *changes = batch->changes;
 	int64_t version = 0;
 	int r = get_number(file, STATEMENT_SCHEMA, &version);
 
 	if (r == 0 && version != STATE_SCHEMA)
 		return schema_refuse(version, err);
 	if (r == 0) {
-		sqlite3_bind_blob(file->statements[STATEMENT_PUT_KEY], 1, key, STATE_KEY_BYTES, SQLITE_STATIC);
+		sqlite3_bind_blob(file->statements[STATEMENT_PUT_KEY], 1, batch->key, STATE_KEY_BYTES, SQLITE_STATIC);
 		r = run_one(file, STATEMENT_PUT_KEY);
 	}
 	for (; changes && r == 0; changes = changes->next)
 		r = write_row_change(file, scope, changes);
-	return r;
+	return r == 0 ? write_history(file, scope, batch) : r;
 }
 
-int state_file_write(struct state_file *file, const char *scope, const struct row_change *changes,
-		     const uint8_t key[STATE_KEY_BYTES], struct err *err)
+int state_file_write(struct state_file *file, const char *scope, const struct state_batch *batch, struct err *err)
 {
 	int r;
 
 	err_clear(err);
 	r = run_one(file, STATEMENT_BEGIN);
 	if (r == 0)
-		r = write_all(file, scope, changes, key, err);
+		r = write_all(file, scope, batch, err);
 	if (r == 0)
 		r = run_one(file, STATEMENT_COMMIT);
 	if (r < 0 && !sqlite3_get_autocommit(file->db))
@@ -336,6 +372,39 @@ int state_file_load(struct state_file *file, const char *scope,
 	done(file, STATEMENT_LOAD);
 	if (r == 0)
 		file->data_version = version;
+	return r;
+}
+
+int state_file_load_history(struct state_file *file, const char *scope, int (*each)(void *arg, const char *text, size_t len),
+			    void *arg)
+{
+	sqlite3_stmt *s = file->statements[STATEMENT_HISTORY_LOAD];
+	int64_t last = 0, seen;
+	bool found = false;
+	int r = get_number(file, STATEMENT_HISTORY_LAST, &last);
+
+	if (r < 0)
+		return r;
+	if (last < file->history_seq) {
+		file->history_seq = last;
+		if (last == 0)
+			return 1;
+	}
+	seen = file->history_seq;
+	sqlite3_bind_text(s, 1, scope, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(s, 2, seen);
+	sqlite3_bind_int64(s, 3, file->own_first);
+	sqlite3_bind_int64(s, 4, file->own_last);
+	r = step(file, STATEMENT_HISTORY_LOAD, &found);
+	while (r == 0 && found) {
+		seen = sqlite3_column_int64(s, 0);
+		r = each(arg, sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1));
+		if (r == 0)
+			r = step(file, STATEMENT_HISTORY_LOAD, &found);
+	}
+	done(file, STATEMENT_HISTORY_LOAD);
+	if (r == 0)
+		file->history_seq = seen > file->own_last ? seen : file->own_last;
 	return r;
 }
 

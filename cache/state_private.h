@@ -7,10 +7,11 @@
 #include "api/base/lock.h"
 #include "api/base/rand.h"
 #include "cache/hash.h"
+#include "cache/textlog.h"
 #include "cache/state.h"
 
 #define STATE_FILE           "cfcfs.db"
-#define STATE_SCHEMA         1
+#define STATE_SCHEMA         2
 #define STATE_APPLICATION_ID 0x63666373 /* "cfcs" */
 /* Longest value of a row. */
 #define STATE_VALUE_MAX ((size_t)1 << 20)
@@ -30,6 +31,10 @@ enum statement {
 	STATEMENT_LOAD,
 	STATEMENT_PUT_KEY,
 	STATEMENT_GET_KEY,
+	STATEMENT_HISTORY_ADD,
+	STATEMENT_HISTORY_TRIM,
+	STATEMENT_HISTORY_LOAD,
+	STATEMENT_HISTORY_LAST,
 	STATEMENTS
 };
 
@@ -54,6 +59,27 @@ struct row_change {
 	struct row_value *value; /* owned reference; NULL: deleted */
 	struct row_name name;    /* into key */
 	char key[];
+};
+
+/* A line of the history on its way to the file. */
+struct history_line {
+	struct history_line *prev, *next;
+	size_t len;
+	char text[];
+};
+
+struct history {
+	struct textlog lines;         /* what is shown: own lines from the moment they are added, others' when they are seen */
+	struct history_line *waiting; /* owned; own ones that the file does not have, oldest first */
+	size_t waiting_count, waiting_bytes;
+};
+
+/* All that one transaction writes. */
+struct state_batch {
+	const struct row_change *changes;
+	const struct history_line *history;
+	size_t history_max; /* lines that the file keeps */
+	const uint8_t *key; /* STATE_KEY_BYTES, for a file that has none */
 };
 
 DECLARE_LOCK(state);
@@ -117,6 +143,8 @@ struct state_file {
 	ino_t ino;            /* of the file that db has open: another in its place means that it was set aside or removed */
 	int64_t deadline_ms;  /* of the operation under way */
 	int64_t data_version; /* SQLite's number of what others changed, as of the last load */
+	int64_t history_seq;  /* of the last line of the history that is known; 0: none */
+	int64_t own_first, own_last; /* of the lines that the last write added; 0: none */
 };
 
 struct state {
@@ -130,6 +158,7 @@ struct state {
 	struct lock lock;
 	pthread_cond_t thread_over;
 	struct rows rows GUARDED_BY(state_locked);
+	struct history history GUARDED_BY(state_locked);
 	struct state_wait *waits GUARDED_BY(state_locked);
 	uint64_t written GUARDED_BY(state_locked); /* all changes up to this serial are in the file */
 	uint64_t looks_wanted GUARDED_BY(state_locked);
@@ -171,14 +200,19 @@ int state_file_open(struct state_file *file, const char *dir, int64_t deadline_m
 void state_file_close(struct state_file *file);
 /* Whether the file that is open is no longer the one in the directory. */
 bool state_file_is_gone(const struct state_file *file, const char *dir);
-/* All changes in one transaction, and the key where the file has none. -EPROTO: a newer program changed the file meanwhile. */
-int state_file_write(struct state_file *file, const char *scope, const struct row_change *changes,
-		     const uint8_t key[STATE_KEY_BYTES], struct err *err);
+/* All of it in one transaction. -EPROTO: a newer program changed the file meanwhile. */
+int state_file_write(struct state_file *file, const char *scope, const struct state_batch *batch, struct err *err);
 /* Whether others changed the file since the last load. 1: they did; -errno. */
 int state_file_is_changed(struct state_file *file);
 /* All rows of the scope, oldest first. row's strings are valid during the call; ends at its first non-zero result. */
 int state_file_load(struct state_file *file, const char *scope,
 		    int (*each)(void *arg, const struct row_name *name, const void *value, size_t len), void *arg);
+/*
+ * Lines of the history that are not known yet, without those of the last write, oldest first; from then on they are known. The text
+ * is valid during the call. 1: the file is a new one, which has none.
+ */
+int state_file_load_history(struct state_file *file, const char *scope, int (*each)(void *arg, const char *text, size_t len),
+			    void *arg);
 /* -ENOENT: it has none yet. */
 int state_file_get_key(struct state_file *file, uint8_t ret_key[STATE_KEY_BYTES]);
 /* -EUCLEAN is for a corrupt file. */
@@ -206,6 +240,21 @@ int rows_take_locked(struct state *state, struct row_change **ret) REQUIRES(stat
 void rows_written_locked(struct state *state, const struct row_change *changes) REQUIRES(state_locked);
 void rows_put_back_locked(struct state *state, const struct row_change *changes) REQUIRES(state_locked);
 void rows_free_locked(struct state *state) REQUIRES(state_locked);
+
+/* ---- state_history.c ---- */
+
+/* What waits, handed over; afterwards it is freed, or goes back in front of what came meanwhile. */
+struct history_line *history_take_locked(struct state *state) REQUIRES(state_locked);
+void history_put_back_locked(struct state *state, struct history_line *taken) REQUIRES(state_locked);
+struct history_line *history_line_free(struct history_line *lines);
+/* The file is a new one: it gets all that is known. */
+void history_again_locked(struct state *state) REQUIRES(state_locked);
+void history_free_locked(struct state *state) REQUIRES(state_locked);
+
+/* ---- state.c ---- */
+
+/* Whether the thread should be told to look: where the system tells of changes, this comes to nothing. */
+bool state_look_is_due_locked(struct state *state) REQUIRES(state_locked);
 
 /* ---- state_thread.c ---- */
 

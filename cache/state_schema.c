@@ -12,6 +12,10 @@ static const char *const upgrades[] = {
 	" parent TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL, UNIQUE(scope, tbl, parent, id));"
 	"CREATE INDEX rows_by_age ON rows(scope, tbl, seq);"
 	"CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL);",
+	/* total: bytes of this line and of all that ever stood before it in the scope. */
+	"CREATE TABLE history(seq INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, total INTEGER NOT NULL,"
+	" line BLOB NOT NULL);"
+	"CREATE INDEX history_by_scope ON history(scope, seq);",
 };
 _Static_assert(array_len(upgrades) == STATE_SCHEMA, "a way to the version of this program");
 

@@ -34,6 +34,8 @@ struct mind {
 	bool had_file;     /* a file was open before: a new one in its place gets all rows */
 	bool key_in_file;
 	bool changed; /* others wrote, and it was not loaded yet */
+	bool told;    /* the system told of a write since the last look */
+	bool unseen;  /* it did, and nothing was seen: SQLite's readers see a write only a little later */
 };
 
 /* ---- telling ---- */
@@ -97,6 +99,14 @@ static int load_row(void *arg, const struct row_name *name, const void *value, s
 	return r == -ENOSPC ? 0 : r;
 }
 
+static int load_line(void *arg, const char *text, size_t len)
+{
+	struct mind *m = arg;
+
+	scope_lock(state, m->state);
+	return text ? textlog_add(&m->state->history.lines, text, len) : 0;
+}
+
 /* A key that was given out stays for the life of the mount. */
 static int adopt_key(struct mind *m)
 {
@@ -115,6 +125,18 @@ static int adopt_key(struct mind *m)
 	return 0;
 }
 
+/* A file that took the place of another gets what is known. */
+static int load_history(struct mind *m)
+{
+	int r = state_file_load_history(&m->file, m->state->scope, load_line, m);
+
+	if (r <= 0)
+		return r;
+	scope_lock(state, m->state);
+	history_again_locked(m->state);
+	return 0;
+}
+
 /* keep: what the file lacks is written to it. */
 static int load(struct mind *m, bool keep)
 {
@@ -122,6 +144,8 @@ static int load(struct mind *m, bool keep)
 
 	m->load++;
 	r = state_file_load(&m->file, m->state->scope, load_row, m);
+	if (r == 0)
+		r = load_history(m);
 	if (r == 0)
 		r = adopt_key(m);
 	if (r < 0)
@@ -155,7 +179,9 @@ static int write_waiting(struct mind *m, struct err *err)
 {
 	struct state *state = m->state;
 	struct row_change *changes = NULL;
+	struct history_line *history = NULL;
 	uint8_t key[STATE_KEY_BYTES];
+	struct state_batch batch = { .key = key };
 	uint64_t serial;
 	int r;
 
@@ -166,21 +192,31 @@ static int write_waiting(struct mind *m, struct err *err)
 	else
 		rand_bytes(key, sizeof(key));
 	r = rows_take_locked(state, &changes);
+	if (r == 0)
+		history = history_take_locked(state);
+	batch.changes = changes;
+	batch.history = history;
+	batch.history_max = state->history.lines.count_max;
 	state_unlock(state);
-	if (r == 0 && (changes || !m->key_in_file)) {
+	if (r == 0 && (changes || history || !m->key_in_file)) {
 		m->file.deadline_ms = clock_after_ms(ATTEMPT_MS);
-		r = state_file_write(&m->file, state->scope, changes, key, err);
+		r = state_file_write(&m->file, state->scope, &batch, err);
 		/* Another mount may have been first: what is in the file counts. */
 		if (r == 0 && !m->key_in_file)
 			r = adopt_key(m);
 	}
+	/* What others added before these counts as known from now on. Where it cannot be read, it is missed: these are written. */
+	if (r == 0 && history)
+		(void)load_history(m);
 	wipe(key, sizeof(key));
 	state_lock(state);
 	if (r == 0) {
 		rows_written_locked(state, changes);
+		history_line_free(history);
 		state->written = serial;
 	} else {
 		rows_put_back_locked(state, changes);
+		history_put_back_locked(state, history);
 	}
 	state_unlock(state);
 	row_change_free(changes);
@@ -195,6 +231,8 @@ static int look(struct mind *m, bool at_once)
 	if (r < 0)
 		return r;
 	m->changed |= r > 0;
+	m->unseen = m->told && !m->changed;
+	m->told = false;
 	if (!m->changed || (!at_once && clock_left_ms(m->loaded_ms + LOAD_PAUSE_MS)))
 		return 0;
 	return load(m, false);
@@ -283,9 +321,11 @@ static int rest_ms(const struct mind *m, int r)
 	else if (m->refused)
 		ms = -1;
 	else if (m->retry_ms)
-		ms = state->rows.queue ? clock_left_ms(m->retry_ms) + 1 : -1;
+		ms = state->rows.queue || state->history.waiting ? clock_left_ms(m->retry_ms) + 1 : -1;
 	else if (m->changed)
 		ms = clock_left_ms(m->loaded_ms + LOAD_PAUSE_MS) + 1;
+	else if (m->unseen)
+		ms = LOAD_PAUSE_MS;
 	return (int)ms;
 }
 
@@ -297,7 +337,7 @@ static void rest(struct mind *m, int ms)
 	poll(fds, array_len(fds), ms);
 	/* What came is one thing: a reason to look. */
 	while (m->watch_fd >= 0 && read(m->watch_fd, events, sizeof(events)) > 0)
-		;
+		m->told = true;
 	if (read(m->state->kick_fd, events, sizeof(uint64_t)) < 0)
 		return;
 }
@@ -310,7 +350,8 @@ static bool is_over(struct mind *m, int r)
 	scope_lock(state, state);
 	if (!state->ending)
 		return false;
-	return (r == 0 && !state->rows.queue) || (r < 0 && r != -EBUSY) || !clock_left_ms(state->end_ms);
+	return (r == 0 && !state->rows.queue && !state->history.waiting) || (r < 0 && r != -EBUSY) ||
+	       !clock_left_ms(state->end_ms);
 }
 
 static void *thread_main(void *arg)

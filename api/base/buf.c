@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <sodium.h>
 
+#include "api/base/utf8.h"
+
 int buf_reserve(struct buf *b, size_t more)
 {
 	size_t max = b->max ? b->max : BUF_MAX;
@@ -55,6 +57,19 @@ int buf_adds(struct buf *b, const char *s)
 int buf_addc(struct buf *b, char c)
 {
 	return buf_add(b, &c, 1);
+}
+
+int buf_adds_utf8(struct buf *b, const char *s)
+{
+	int r = 0;
+
+	while (*s && r == 0) {
+		size_t n = utf8_length(s, strlen(s));
+
+		r = n ? buf_add(b, s, n) : buf_adds(b, "\xef\xbf\xbd");
+		s += n ? n : 1;
+	}
+	return r;
 }
 
 int buf_addf(struct buf *b, const char *fmt, ...)

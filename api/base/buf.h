@@ -26,6 +26,8 @@ int buf_reserve(struct buf *b, size_t more);
 int buf_add(struct buf *b, const void *data, size_t len);
 int buf_adds(struct buf *b, const char *s);
 int buf_addc(struct buf *b, char c);
+/* Bytes that are no UTF-8 become U+FFFD, one by one: for what must be text and may come from anywhere. */
+int buf_adds_utf8(struct buf *b, const char *s);
 int buf_addf(struct buf *b, const char *fmt, ...) printf_like_(2, 3);
 /* Grows with NUL bytes, or cuts. */
 int buf_resize(struct buf *b, size_t len);

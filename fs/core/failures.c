@@ -6,7 +6,8 @@
 #include "api/base/clock.h"
 #include "api/base/rand.h"
 #include "api/base/lock.h"
-#include "api/base/utf8.h"
+#include "cache/textlog.h"
+#include "fs/core/below.h"
 #include "fs/core/hash.h"
 
 /* What is remembered for one path. */
@@ -21,12 +22,10 @@ struct memo {
 DECLARE_LOCK(failures);
 struct failures {
 	struct lock lock;
-	char *lines[FAILURES_MAX] GUARDED_BY(failures_locked); /* owned; a ring: line n stands at n % FAILURES_MAX */
-	uint64_t serial GUARDED_BY(failures_locked);           /* number of lines ever written */
-	uint64_t first GUARDED_BY(failures_locked);            /* bytes ever written before the oldest line kept */
-	uint64_t end GUARDED_BY(failures_locked);              /* and in all */
-	struct memo *texts GUARDED_BY(failures_locked);        /* at most FAILURES_MAX */
-	struct memo *rejected GUARDED_BY(failures_locked);     /* at most REJECTED_MAX and REJECTED_BYTES_MAX */
+	struct textlog lines GUARDED_BY(failures_locked);  /* at most FAILURES_MAX */
+	uint64_t serial GUARDED_BY(failures_locked);       /* number of lines ever written */
+	struct memo *texts GUARDED_BY(failures_locked);    /* at most FAILURES_MAX */
+	struct memo *rejected GUARDED_BY(failures_locked); /* at most REJECTED_MAX and REJECTED_BYTES_MAX */
 	size_t rejected_bytes GUARDED_BY(failures_locked);
 };
 DEFINE_LOCK(failures, struct failures, lock)
@@ -86,8 +85,10 @@ struct failures *failures_new(void)
 {
 	struct failures *f = calloc(1, sizeof(*f));
 
-	if (f)
-		lock_init(&f->lock);
+	if (!f)
+		return NULL;
+	lock_init(&f->lock);
+	textlog_init(&f->lines, FAILURES_MAX, FAILURES_BYTES_MAX);
 	return f;
 }
 
@@ -109,8 +110,7 @@ struct failures *failures_free(struct failures *f)
 		memo_free(memo_take(&f->texts, f->texts));
 	while (f->rejected)
 		drop_rejected_locked(f, f->rejected);
-	for (size_t i = 0; i < FAILURES_MAX; i++)
-		free(f->lines[i]);
+	textlog_clear(&f->lines);
 	failures_unlock(f);
 	lock_destroy(&f->lock);
 	free(f);
@@ -122,14 +122,8 @@ static int add_string(struct json_object *line, const char *key, const char *val
 {
 	cleanup_buf_ struct buf b = BUF_INIT;
 	struct json_object *string;
-	int r = 0;
+	int r = buf_adds_utf8(&b, value);
 
-	for (const char *s = value; *s && r == 0;) {
-		size_t n = utf8_length(s, strlen(s));
-
-		r = n ? buf_add(&b, s, n) : buf_adds(&b, "\xef\xbf\xbd");
-		s += n ? n : 1;
-	}
 	if (r < 0)
 		return r;
 	string = json_object_new_string_len(b.data ? b.data : "", (int)b.len);
@@ -223,29 +217,16 @@ static void keep_rejected_locked(struct failures *f, struct memo *memo) REQUIRES
 		drop_rejected_locked(f, f->rejected);
 }
 
-/* Takes line over. */
-static void add_line_locked(struct failures *f, char *line) REQUIRES(failures_locked)
-{
-	char **place = &f->lines[f->serial++ % FAILURES_MAX];
-
-	failures_assert_locked(f);
-	if (*place)
-		f->first += strlen(*place);
-	free(*place);
-	*place = line;
-	f->end += strlen(line);
-}
-
 void failures_add(struct failures *f, const char *path, const char *op, const struct err *err, const char *content, size_t len)
 {
 	const char *text = err->text[0] ? err->text : strerrordesc_np(err->errnum);
-	char *line = make_line(path, op, err);
+	cleanup_free_ char *line = make_line(path, op, err);
 	struct memo *memo = memo_new(path, text ? text : "", text ? strlen(text) : 0);
 	struct memo *rejected = content ? memo_new(path, content, len) : NULL;
 
 	scope_lock(failures, f);
-	if (line)
-		add_line_locked(f, line);
+	if (line && textlog_add(&f->lines, line, strlen(line)) == 0)
+		f->serial++;
 	keep_text_locked(f, path, memo);
 	if (rejected)
 		keep_rejected_locked(f, rejected);
@@ -291,53 +272,25 @@ char *failures_text_below(struct failures *f, const char *dir)
 uint64_t failures_first(struct failures *f)
 {
 	scope_lock(failures, f);
-	return f->first;
+	return textlog_first(&f->lines);
 }
 
 uint64_t failures_end(struct failures *f)
 {
 	scope_lock(failures, f);
-	return f->end;
+	return textlog_end(&f->lines);
 }
 
 size_t failures_read(struct failures *f, uint64_t at, char *out, size_t size)
 {
-	uint64_t begin, i;
-	size_t used = 0;
-
 	scope_lock(failures, f);
-	begin = f->first;
-	i = f->serial > FAILURES_MAX ? f->serial - FAILURES_MAX : 0;
-	if (at < begin) {
-		used = begin - at < size ? (size_t)(begin - at) : size;
-		memset(out, '\n', used);
-		at += used;
-	}
-	for (; i < f->serial && used < size; i++) {
-		const char *line = f->lines[i % FAILURES_MAX];
-		size_t len = strlen(line), skip = at > begin ? at - begin : 0, n;
-
-		begin += len;
-		if (skip >= len)
-			continue;
-		n = len - skip < size - used ? len - skip : size - used;
-		memcpy(out + used, line + skip, n);
-		used += n;
-		at += n;
-	}
-	return used;
+	return textlog_read(&f->lines, at, out, size);
 }
 
 int failures_lines(struct failures *f, struct buf *out)
 {
-	uint64_t first;
-	int r = 0;
-
 	scope_lock(failures, f);
-	first = f->serial > FAILURES_MAX ? f->serial - FAILURES_MAX : 0;
-	for (uint64_t i = first; i < f->serial && r == 0; i++)
-		r = buf_adds(out, f->lines[i % FAILURES_MAX]);
-	return r;
+	return textlog_all(&f->lines, out);
 }
 
 int failures_rejected(struct failures *f, const char *path, struct buf *ret)
@@ -358,55 +311,17 @@ int64_t failures_rejected_time(struct failures *f, const char *path)
 	return memo ? memo->time_ns : 0;
 }
 
-struct found {
-	char *name; /* owned */
-	bool is_dir;
-};
-
-/* Adds the name of path that is right below dir, once. */
-static int add_found(struct found *found, size_t *count, const char *path, const char *dir)
-{
-	size_t dir_len = strlen(dir), len;
-	const char *name, *end;
-
-	if (strncmp(path, dir, dir_len) != 0 || path[dir_len] != '/' || !path[dir_len + 1])
-		return 0;
-	name = path + dir_len + 1;
-	end = strchrnul(name, '/');
-	len = (size_t)(end - name);
-	for (size_t i = 0; i < *count; i++) {
-		if (!strncmp(found[i].name, name, len) && !found[i].name[len]) {
-			found[i].is_dir |= *end == '/';
-			return 0;
-		}
-	}
-	found[*count].name = strndup(name, len);
-	if (!found[*count].name)
-		return -ENOMEM;
-	found[(*count)++].is_dir = *end == '/';
-	return 0;
-}
-
 int failures_rejected_each(struct failures *f, const char *dir, int (*each)(void *arg, const char *name, bool is_dir), void *arg)
 {
-	struct found *found = calloc(REJECTED_MAX, sizeof(*found));
-	size_t count = 0;
+	cleanup_below_ struct below below = { 0 };
 	int r = 0;
 
-	if (!found)
-		return -ENOMEM;
 	failures_lock(f);
 	for (struct memo *memo = f->rejected; memo && r == 0; memo = memo->hh.next)
-		r = add_found(found, &count, memo->path, dir);
+		r = below_add(&below, memo->path, dir);
 	failures_unlock(f);
 	/* The callback may take the tree's lock, which comes before this one. */
-	for (size_t i = 0; i < count; i++) {
-		if (r == 0)
-			r = each(arg, found[i].name, found[i].is_dir);
-		free(found[i].name);
-	}
-	free(found);
-	return r;
+	return r < 0 ? r : below_each(&below, each, arg);
 }
 
 uint64_t failures_serial(struct failures *f)

@@ -11,6 +11,8 @@ struct failures;
 struct request;
 
 #define FAILURES_MAX 256
+/* A line is a path and a text: shorter than this by far. */
+#define FAILURES_BYTES_MAX ((size_t)8 << 20)
 /* Contents kept, by number and by bytes; the oldest go. */
 #define REJECTED_MAX       256
 #define REJECTED_BYTES_MAX ((size_t)16 << 20)

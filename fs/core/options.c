@@ -6,6 +6,7 @@
 
 #include "api/base/buf.h"
 #include "api/base/parse.h"
+#include "cache/state.h"
 
 enum option_type {
 	OPTION_TEXT,
@@ -158,6 +159,8 @@ static const struct option_row rows[] = {
 	{ "ro", OPTION_FLAG, AT(ro), .help = "read-only" },
 	{ "nodelete", OPTION_FLAG, AT(nodelete), .help = "refuse every delete" },
 	{ "delete_grace", OPTION_SECONDS, AT(delete_grace_ms), 0, 3600, .help = "seconds between rm and the DELETE (1)" },
+	{ "history", OPTION_UNSIGNED, AT(history), 0, 1000000,
+	  .help = "changes that .cfcfs/history.jsonl keeps; 0: none (10000)" },
 	{ "max_delete", OPTION_UNSIGNED, AT(max_delete), 0, 10000, .help = "deletes within 10 s that a full view takes (10)" },
 	{ "rollout", OPTION_WORD, .set = set_rollout,
 	  .words = "rising steps in percent that end with 100 (10:100), manual:STEPS, or none",
@@ -215,6 +218,7 @@ void options_init(struct options *o)
 	*o = (struct options){
 		.delete_grace_ms = 1000,
 		.max_delete = 10,
+		.history = STATE_HISTORY_MAX,
 		.cache_ttl_ms = 5000,
 		.status_ttl_ms = 2000,
 		.negative_ttl_ms = 1000,

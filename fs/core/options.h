@@ -29,6 +29,7 @@ struct options {
 	size_t max_cache_bytes;
 	double rps;
 	unsigned burst, max_conns, retries;
+	unsigned history;    /* lines that history.jsonl keeps */
 	unsigned max_delete; /* root resources within a few seconds, in a full view */
 	uid_t uid;
 	gid_t gid;

@@ -6,6 +6,7 @@
 #include "api/base/buf.h"
 #include "api/base/clock.h"
 #include "api/base/rand.h"
+#include "fs/core/doomed.h"
 #include "fs/core/draft.h"
 
 #define KEY_PREFIX sizeof(struct entry *)
@@ -181,6 +182,7 @@ static void entry_destroy_locked(struct tree *tree, struct entry *entry) REQUIRE
 	if (!entry->unlinked)
 		HASH_DEL(tree->entries, entry);
 	draft_unref(entry->draft);
+	doomed_free(entry->doomed);
 	identity_clear(&entry->what);
 	turn_destroy(&entry->turn);
 	free(entry->key);

@@ -16,6 +16,7 @@
 #include "fs/core/hash.h"
 
 struct draft;
+struct doomed;
 struct control;
 
 enum place {
@@ -82,6 +83,8 @@ struct entry {
 	struct draft *draft GUARDED_BY(tree_locked);  /* owned reference: what readers see instead of the account's */
 	enum hide hide GUARDED_BY(tree_locked);
 	int64_t hide_until_ms GUARDED_BY(tree_locked);
+	/* Owned; HIDE_DELETE: who wants it, and what it is; or NULL. */
+	struct doomed *doomed GUARDED_BY(tree_locked);
 	bool in_hiding GUARDED_BY(tree_locked); /* in the trash's list, which holds a reference */
 	struct entry *hidden_prev GUARDED_BY(tree_locked), *hidden_next GUARDED_BY(tree_locked); /* in that list */
 	bool sending GUARDED_BY(tree_locked);                                                    /* its DELETE is on its way */

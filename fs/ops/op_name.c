@@ -102,13 +102,16 @@ static int check_pace(struct request *r, const struct kind *kind)
 
 static int unlink_resource(struct request *r, struct subject *dir, struct identity *what)
 {
+	cleanup_(doomed_freep) struct doomed *doomed = NULL;
 	int64_t grace = r->mount->options->delete_grace_ms;
 	struct entry *entry;
 	int result = 0;
 
 	if (grace == 0 && request_need_worker(r) < 0)
 		return RUN_IN_WORKER;
-	result = check_pace(r, what->kind);
+	result = trash_doom(r, what, &doomed);
+	if (result == 0)
+		result = check_pace(r, what->kind);
 	if (result < 0)
 		return result;
 	tree_lock(dir->tree);
@@ -118,6 +121,8 @@ static int unlink_resource(struct request *r, struct subject *dir, struct identi
 			draft_detach(entry->draft);
 			entry->draft = draft_unref(entry->draft);
 		}
+		doomed_free(entry->doomed);
+		entry->doomed = steal_ptr(doomed);
 		trash_hide_locked(r->mount, entry, HIDE_DELETE, grace ? clock_after_ms(grace) : CLOCK_NEVER);
 		/* The kernel takes the node for dead: should the name come back, it is by another. */
 		tree_renew(entry);

@@ -86,6 +86,8 @@ static int make_state(struct mount *mount)
 	if (asprintf(&scope, "%s %s", mount->base_url, mount->options->account_id) < 0)
 		return -ENOMEM;
 	mount->state = state_open(dir, scope);
+	if (mount->state)
+		state_history_limit(mount->state, mount->options->history);
 	mount->intents = mount->state ? intents_new(mount->state) : NULL;
 	return mount->intents ? 0 : -ENOMEM;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <json-c/json.h>
 
+#include "api/base/log.h"
 #include "api/base/scrub.h"
 #include "api/oneline.h"
 #include "fs/core/attributes.h"
@@ -10,9 +11,11 @@
 #include "fs/core/kept.h"
 #include "fs/core/trace.h"
 #include "fs/core/tell.h"
+#include "fs/core/undo.h"
 #include "fs/send/accept.h"
 #include "fs/send/decide.h"
 #include "fs/send/gate.h"
+#include "fs/send/history.h"
 #include "fs/send/owed.h"
 #include "fs/send/trash.h"
 #include "fs/show/source.h"
@@ -39,6 +42,7 @@ static int send_it(const struct line *line, const struct change *change, struct 
 	owed_begin(line, change);
 	result = send_change(line, change, &outcome);
 	accept_change(line->mount, change, &outcome, result, ret);
+	history_note(line, change, &outcome, result, ret);
 	/* Deleted, but listed and answered still: what comes of the name is decided without it. */
 	if (result == -ENOENT && change->verb == VERB_UPDATE && change->kind->flags & KIND_LINGERS && !outcome.made[0]) {
 		source_removed(line->mount, change->kind, change->parent_id, change->id);
@@ -58,6 +62,7 @@ static int decide_once(struct request *r, struct wish *wish, struct gathered *g,
 	cleanup_(change_freep) struct change *change = NULL;
 	int result = gather(r, wish, g);
 
+	line.path = wish->path;
 	if (result < 0)
 		return result;
 	change = decide(g);
@@ -105,12 +110,14 @@ struct commit {
 	struct wish wish;
 	struct identity what; /* owned: of the target */
 	char *file_name;      /* owned */
+	char *path;           /* owned; in the tree */
 	bool rename;
 };
 
 static void commit_clear(struct commit *c)
 {
 	free(c->file_name);
+	free(c->path);
 	identity_clear(&c->what);
 }
 #define cleanup_commit_ cleanup_(commit_clear)
@@ -241,7 +248,8 @@ static int begin(struct commit *c)
 	if (result < 0)
 		return result;
 	c->file_name = strdup(entry_name(c->entry));
-	return c->file_name ? 0 : -ENOMEM;
+	c->path = entry_path_locked(c->entry, NULL);
+	return c->file_name && c->path ? 0 : -ENOMEM;
 }
 
 static int repeat(struct request *r, struct draft *draft, int *ret_result)
@@ -283,6 +291,7 @@ int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bo
 	if (result < 0)
 		return result;
 	c.wish = (struct wish){ .verb = WISH_WRITE, .what = &c.what, .file_name = c.file_name, .content = &content };
+	c.wish.path = c.path;
 	c.wish.by_name = rename;
 	c.wish.again = draft_only_blanks_since(draft, &content);
 	TRACE1(commit_start, c.file_name);
@@ -305,14 +314,37 @@ int commit_rename(struct request *r, const struct identity *what, const char *fi
 	cleanup_(change_freep) struct change *change = NULL;
 	cleanup_gathered_ struct gathered g = { 0 };
 	cleanup_(accepted_clear) struct accepted accepted = { 0 };
+	cleanup_free_ char *path = NULL;
 
+	if (asprintf(&path, "/%s/%s", what->kind->dir, file_name) < 0)
+		return -ENOMEM;
+	wish.path = path;
 	return run_line(r, &wish, &g, &change, &accepted);
 }
 
-int commit_delete(struct mount *mount, struct request *r, const struct identity *what, struct err *err)
+/* Before the DELETE goes out, so that a kill -9 behind it takes nothing away. Whoever cannot write to the disk deletes all the same. */
+static void keep_document(struct mount *mount, const struct doomed_path *doomed)
+{
+	cleanup_(body_unrefp) struct body *document = doomed->doomed ? body_plain(doomed->doomed->document) : NULL;
+	int r = document ? undo_keep(mount->state, doomed->path, document->data, document->len) : 0;
+
+	if (r < 0 && r != -ENOTCONN)
+		log_warning("%s: the document of what is deleted is not on the disk: %s", doomed->path, errno_name(-r));
+}
+
+int commit_delete(struct mount *mount, struct request *r, const struct identity *what, const struct doomed_path *doomed,
+		  struct err *err)
 {
 	struct wish wish = { .verb = WISH_DELETE, .what = what };
-	struct line line = { .mount = mount, .deadline_ms = r ? r->deadline_ms : 0, .waiter = r ? &r->waiter : NULL, .err = err };
+	struct line line = { .mount = mount,
+			     .deadline_ms = r ? r->deadline_ms : 0,
+			     .waiter = r ? &r->waiter : NULL,
+			     .err = err,
+			     .path = doomed->path,
+			     .doomed = doomed->doomed };
+	cleanup_buf_ struct buf earlier = BUF_INIT;
+	int64_t earlier_ns = 0;
+	bool had = undo_get(mount->state, doomed->path, &earlier, &earlier_ns) == 0;
 	cleanup_(change_freep) struct change *change = NULL;
 	cleanup_gathered_ struct gathered g = { 0 };
 	cleanup_(accepted_clear) struct accepted accepted = { 0 };
@@ -326,7 +358,10 @@ int commit_delete(struct mount *mount, struct request *r, const struct identity 
 		*err = change->refusal;
 		return -change->refusal.errnum;
 	}
+	keep_document(mount, doomed);
 	result = send_it(&line, change, &accepted, &wish);
+	if (result < 0 && !err->outcome_unknown)
+		undo_forget(mount->state, doomed->path, had ? &earlier : NULL, earlier_ns);
 	if (result == 0 && key)
 		kept_drop(mount->kept, key);
 	return result;

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "fs/core/doomed.h"
 #include "fs/core/draft.h"
 #include "fs/core/subject.h"
 
@@ -14,5 +15,13 @@ int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bo
 bool commit_is_done(struct draft *draft);
 /* Renames the resource of this identity, shown as file_name, in the account. new_name: decoded. With its entry's turn. */
 int commit_rename(struct request *r, const struct identity *what, const char *file_name, const char *new_name);
-/* Deletes it. Needs no request: nobody may wait any more. What is kept of its file goes with it. */
-int commit_delete(struct mount *mount, struct request *r, const struct identity *what, struct err *err);
+struct doomed_path {
+	const char *path;            /* in the tree; borrowed, as the next */
+	const struct doomed *doomed; /* or NULL */
+};
+/*
+ * Deletes it. Needs no request: nobody may wait any more. What is kept of its file goes with it; its document is kept
+ * (fs/core/undo.h), on the disk where there is one, before the DELETE is sent.
+ */
+int commit_delete(struct mount *mount, struct request *r, const struct identity *what, const struct doomed_path *doomed,
+		  struct err *err);

@@ -16,6 +16,7 @@ struct wish {
 	const struct buf *content;   /* WISH_WRITE */
 	bool again;                  /* the same was sent with success, and only blanks came after it */
 	const char *new_name;        /* WISH_RENAME: decoded */
+	const char *path;            /* of its file in the tree, for the history; NULL: not known */
 	bool by_name;                /* it is for whoever has the name: where what is gone, for the next, or a new one */
 	/* What was found out on the way: */
 	bool fresh;     /* the decision is to rest on what the account says now */

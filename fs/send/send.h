@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "fs/core/doomed.h"
 #include "fs/send/change.h"
 
 /* Who waits for it, and how long. */
@@ -14,6 +15,8 @@ struct line {
 	int64_t deadline_ms; /* 0: the client's own */
 	struct waiter *waiter;
 	struct err *err;
+	const char *path;            /* in the tree, for the history; NULL: it is made of the change */
+	const struct doomed *doomed; /* of a delete: who wants it, and the document; NULL: the request tells */
 };
 
 /* What came of it. */

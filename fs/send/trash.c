@@ -10,6 +10,8 @@
 #include "fs/core/timer.h"
 #include "fs/core/tree.h"
 #include "fs/send/commit.h"
+#include "fs/send/history.h"
+#include "fs/show/view.h"
 
 /* One that waits in trash_flush; on its stack. */
 struct flusher {
@@ -97,6 +99,7 @@ void trash_show_locked(struct mount *mount, struct entry *entry)
 	if (entry->hide == HIDE_DELETE && entry->what.kind && !entry->what.kind->parent)
 		pace_give_back(mount->pace);
 	entry->hide = HIDE_NONE;
+	entry->doomed = doomed_free(entry->doomed);
 	mount->tree->changes++;
 	/* Its backup is a file like any other now. */
 	if (entry->parent) {
@@ -146,9 +149,10 @@ static void note_missed_locked(struct trash *trash, struct entry *dir, const str
 /* A DELETE that one thread sends. */
 struct sending {
 	struct trash *trash;
-	struct request *r;    /* that waits for the answer; NULL: nobody does */
-	struct entry *entry;  /* owned reference; marked as sending */
-	struct identity what; /* owned strings; as it was */
+	struct request *r;     /* that waits for the answer; NULL: nobody does */
+	struct entry *entry;   /* owned reference; marked as sending */
+	struct identity what;  /* owned strings; as it was */
+	struct doomed *doomed; /* owned; as the entry has it; or NULL */
 };
 
 /* The entry's DELETE is this caller's from now on. */
@@ -163,6 +167,7 @@ static int claim_locked(struct trash *trash, struct entry *entry, struct sending
 	if (r < 0)
 		return r;
 	entry->sending = true;
+	ret->doomed = doomed_copy(entry->doomed);
 	ret->trash = trash;
 	ret->entry = entry_ref(entry);
 	return 0;
@@ -218,10 +223,11 @@ static int delete_entry(struct sending *s, struct err *err)
 	cleanup_free_ char *path = entry_path(mount->tree, s->entry, NULL), *name = NULL;
 	fuse_ino_t dir;
 	int result = take_turn(s, err);
+	const struct doomed_path doomed = { .path = path ? path : "?", .doomed = s->doomed };
 	bool turn = result == 0;
 
 	if (result == 0)
-		result = commit_delete(mount, s->r, &s->what, err);
+		result = commit_delete(mount, s->r, &s->what, &doomed, err);
 	if (result < 0) {
 		err->errnum = -result;
 		failures_add(mount->failures, path ? path : "?", "unlink", err, NULL, 0);
@@ -242,6 +248,7 @@ static int delete_entry(struct sending *s, struct err *err)
 static void sending_clear(struct sending *s)
 {
 	identity_clear(&s->what);
+	doomed_free(s->doomed);
 	entry_release(s->trash->mount->tree, s->entry);
 }
 
@@ -264,6 +271,7 @@ static void send_in_pool_locked(struct trash *trash, struct entry *entry) REQUIR
 		if (pool_run(trash->mount->deleters, send_task, s) == 0)
 			return;
 		entry->sending = false;
+		doomed_free(s->doomed);
 		entry_unref_locked(trash->mount->tree, s->entry);
 		identity_clear(&s->what);
 	}
@@ -452,29 +460,68 @@ int trash_flush(struct mount *mount, struct entry *dir, struct waiter *waiter, i
 	return result;
 }
 
+/* A delete that nobody answered, as it is told. */
+struct pending {
+	char *path;           /* owned */
+	struct identity what; /* owned strings */
+	struct who who;
+};
+
 /* One at a time, for nothing is logged with the lock held. */
-static char *pending_path(struct trash *trash, size_t number)
+static bool get_pending(struct trash *trash, size_t number, struct pending *ret)
 {
 	struct entry *entry;
 
+	*ret = (struct pending){ 0 };
 	scope_lock(tree, trash->mount->tree);
 	DL_FOREACH2(trash->hidden, entry, hidden_next)
 	{
-		if (entry->hide == HIDE_DELETE && !number--)
-			return entry_path_locked(entry, NULL);
+		if (entry->hide != HIDE_DELETE || number--)
+			continue;
+		ret->path = entry_path_locked(entry, NULL);
+		if (entry->doomed)
+			ret->who = entry->doomed->who;
+		return ret->path && identity_copy(&entry->what, &ret->what) == 0;
 	}
-	return NULL;
+	return false;
 }
 
 size_t trash_tell_pending(struct mount *mount)
 {
+	struct pending pending;
 	size_t count = 0;
-	char *path;
 
-	while ((path = pending_path(mount->trash, count))) {
-		log_error("%s: its DELETE was not answered; it may still be in the account", path);
-		free(path);
+	while (get_pending(mount->trash, count, &pending)) {
+		log_error("%s: its DELETE was not answered; it may still be in the account", pending.path);
+		history_note_unsent(mount, pending.path, &pending.what, &pending.who);
+		identity_clear(&pending.what);
+		free(pending.path);
 		count++;
 	}
+	free(pending.path);
 	return count;
+}
+
+/* ---- before ---- */
+
+int trash_doom(struct request *r, const struct identity *what, struct doomed **ret)
+{
+	cleanup_(doomed_freep) struct doomed *doomed = calloc(1, sizeof(*doomed));
+	cleanup_view_ struct view view = { 0 };
+	int result = 0;
+
+	if (!doomed)
+		return -ENOMEM;
+	who_of(r, &doomed->who);
+	/* What nobody can make again has no document worth keeping, and a secret has none. */
+	if (what->kind->verbs & KIND_CREATE && !(what->kind->flags & KIND_SECRET)) {
+		result = view_make(r, what, NULL, &view);
+		if (result == 0)
+			result = view_bytes(r, what, &view, &doomed->document);
+	}
+	if (result == RUN_IN_WORKER || result == -EINTR || result == -ENOMEM)
+		return result;
+	err_clear(&r->err);
+	*ret = steal_ptr(doomed);
+	return 0;
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "fs/core/doomed.h"
 #include "fs/core/mount.h"
 #include "fs/core/request.h"
 
@@ -41,3 +42,8 @@ int trash_flush(struct mount *mount, struct entry *dir, struct waiter *waiter, i
 int trash_delete_now(struct request *r, struct entry *entry);
 /* At the end: logs the path of each DELETE that is not answered yet. How many there are. */
 size_t trash_tell_pending(struct mount *mount);
+/*
+ * Who wants the delete, and the document, as the file shows it now: for who unlinks it next. RUN_IN_WORKER in a first phase where
+ * the document is not at hand; a document that cannot be had is left out. *ret is the caller's, then the entry's (entry->doomed).
+ */
+int trash_doom(struct request *r, const struct identity *what, struct doomed **ret);

@@ -42,6 +42,28 @@ static size_t errors_read(struct mount *mount, uint64_t at, char *out, size_t si
 
 static const struct control_log errors_log = { errors_first, errors_end, errors_read };
 
+static int read_history(struct mount *mount, struct buf *out)
+{
+	return state_history_all(mount->state, out);
+}
+
+static uint64_t history_first(struct mount *mount)
+{
+	return state_history_first(mount->state);
+}
+
+static uint64_t history_end(struct mount *mount)
+{
+	return state_history_end(mount->state);
+}
+
+static size_t history_read(struct mount *mount, uint64_t at, char *out, size_t size)
+{
+	return state_history_read(mount->state, at, out, size);
+}
+
+static const struct control_log history_log = { history_first, history_end, history_read };
+
 /* Fills names with the directories of the root, once each. */
 static size_t root_names(const char *names[ROOT_NAMES_MAX])
 {
@@ -171,6 +193,7 @@ const struct control control_schemas[] = {
 const struct control control_rows[] = {
 	{ .name = "version", .mode = 0444, .read = read_version },
 	{ .name = "errors.jsonl", .mode = 0444, .read = read_errors, .log = &errors_log },
+	{ .name = "history.jsonl", .mode = 0444, .read = read_history, .log = &history_log },
 	{ .name = "metrics", .mode = 0444, .make = report_metrics },
 	{ .name = "offers.json", .mode = 0444, .read = offers_print },
 	{ .name = "overview", .mode = 0444, .make = overview_print },

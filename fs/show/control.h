@@ -25,13 +25,11 @@ struct control {
 	int (*make)(struct request *r, struct buf *out);
 };
 
-/* Ends with a NULL name. rejected/ and schemas/ are directories and no rows. */
+/* Ends with a NULL name. schemas/ and those of control_tree.h are directories and no rows. */
 extern const struct control control_rows[];
 const struct control *control_find(const char *name);
 /* The files of schemas/: one for each kind of document that somebody writes. */
 extern const struct control control_schemas[];
 const struct control *control_find_schema(const char *name);
-#define CONTROL_DIR      ".cfcfs"
-#define CONTROL_REJECTED "rejected"
-/* A path under rejected/ is empty or begins with a slash. */
+#define CONTROL_DIR     ".cfcfs"
 #define CONTROL_SCHEMAS "schemas"

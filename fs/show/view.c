@@ -8,9 +8,9 @@
 #include "api/base/rand.h"
 #include "fs/show/context.h"
 #include "fs/show/control.h"
+#include "fs/show/control_tree.h"
 #include "fs/core/credentials_table.h"
 #include "fs/core/events.h"
-#include "fs/core/failures.h"
 #include "fs/show/meaning.h"
 #include "fs/show/source.h"
 
@@ -232,7 +232,7 @@ static int make_resource(struct request *r, const struct identity *what, struct 
 static int make_control(struct request *r, const struct identity *what, struct buf *out)
 {
 	if (!what->control)
-		return failures_rejected(r->mount->failures, what->id, out);
+		return control_tree_get(r->mount, what->id, out, NULL);
 	if (what->control->make)
 		return what->control->make(r, out);
 	return what->control->read ? what->control->read(r->mount, out) : 0;
@@ -379,10 +379,21 @@ static int64_t own_time(const struct mount *mount, const struct snapshot *s)
 	return s->updated_ns ? s->updated_ns : s->created_ns ? s->created_ns : s->seen_ns;
 }
 
+/* Of a document that is kept apart, when it was kept. */
+static int64_t time_of(struct mount *mount, const struct identity *what, const struct snapshot *s)
+{
+	cleanup_buf_ struct buf unused = BUF_INIT;
+	int64_t ns;
+
+	if (what->place == PLACE_CONTROL && !what->control && control_tree_get(mount, what->id, &unused, &ns) == 0)
+		return ns;
+	return own_time(mount, s);
+}
+
 static void set_attributes(struct request *r, const struct identity *what, struct view *view)
 {
 	const struct kept_value *k = &view->kept;
-	const int64_t ns = own_time(r->mount, view->snapshot);
+	const int64_t ns = time_of(r->mount, what, view->snapshot);
 	struct attributes a = {
 		.mtime_ns = ns,
 		.atime_ns = ATTRIBUTE_NONE,

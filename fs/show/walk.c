@@ -5,7 +5,7 @@
 #include "api/base/clock.h"
 #include "api/base/name.h"
 #include "fs/show/control.h"
-#include "fs/core/failures.h"
+#include "fs/show/control_tree.h"
 #include "fs/show/offers.h"
 #include "fs/show/shown.h"
 #include "fs/show/source.h"
@@ -153,18 +153,14 @@ static int stop_at_first(void *arg, const char *name, bool is_dir)
 	return 1;
 }
 
-/* Below .cfcfs: id holds the path under rejected/ ("" for rejected itself), or is CONTROL_SCHEMAS. */
+/* Below .cfcfs: id is CONTROL_SCHEMAS, or leads through a tree of documents (control_tree.h). */
 static int identify_control(struct request *r, const struct identity *dir, const char *name, struct identity *ret)
 {
 	cleanup_buf_ struct buf content = BUF_INIT;
 	cleanup_free_ char *path = NULL;
 
-	if (!dir->id) {
-		if (!strcmp(name, CONTROL_REJECTED))
-			return set(ret, PLACE_CONTROL_DIR, NULL, NULL, "");
-		if (!strcmp(name, CONTROL_SCHEMAS))
-			return set(ret, PLACE_CONTROL_DIR, NULL, NULL, CONTROL_SCHEMAS);
-	}
+	if (!dir->id && (!strcmp(name, CONTROL_SCHEMAS) || control_tree_of(name)))
+		return set(ret, PLACE_CONTROL_DIR, NULL, NULL, name);
 	if (!dir->id || !strcmp(dir->id, CONTROL_SCHEMAS)) {
 		*ret = (struct identity){ .place = PLACE_CONTROL,
 					  .control = dir->id ? control_find_schema(name) : control_find(name) };
@@ -172,11 +168,11 @@ static int identify_control(struct request *r, const struct identity *dir, const
 	}
 	if (asprintf(&path, "%s/%s", dir->id, name) < 0)
 		return -ENOMEM;
-	if (failures_rejected(r->mount->failures, path, &content) == 0) {
+	if (control_tree_get(r->mount, path, &content, NULL) == 0) {
 		buf_wipe(&content);
 		return set(ret, PLACE_CONTROL, NULL, NULL, path);
 	}
-	if (failures_rejected_each(r->mount->failures, path, stop_at_first, NULL) == 0)
+	if (control_tree_each(r->mount, path, stop_at_first, NULL) == 0)
 		return -ENOENT;
 	return set(ret, PLACE_CONTROL_DIR, NULL, NULL, path);
 }
@@ -285,12 +281,12 @@ static int each_leaf(struct request *r, const struct identity *dir, walk_fn each
 }
 
 struct control_each {
-	const char *dir; /* the path under rejected/ */
+	const char *dir; /* in a tree of documents */
 	walk_fn each;
 	void *arg;
 };
 
-static int each_rejected(void *arg, const char *name, bool is_dir)
+static int each_document(void *arg, const char *name, bool is_dir)
 {
 	struct control_each *c = arg;
 	cleanup_free_ char *path = NULL;
@@ -304,14 +300,13 @@ static int each_rejected(void *arg, const char *name, bool is_dir)
 
 static int each_control(struct request *r, const struct identity *dir, walk_fn each, void *arg)
 {
-	const struct identity rejected = { .place = PLACE_CONTROL_DIR, .id = (char[]){ "" } };
 	const struct identity schemas = { .place = PLACE_CONTROL_DIR, .id = (char[]){ CONTROL_SCHEMAS } };
 	bool inside = dir->id && !strcmp(dir->id, CONTROL_SCHEMAS);
 	struct control_each c = { dir->id, each, arg };
 	int result = 0;
 
 	if (dir->id && !inside)
-		return failures_rejected_each(r->mount->failures, dir->id, each_rejected, &c);
+		return control_tree_each(r->mount, dir->id, each_document, &c);
 	for (const struct control *row = inside ? control_schemas : control_rows; row->name && result == 0; row++) {
 		const struct identity what = { .place = PLACE_CONTROL, .control = row };
 
@@ -319,7 +314,13 @@ static int each_control(struct request *r, const struct identity *dir, walk_fn e
 	}
 	if (inside || result)
 		return result;
-	result = each(arg, CONTROL_REJECTED, true, &rejected);
+	for (const struct control_tree *tree = control_trees; tree->name && result == 0; tree++) {
+		char name[NAME_MAX_BYTES];
+		const struct identity what = { .place = PLACE_CONTROL_DIR, .id = name };
+
+		snprintf(name, sizeof(name), "%s", tree->name);
+		result = each(arg, tree->name, true, &what);
+	}
 	return result ? result : each(arg, CONTROL_SCHEMAS, true, &schemas);
 }
 

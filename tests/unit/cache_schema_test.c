@@ -17,6 +17,16 @@ static const char *const files[] = {
 	       " parent TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL, UNIQUE(scope, tbl, parent, id));"
 	       "CREATE INDEX rows_by_age ON rows(scope, tbl, seq);"
 	       "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL);" ROWS,
+	COMMON "PRAGMA user_version = 2;"
+	       "CREATE TABLE rows(seq INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, tbl TEXT NOT NULL,"
+	       " parent TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL, UNIQUE(scope, tbl, parent, id));"
+	       "CREATE INDEX rows_by_age ON rows(scope, tbl, seq);"
+	       "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL);"
+	       "CREATE TABLE history(seq INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, total INTEGER NOT NULL,"
+	       " line BLOB NOT NULL);"
+	       "CREATE INDEX history_by_scope ON history(scope, seq);" ROWS
+	       "INSERT INTO history(scope, total, line) VALUES('" SCOPE "', 6, CAST('first' || char(10) AS BLOB));"
+	       "INSERT INTO history(scope, total, line) VALUES('another', 6, CAST('other' || char(10) AS BLOB));",
 };
 _Static_assert(array_len(files) == STATE_SCHEMA, "a file of each version");
 
@@ -33,6 +43,15 @@ static int64_t number(const char *path, const char *text)
 	sqlite3_finalize(s);
 	sqlite3_close(db);
 	return n;
+}
+
+static void assert_history(struct state *s, const char *text)
+{
+	cleanup_buf_ struct buf got = BUF_INIT;
+
+	buf_adds(&got, "");
+	assert_int_equal(state_history_all(s, &got), 0);
+	assert_string_equal(got.data, text);
 }
 
 static const char *make_file(const char *name, const char *text)
@@ -68,6 +87,9 @@ static void test_older_versions(void **state)
 			for (uint8_t k = 0; k < sizeof(key); k++)
 				assert_int_equal(key[k], k);
 			set(s, "names", "b", "again");
+			assert_history(s, i == 0 ? (round ? "added\n" : "") : round ? "first\nadded\n" : "first\n");
+			if (!round)
+				assert_int_equal(state_history_add(s, "added\n", 6), 0);
 			state_close(s);
 			assert_int_equal(number(path, "PRAGMA user_version"), STATE_SCHEMA);
 		}
@@ -129,7 +151,7 @@ static void test_newer_version(void **state)
 	assert_left_alone(dir, "version 999");
 	assert_int_equal(number(sub("newer/cfcfs.db"), "SELECT count(*) FROM rows"), 3);
 	assert_int_equal(number(sub("newer/cfcfs.db"), "PRAGMA user_version"), 999);
-	sql(sub("newer/cfcfs.db"), "PRAGMA user_version = 1");
+	sql(sub("newer/cfcfs.db"), "PRAGMA user_version = 2");
 	s = state_open(dir, SCOPE);
 	assert_row(s, "names", "b", "2");
 	/* A newer program upgrades the file while this one has it. */
