@@ -1,6 +1,6 @@
 #!/bin/bash
 # The layers hold: an include of ours goes down (fs -> cache -> api/base, fs -> api -> api/base), the emulator uses
-# api/base alone, and fs never sees curl. Inside fs an include goes down its rooms: run, ops, send, show, core. tests/layers.sh [SOURCE_DIR]
+# api/base alone, cfcfs-sync api's tables, and fs never sees curl. Inside fs an include goes down its rooms: run, ops, send, show, core. tests/layers.sh [SOURCE_DIR]
 cd "${1:-$(dirname "$0")/..}" || exit 2
 
 # layer PATH : the layer that a path from the top belongs to.
@@ -11,7 +11,7 @@ layer() {
     local room=${1#fs/}
     echo "fs/${room%%/*}"
     ;;
-  api/* | cache/* | emulator/* | tests/*) echo "${1%%/*}" ;;
+  api/* | cache/* | emulator/* | sync/* | tests/*) echo "${1%%/*}" ;;
   *) echo none ;;
   esac
 }
@@ -26,6 +26,7 @@ declare -A may=(
   [fs/ops]=" fs/ops fs/send fs/show fs/core cache api base "
   [fs/run]=" fs/run fs/ops fs/send fs/show fs/core cache api base "
   [emulator]=" emulator base "
+  [sync]=" sync api base "
 )
 files=0 includes=0 bad=0
 complain() {
@@ -59,7 +60,7 @@ while IFS= read -r file; do
       ;;
     esac
   done < <(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<]' "$file")
-done < <(find api cache fs emulator -name '*.[ch]' | LC_ALL=C sort)
+done < <(find api cache fs emulator sync -name '*.[ch]' | LC_ALL=C sort)
 
 # What the service offers is learned from every call: offers_call and offers_list, in place of the client's own.
 while IFS=: read -r file line _; do

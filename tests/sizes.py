@@ -53,7 +53,7 @@ def found(patterns):
 def main():
     os.chdir(sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__)) + "/..")
     seen = bad = 0
-    product = [f"{top}/**/*.[ch]" for top in ("api", "cache", "fs", "emulator")]
+    product = [f"{top}/**/*.[ch]" for top in ("api", "cache", "fs", "emulator", "sync")]
     for path in found(product + FILES):
         with open(path, "rb") as content:
             length = content.read().count(b"\n")

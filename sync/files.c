@@ -1,0 +1,296 @@
+#include "sync/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/base/name.h"
+#include "api/doc.h"
+#include "sync/say.h"
+
+/* ---- what is a document ---- */
+
+static const struct part *find_part(const struct kind *kind, const char *name)
+{
+	for (const struct part *part = kind->parts; part && part->name; part++) {
+		if (part->flags & KIND_DECLARED && !strcmp(part->name, name))
+			return part;
+	}
+	return NULL;
+}
+
+static bool is_declared(const struct kind *kind)
+{
+	bool declared = kind->flags & KIND_DECLARED;
+
+	for (const struct part *part = kind->parts; part && part->name && !declared; part++)
+		declared = part->flags & KIND_DECLARED;
+	return declared && !kind->parent;
+}
+
+static bool is_document(const struct kind *kind, const char *name)
+{
+	if (name[0] == '.')
+		return false;
+	if (kind->parts)
+		return find_part(kind, name) != NULL;
+	return strlen(name) > strlen(kind->suffix) && name_has_suffix(name, kind->suffix) && !name_has_suffix(name, "~");
+}
+
+/* A document with another ending would be left out in silence. */
+static bool is_mistake(const struct kind *kind, const char *name)
+{
+	static const char *const endings[] = { ".yaml", ".yml", ".toml", ".jsonc", ".json5", ".JSON" };
+
+	for (size_t i = 0; i < array_len(endings); i++) {
+		if (!(kind->flags & (KIND_SECRET | KIND_KEY_LINE)) && name_has_suffix(name, endings[i]))
+			return true;
+	}
+	return name[0] != '.' && !strchr(name, '.') && !name_has_suffix(name, "~");
+}
+
+/* What others refer to goes first. */
+static int rank(const struct kind *kind)
+{
+	return kind->flags & (KIND_SECRET | KIND_KEY_LINE)            ? 0 :
+	       kind->flags & (KIND_WRITE_ONCE | KIND_SINGLETON)       ? 1 :
+	       kind->flags & (KIND_ROLLOUT_FOLLOWS | KIND_LABEL_NAME) ? 3 :
+									2;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct file *x = a, *y = b;
+
+	return rank(x->kind) != rank(y->kind) ? rank(x->kind) - rank(y->kind) : strcmp(x->path, y->path);
+}
+
+/* ---- scanning ---- */
+
+static int add(struct files *files, const struct kind *kind, const char *name)
+{
+	if (files->count == files->room) {
+		size_t room = files->room ? files->room * 2 : 64;
+		struct file *all = reallocarray(files->all, room, sizeof(*all));
+
+		if (!all)
+			return -ENOMEM;
+		files->all = all;
+		files->room = room;
+	}
+	files->all[files->count].kind = kind;
+	if (asprintf(&files->all[files->count].path, "%s/%s", kind->dir, name) < 0)
+		return -ENOMEM;
+	files->count++;
+	return 0;
+}
+
+static int take_name(DIR *dir, const char *name, const struct kind *kind, struct files *ret)
+{
+	struct stat st;
+
+	if (name[0] == '.')
+		return 0;
+	if (fstatat(dirfd(dir), name, &st, 0) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	if (is_document(kind, name))
+		return add(ret, kind, name);
+	if (is_mistake(kind, name) && !kind->parts)
+		say_error("%s/%s is left out: the name of %s %s ends in '%s'", kind->dir, name, kind_article(kind), kind->name,
+			  kind->suffix);
+	return 0;
+}
+
+static void close_dir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static int scan(const char *root, const struct kind *kind, struct files *ret, struct err *err)
+{
+	cleanup_free_ char *path = NULL;
+	cleanup_(close_dir) DIR *dir = NULL;
+	struct dirent *entry;
+	int r = 0;
+
+	if (asprintf(&path, "%s/%s", root, kind->dir) < 0)
+		return -ENOMEM;
+	dir = opendir(path);
+	if (!dir && (errno == ENOENT || errno == ENOTDIR || errno == EOPNOTSUPP))
+		return 0;
+	if (!dir)
+		return err_set(err, errno, "%s: %s", path, strerror(errno));
+	for (;;) {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry)
+			break;
+		r = take_name(dir, entry->d_name, kind, ret);
+		if (r < 0)
+			return err_set(err, -r, "out of memory");
+	}
+	if (errno == EOPNOTSUPP)
+		return 0;
+	if (errno)
+		return err_set(err, errno, "%s: %s", path, strerror(errno));
+	ret->collections |= UINT64_C(1) << kind_number(kind);
+	return 0;
+}
+
+int files_scan(const char *root, struct files *ret, struct err *err)
+{
+	struct stat st;
+
+	*ret = (struct files){ 0 };
+	if (stat(root, &st) < 0)
+		return err_set(err, errno, "%s: %s", root, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ENOTDIR, "%s is no directory", root);
+	for (const struct kind *const *k = kinds; *k; k++) {
+		int r = is_declared(*k) ? scan(root, *k, ret, err) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	if (ret->count)
+		qsort(ret->all, ret->count, sizeof(*ret->all), compare);
+	return 0;
+}
+
+void files_clear(struct files *files)
+{
+	for (size_t i = 0; i < files->count; i++)
+		free(files->all[i].path);
+	free(files->all);
+	*files = (struct files){ 0 };
+}
+
+bool files_has(const struct files *files, const char *path)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		if (!strcmp(files->all[i].path, path))
+			return true;
+	}
+	return false;
+}
+
+bool files_has_collection(const struct files *files, const struct kind *kind)
+{
+	return files->collections & UINT64_C(1) << kind_number(kind);
+}
+
+/* ---- reading and writing ---- */
+
+static int read_all(int fd, struct buf *ret)
+{
+	char chunk[16384];
+	ssize_t n;
+	int r = 0;
+
+	while (r == 0 && (n = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (n < 0)
+			return -errno;
+		r = buf_add(ret, chunk, (size_t)n);
+	}
+	explicit_bzero(chunk, sizeof(chunk));
+	return r;
+}
+
+int file_read(const char *root, const char *path, struct buf *ret, struct err *err)
+{
+	cleanup_free_ char *whole = NULL;
+	cleanup_close_ int fd = -1;
+	int r;
+
+	if (asprintf(&whole, "%s/%s", root, path) < 0)
+		return -ENOMEM;
+	fd = open(whole, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return err_set(err, errno, "%s: %s", path, strerror(errno));
+	ret->max = DOC_BYTES_MAX;
+	r = read_all(fd, ret);
+	if (r == -EFBIG)
+		return err_set(err, EFBIG, "%s: is larger than %zu bytes, which a document may have", path, DOC_BYTES_MAX);
+	return r < 0 ? err_set(err, -r, "%s: %s", path, strerror(-r)) : 0;
+}
+
+static int write_all(int fd, const struct buf *text)
+{
+	size_t done = 0;
+
+	while (done < text->len) {
+		ssize_t n = write(fd, text->data + done, text->len - done);
+
+		if (n < 0)
+			return -errno;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+int file_write(const char *root, const char *path, const struct buf *text)
+{
+	cleanup_free_ char *whole = NULL;
+	int fd, r;
+
+	if (asprintf(&whole, "%s/%s", root, path) < 0)
+		return -ENOMEM;
+	fd = open(whole, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, text);
+	/* The file system's answer to a secret is that of close. */
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
+static int make_dir_of(const char *whole)
+{
+	cleanup_free_ char *dir = strndup(whole, (size_t)(strrchr(whole, '/') - whole));
+
+	if (!dir)
+		return -ENOMEM;
+	return mkdir(dir, 0777) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int write_new(const char *whole, const char *temporary, const struct buf *text)
+{
+	struct stat st;
+	bool old = stat(whole, &st) == 0;
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, text);
+	if (r == 0 && old && fchmod(fd, st.st_mode & 0777) < 0)
+		r = -errno;
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	if (r == 0 && rename(temporary, whole) < 0)
+		r = -errno;
+	if (r < 0)
+		unlink(temporary);
+	return r;
+}
+
+int file_replace(const char *root, const char *path, const struct buf *text)
+{
+	cleanup_free_ char *whole = NULL, *temporary = NULL;
+	const char *name = strrchr(path, '/') + 1;
+	int r;
+
+	if (asprintf(&whole, "%s/%s", root, path) < 0 ||
+	    asprintf(&temporary, "%s/%.*s.%.200s.%d.tmp", root, (int)(name - path), path, name, (int)getpid()) < 0)
+		return -ENOMEM;
+	r = make_dir_of(whole);
+	return r < 0 ? r : write_new(whole, temporary, text);
+}
