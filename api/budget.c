@@ -17,6 +17,7 @@ void budget_init(struct budget *b, double rps, unsigned burst, int64_t now_ms)
 	b->burst = burst ? burst : 1;
 	/* A whole number below the burst, so that a burst of 1 still lets reads through. */
 	b->kept = burst / 5;
+	b->part = 1;
 	b->tokens = b->burst;
 	b->filled_ms = now_ms;
 	budget_forget(b);
@@ -32,17 +33,17 @@ void budget_forget(struct budget *b)
 
 static double rate(const struct budget *b)
 {
-	return fmin(b->rps, b->policy_rate);
+	return fmin(b->rps, b->policy_rate) / b->part;
 }
 
 static double capacity(const struct budget *b)
 {
-	return fmax(1, fmin(b->burst, b->policy_quota));
+	return fmax(1, floor(fmin(b->burst, b->policy_quota) / b->part));
 }
 
 static double kept(const struct budget *b)
 {
-	return b->burst <= b->policy_quota ? b->kept : floor(capacity(b) / 5);
+	return b->burst <= b->policy_quota && b->part == 1 ? b->kept : floor(capacity(b) / 5);
 }
 
 static void fill(struct budget *b, int64_t now_ms)
@@ -54,6 +55,15 @@ static void fill(struct budget *b, int64_t now_ms)
 	b->tokens = fmin(b->tokens, capacity(b));
 	if (now_ms >= b->reset_ms)
 		b->left = INFINITY;
+}
+
+void budget_divide(struct budget *b, unsigned part, int64_t now_ms)
+{
+	if (part == b->part || !part)
+		return;
+	fill(b, now_ms);
+	b->part = part;
+	b->tokens = fmin(b->tokens, capacity(b));
 }
 
 int64_t budget_stopped_until(const struct budget *b, int64_t now_ms)

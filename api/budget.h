@@ -28,7 +28,8 @@ struct budget {
 	/* Fixed: */
 	double rps;
 	double burst;
-	double kept; /* of the burst, for writes */
+	double kept;   /* of the burst, for writes */
+	unsigned part; /* rps and burst are shared by so many */
 	/* The bucket: */
 	double tokens;
 	int64_t filled_ms; /* when tokens was right */
@@ -51,6 +52,8 @@ struct budget {
 #define BUDGET_RATE_MIN    (1200.0 / 300 / 10)
 
 void budget_init(struct budget *b, double rps, unsigned burst, int64_t now_ms);
+/* From now on rps and burst are shared by so many budgets; 1: this one has them alone. */
+void budget_divide(struct budget *b, unsigned part, int64_t now_ms);
 /* Forgets what the service said of its limits, a stop included; calls that were made still count. */
 void budget_forget(struct budget *b);
 /* Milliseconds until such a call may go out; 0: now. *ret_limited: it is the service's limit that holds it. */

@@ -34,6 +34,37 @@ static int64_t quiet_limit(const struct trip *trip)
 	return ms > QUIET_MIN_MS ? ms : QUIET_MIN_MS;
 }
 
+/* Waits for the others that use the account. 0; or as transport_run, with the text. */
+static int pass_gate(struct trip *trip)
+{
+	const struct client_gate *gate = &trip->client->gate;
+	bool write = trip->call->flags & CALL_WRITE;
+	struct client_try what = { .write = write, .deadline_ms = trip->deadline_ms };
+	int64_t resume_ms = 0;
+	unsigned part = 1;
+	int r;
+
+	if (!gate->pass)
+		return 0;
+	/* What was sent before is waited for, whatever signal comes. */
+	what.waiter = write && trip->maybe_done ? NULL : trip->waiter;
+	r = gate->pass(gate->arg, &what, &part, &resume_ms);
+	if (r == 0)
+		transport_divide(trip->client->transport, part);
+	else if (r == -ETIMEDOUT)
+		return judge_limited(trip, resume_ms);
+	return r < 0 ? err_set(trip->err, -r, r == -EINTR ? "interrupted" : "the call's turn could not be waited for") : 0;
+}
+
+/* A 429 is for all who use the account. */
+static void tell_gate(struct trip *trip, const struct exchange *ex)
+{
+	const struct client_gate *gate = &trip->client->gate;
+
+	if (gate->stopped && ex->status == 429)
+		gate->stopped(gate->arg, clock_left_ms(ex->resume_ms));
+}
+
 static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 {
 	struct client *client = trip->client;
@@ -41,6 +72,10 @@ static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 	enum outcome outcome;
 	struct exchange *ex;
 
+	trip->quiet = trip->unheard = false;
+	*ret_r = pass_gate(trip);
+	if (*ret_r < 0)
+		return OUTCOME_ENDED;
 	headers_unref(trip->headers);
 	client_lock(client);
 	trip->headers = headers_ref(client->headers);
@@ -65,6 +100,7 @@ static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 	/* Its quiet_ms is of the first try alone. */
 	trip->quiet = outcome == OUTCOME_LOST && *ret_r == -ETIMEDOUT && ex->quiet_ms;
 	trip->unheard = *ret_r == -ETIMEDOUT && ex->end != END_TIMEOUT && ex->end != END_LIMITED;
+	tell_gate(trip, ex);
 	trip->maybe_done |= outcome == OUTCOME_LOST || outcome == OUTCOME_UNCLEAR;
 	transport_release(client->transport, ex);
 	return outcome;
@@ -107,6 +143,11 @@ void client_mix_token(struct client *client, uint8_t key[FINGERPRINT_KEY_BYTES])
 	client_unlock(client);
 	memcpy(key, mixed, sizeof(mixed));
 	wipe(mixed, sizeof(mixed));
+}
+
+void client_set_gate(struct client *client, const struct client_gate *gate)
+{
+	client->gate = *gate;
 }
 
 int client_reload_credentials(struct client *client, struct err *err)

@@ -27,6 +27,12 @@ struct client_options {
 
 struct client;
 
+struct client_try {
+	bool write;
+	int64_t deadline_ms;   /* CLOCK_MONOTONIC */
+	struct waiter *waiter; /* of the calling thread, or NULL */
+};
+
 /* Starts the transport thread; takes over credentials. Call after the last fork. 0 or -errno with text. */
 int client_new(const struct client_options *options, struct credentials *credentials, struct client **ret, struct err *err);
 /* Ends what is being sent (waits for it, up to its deadline) and the thread. NULL is fine. */
@@ -34,6 +40,21 @@ struct client *client_free(struct client *client);
 DEFINE_CLEANUP(struct client *, client_free)
 /* Mixes the token into a key, so that what is made with it is worthless to who has the key alone; another token, another key. */
 void client_mix_token(struct client *client, uint8_t key[FINGERPRINT_KEY_BYTES]);
+/*
+ * Who else has a say in when a call goes out: the others that use the same account. Each try passes it before the client's own
+ * budget. All may be called by many threads at once.
+ */
+struct client_gate {
+	/* Waits for the turn of one try. 0, with *ret_part: among how many the client's own rps and burst are divided from now on
+	   (1: not at all). -ETIMEDOUT: there is none before the deadline, with *ret_resume_ms, when calls go on (CLOCK_MONOTONIC).
+	   -EINTR: waiter (NULL: no signal ends it). */
+	int (*pass)(void *arg, const struct client_try *what, unsigned *ret_part, int64_t *ret_resume_ms);
+	/* The service lets no call through for so long. */
+	void (*stopped)(void *arg, int64_t ms);
+	void *arg;
+};
+/* Before the first call. */
+void client_set_gate(struct client *client, const struct client_gate *gate);
 /* Reads the credentials again (SIGHUP). */
 int client_reload_credentials(struct client *client, struct err *err);
 /* Forgets what the service said of its limits: rates, waits, sizes of pages (SIGHUP). */

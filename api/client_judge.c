@@ -24,7 +24,7 @@ static void describe_resume(int64_t resume_ms, char *text, size_t size)
 	snprintf(text, size, "calls go on at %s (in %lld s)", when, (long long)(left + MSEC_PER_SEC - 1) / MSEC_PER_SEC);
 }
 
-static int limited(struct trip *trip, int64_t resume_ms)
+int judge_limited(struct trip *trip, int64_t resume_ms)
 {
 	char resume[64];
 
@@ -36,7 +36,7 @@ static int not_sent(struct trip *trip, const struct exchange *ex)
 {
 	switch (ex->end) {
 	case END_LIMITED:
-		return limited(trip, ex->resume_ms);
+		return judge_limited(trip, ex->resume_ms);
 	case END_CLOSED:
 		return err_set(trip->err, EIO, "the client is ending");
 	default:
@@ -96,7 +96,7 @@ static enum outcome judge(struct trip *trip, const struct exchange *ex, struct a
 	}
 	*ret_r = judge_denied(trip, ex->status, *ret_r);
 	if (ex->status == 429) {
-		limited(trip, ex->resume_ms);
+		judge_limited(trip, ex->resume_ms);
 		return OUTCOME_LIMITED;
 	}
 	trip->retry_after_ms = ex->rate.retry_after_ms;

@@ -26,6 +26,7 @@ struct client {
 	char *host;                  /* owned: for messages */
 	unsigned retries;
 	int64_t timeout_ms, connect_timeout_ms;
+	struct client_gate gate; /* pass NULL: there is none */
 	/* The API let a call's whole time go by, and has said nothing since. Atomic. */
 	bool silent;
 	/* By operation: how often the size of a page was refused. Atomic. */
@@ -53,5 +54,7 @@ struct trip {
 
 /* What an exchange that ended came to; *ret_r as client_call returns it, with the text in trip->err. */
 enum outcome judge_exchange(struct trip *trip, struct exchange *ex, struct answer *ret, int *ret_r);
+/* It did not go out: the account's limit lasts until resume_ms. As client_call. */
+int judge_limited(struct trip *trip, int64_t resume_ms);
 /* The thread did not report, or the waiter was cancelled: *ret_r is what transport_run returned. */
 enum outcome judge_interrupted(struct trip *trip, struct exchange *ex, int *ret_r);

@@ -456,6 +456,12 @@ double transport_budget_left(struct transport *t)
 	return budget_left(&t->budget, clock_now_ms());
 }
 
+void transport_divide(struct transport *t, unsigned part)
+{
+	scoped_lock(&t->lock);
+	budget_divide(&t->budget, part, clock_now_ms());
+}
+
 void transport_forget_limits(struct transport *t)
 {
 	transport_lock(t);

@@ -96,5 +96,7 @@ int transport_run(struct transport *t, struct exchange *ex, struct waiter *waite
 bool transport_sent(struct transport *t, struct exchange *ex);
 void transport_release(struct transport *t, struct exchange *ex);
 double transport_budget_left(struct transport *t);
+/* The budget is one of so many that share what all may do (1: it is the whole). */
+void transport_divide(struct transport *t, unsigned part);
 /* Forgets what the service said of its limits. */
 void transport_forget_limits(struct transport *t);

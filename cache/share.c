@@ -14,7 +14,8 @@
 static void clear_keys(struct share *share)
 {
 	wipe(&share->keys, sizeof(share->keys));
-	wipe_str(share->password);
+	share->password = wipe_str(share->password);
+	share_tls_free(share->tls);
 	share_address_clear(&share->address);
 }
 
@@ -24,6 +25,10 @@ static int prepare(struct share *share, const struct share_options *options, str
 	static const char *const nothing[] = { NULL };
 	int r = share_address_parse(options->url, &share->address, err);
 
+	if (r < 0)
+		return r;
+	if (share->address.tls)
+		r = share_tls_new(options->cacert, &share->tls, err);
 	if (r < 0)
 		return r;
 	if (options->password && !(share->password = strdup(options->password)))
@@ -123,7 +128,7 @@ int share_get(struct share *share, const char *name, struct buf *ret, int64_t *r
 	return r;
 }
 
-int share_put(struct share *share, const char *name, const void *value, size_t len, int64_t ttl_ms)
+int share_put_aged(struct share *share, const char *name, const void *value, size_t len, int64_t age_ms, int64_t ttl_ms)
 {
 	cleanup_buf_ struct buf sealed = BUF_INIT;
 	char key[SHARE_KEY_BYTES], ttl[24];
@@ -132,7 +137,7 @@ int share_put(struct share *share, const char *name, const void *value, size_t l
 
 	assert_return(ttl_ms > 0, -EINVAL);
 	share_name(share, SHARE_VALUE, name, key);
-	r = seal_close(&share->keys, key, share_server_ms(share), value, len, &sealed);
+	r = seal_close(&share->keys, key, share_server_ms(share) - age_ms, value, len, &sealed);
 	if (r < 0)
 		return r;
 	snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_ms);
@@ -142,6 +147,74 @@ int share_put(struct share *share, const char *name, const void *value, size_t l
 	command_add(&c, "PX");
 	command_add(&c, ttl);
 	return share_tell(share, &c);
+}
+
+int share_put(struct share *share, const char *name, const void *value, size_t len, int64_t ttl_ms)
+{
+	return share_put_aged(share, name, value, len, 0, ttl_ms);
+}
+
+int share_mark(struct share *share, const char *name, int64_t ttl_ms)
+{
+	cleanup_buf_ struct buf sealed = BUF_INIT;
+	char key[SHARE_KEY_BYTES], ttl[24];
+	struct command c = { 0 };
+	int r;
+
+	share_name(share, SHARE_MARK, name, key);
+	r = seal_close(&share->keys, key, share_server_ms(share), "", 0, &sealed);
+	if (r < 0)
+		return r;
+	snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_ms);
+	command_add(&c, "SET");
+	command_add(&c, key);
+	command_add_bytes(&c, sealed.data, sealed.len);
+	command_add(&c, "PX");
+	command_add(&c, ttl);
+	return share_tell(share, &c);
+}
+
+/* A mark that nobody can read marks nothing. */
+static bool is_marked(struct share *share, const redisReply *mark, const char *key, int64_t made_ms)
+{
+	cleanup_buf_ struct buf nothing = BUF_INIT;
+	int64_t marked_ms;
+
+	return share_open_answer(share, mark, key, &nothing, &marked_ms) == 0 && made_ms <= marked_ms + SHARE_MARK_SLACK_MS;
+}
+
+int share_get_unmarked(struct share *share, const char *name, const char *group, struct buf *ret, int64_t *ret_age_ms,
+		       struct waiter *waiter)
+{
+	char keys[3][SHARE_KEY_BYTES];
+	struct query *query = NULL;
+	struct command c = { 0 };
+	int64_t made_ms = 0, age;
+	redisReply **found;
+	int r;
+
+	share_name(share, SHARE_VALUE, name, keys[0]);
+	share_name(share, SHARE_MARK, name, keys[1]);
+	share_name(share, SHARE_MARK, group, keys[2]);
+	command_add(&c, "MGET");
+	for (size_t i = 0; i < array_len(keys); i++)
+		command_add(&c, keys[i]);
+	r = share_ask(share, &c, waiter, &query);
+	if (r < 0)
+		return r;
+	found = query->reply->element;
+	if (query->reply->type != REDIS_REPLY_ARRAY || query->reply->elements != array_len(keys))
+		r = -ENOENT;
+	else
+		r = share_open_answer(share, found[0], keys[0], ret, &made_ms);
+	if (r == 0 && (is_marked(share, found[1], keys[1], made_ms) || is_marked(share, found[2], keys[2], made_ms)))
+		r = -ENOENT;
+	query_drop(share, query);
+	count_look(share, r == 0);
+	age = share_server_ms(share) - made_ms;
+	if (r == 0)
+		*ret_age_ms = age > 0 ? age : 0;
+	return r;
 }
 
 int share_drop(struct share *share, const char *name)
@@ -155,11 +228,9 @@ int share_drop(struct share *share, const char *name)
 	return share_tell(share, &c);
 }
 
-int share_publish(struct share *share, const char *topic, const void *data, size_t len)
+int share_seal_message(struct share *share, const char *topic, const void *data, size_t len, struct buf *ret)
 {
 	cleanup_buf_wipe_ struct buf plain = BUF_INIT;
-	cleanup_buf_ struct buf sealed = BUF_INIT;
-	struct command c = { 0 };
 	int r = buf_add(&plain, share->member, strlen(share->member) + 1);
 
 	if (r == 0)
@@ -167,13 +238,27 @@ int share_publish(struct share *share, const char *topic, const void *data, size
 	if (r == 0)
 		r = buf_add(&plain, data, len);
 	if (r == 0)
-		r = seal_close(&share->keys, share->channel, share_server_ms(share), plain.data, plain.len, &sealed);
+		r = seal_close(&share->keys, share->channel, share_server_ms(share), plain.data, plain.len, ret);
+	return r;
+}
+
+int share_publish(struct share *share, const char *topic, const void *data, size_t len)
+{
+	cleanup_buf_ struct buf sealed = BUF_INIT;
+	struct command c = { 0 };
+	int r = share_seal_message(share, topic, data, len, &sealed);
+
 	if (r < 0)
 		return r;
 	command_add(&c, "PUBLISH");
 	command_add(&c, share->channel);
 	command_add_bytes(&c, sealed.data, sealed.len);
 	return share_tell(share, &c);
+}
+
+void share_key(const struct share *share, uint8_t ret[SHARE_KEY_LEN])
+{
+	memcpy(ret, share->keys.common, SHARE_KEY_LEN);
 }
 
 void share_stats(struct share *share, struct share_stats *ret)

@@ -32,8 +32,9 @@ struct share_message {
 };
 
 struct share_options {
-	const char *url;                        /* "redis://HOST[:PORT][/DB]", "unix:PATH" */
+	const char *url;                        /* "redis://HOST[:PORT][/DB]", "rediss://" with TLS, "unix:PATH" */
 	const char *password;                   /* NULL: none */
+	const char *cacert;                     /* of rediss://: a file that adds an authority, or NULL */
 	const char *base_url, *account, *token; /* who is a member */
 	/* Told of each message in the order of the server, the same for all members; in the share's thread, so it must not wait.
 	   Also told (topic NULL) each time the share has come back. May be NULL. */
@@ -41,7 +42,7 @@ struct share_options {
 	void *told_arg;
 };
 
-/* Whether the address can be used: 0, or -EINVAL (-EOPNOTSUPP for rediss://) with a sentence. */
+/* Whether the address can be used: 0, or -EINVAL (-EOPNOTSUPP for rediss:// where this build has no TLS) with a sentence. */
 int share_check_url(const char *url, struct err *err);
 /* Starts the thread; the server need not be there. As share_check_url, or -ENOMEM, -EAGAIN without a thread. The options are
    copied; the token is not kept. */
@@ -56,7 +57,15 @@ DEFINE_CLEANUP(struct share *, share_close)
 int share_get(struct share *share, const char *name, struct buf *ret, int64_t *ret_age_ms, struct waiter *waiter);
 /* Sent without waiting for the outcome; gone after ttl_ms. 0, -EAGAIN (not sent), -EFBIG, -ENOMEM. */
 int share_put(struct share *share, const char *name, const void *value, size_t len, int64_t ttl_ms);
+/* As share_put, of a value that is age_ms old. */
+int share_put_aged(struct share *share, const char *name, const void *value, size_t len, int64_t age_ms, int64_t ttl_ms);
 int share_drop(struct share *share, const char *name);
+/* From now on, for ttl_ms, what was put under that name and made before is none to share_get_unmarked. As share_put. */
+int share_mark(struct share *share, const char *name, int64_t ttl_ms);
+/* As share_get, but -ENOENT also where it was made before the mark of this name, or that of the group (a name that others share;
+   its marks count for all of them), or so soon after it that two clocks may disagree. */
+int share_get_unmarked(struct share *share, const char *name, const char *group, struct buf *ret, int64_t *ret_age_ms,
+		       struct waiter *waiter);
 
 /* Tells all members, this one too. As share_put. */
 int share_publish(struct share *share, const char *topic, const void *data, size_t len);
@@ -65,6 +74,8 @@ int share_publish(struct share *share, const char *topic, const void *data, size
 
 /* 0: this member has it, for ttl_ms. -EBUSY: another has it, for *ret_left_ms more at most. -EAGAIN, -EINTR as above. */
 int share_lease(struct share *share, const char *name, int64_t ttl_ms, int64_t *ret_left_ms, struct waiter *waiter);
+/* Has it for ttl_ms from now on, where it is still this member's; does not wait. */
+int share_renew(struct share *share, const char *name, int64_t ttl_ms);
 /* Gives it back where it is still this member's; does not wait. */
 int share_unlease(struct share *share, const char *name);
 
@@ -85,6 +96,13 @@ int share_block(struct share *share, const char *name, const struct share_bucket
 /* ---- rows, as those of the state ---- */
 
 int share_row_set(struct share *share, const char *table, const char *parent, const char *id, const void *value, size_t len);
+/* The same in one step with a message to all members, so that the order of the rows is that of the messages. */
+struct share_row {
+	const char *table, *parent, *id; /* borrowed; parent may be NULL */
+	const void *value;               /* borrowed */
+	size_t len;
+};
+int share_row_publish(struct share *share, const struct share_row *row, const char *topic, const void *data, size_t len);
 int share_row_delete(struct share *share, const char *table, const char *parent, const char *id);
 /* As share_get, without an age. */
 int share_row_get(struct share *share, const char *table, const char *parent, const char *id, struct buf *ret,
@@ -94,6 +112,10 @@ int share_row_each(struct share *share, const char *table, const char *parent,
 		   int (*each)(void *arg, const char *id, const void *value, size_t len), void *arg, struct waiter *waiter);
 
 /* ---- how it goes ---- */
+
+#define SHARE_KEY_LEN 32
+/* A key that all members have, and nobody else: for fingerprints that they compare. */
+void share_key(const struct share *share, uint8_t ret[SHARE_KEY_LEN]);
 
 struct share_stats {
 	bool ready;       /* the server answers */

@@ -3,9 +3,15 @@
 
 #include "cache/share_private.h"
 
+/* What no member put there (another type, no end, no member's name) is no lease. */
 static const char lease_script[] = "if redis.call('SET',KEYS[1],ARGV[1],'NX','PX',ARGV[2]) then return 0 end "
 				   "local left=redis.call('PTTL',KEYS[1]) "
-				   "return left>0 and left or 1";
+				   "if left>=0 and left<=ARGV[2]*1 and redis.call('TYPE',KEYS[1]).ok=='string' "
+				   "and redis.call('STRLEN',KEYS[1])==#ARGV[1] "
+				   "then return left>0 and left or 1 end "
+				   "redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 0";
+static const char renew_script[] = "if redis.call('TYPE',KEYS[1]).ok=='string' and redis.call('GET',KEYS[1])==ARGV[1] "
+				   "then return redis.call('PEXPIRE',KEYS[1],ARGV[2]) end return 0";
 static const char unlease_script[] = "if redis.call('TYPE',KEYS[1]).ok=='string' and redis.call('GET',KEYS[1])==ARGV[1] "
 				     "then return redis.call('DEL',KEYS[1]) end return 0";
 /* ARGV: rate, burst, reserve, how long it is kept, and how long it is blocked from now on (-1: a token is wanted). */
@@ -42,6 +48,19 @@ int share_lease(struct share *share, const char *name, int64_t ttl_ms, int64_t *
 		return r;
 	*ret_left_ms = left < ttl_ms ? left : ttl_ms;
 	return left ? -EBUSY : 0;
+}
+
+int share_renew(struct share *share, const char *name, int64_t ttl_ms)
+{
+	char key[SHARE_KEY_BYTES], ttl[24];
+	struct command c = { 0 };
+
+	share_name(share, SHARE_LEASE, name, key);
+	snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_ms);
+	command_add_script(&c, renew_script, key);
+	command_add(&c, share->member);
+	command_add(&c, ttl);
+	return share_tell(share, &c);
 }
 
 int share_unlease(struct share *share, const char *name)

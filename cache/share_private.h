@@ -19,17 +19,31 @@
 #define SHARE_RETRY_MS     200
 #define SHARE_RETRY_MAX_MS 5000
 
+/* How much later than a mark a value must have been made, for clocks that differ. */
+#define SHARE_MARK_SLACK_MS 25
+
 /* Words of one command. */
 #define WORDS_MAX 10
 /* "cf:" and 16 bytes in hex, with the NUL. */
 #define SHARE_KEY_BYTES    36
 #define SHARE_MEMBER_BYTES 16
 
-enum share_what { SHARE_VALUE, SHARE_LEASE, SHARE_BUCKET, SHARE_ROWS, SHARE_FIELD, SHARE_MEMBERS, SHARE_CHANNEL, SHARE_WHATS };
+enum share_what {
+	SHARE_VALUE,
+	SHARE_LEASE,
+	SHARE_BUCKET,
+	SHARE_ROWS,
+	SHARE_FIELD,
+	SHARE_MEMBERS,
+	SHARE_CHANNEL,
+	SHARE_MARK,
+	SHARE_WHATS
+};
 
 struct share_keys {
 	uint8_t seal[crypto_aead_xchacha20poly1305_ietf_KEYBYTES];
 	uint8_t name[crypto_generichash_KEYBYTES];
+	uint8_t common[SHARE_KEY_LEN]; /* for whoever asks with share_key */
 };
 
 /* ---- share_seal.c ---- */
@@ -49,9 +63,21 @@ struct share_address {
 	char *path; /* owned; a socket's; NULL: TCP */
 	char *host; /* owned */
 	int port, db;
+	bool tls;
 };
 int share_address_parse(const char *url, struct share_address *ret, struct err *err);
 void share_address_clear(struct share_address *address);
+
+/* ---- share_tls.c ---- */
+
+struct ssl_ctx_st;
+
+/* -EOPNOTSUPP where this build has no TLS. */
+int share_tls_new(const char *cacert, struct ssl_ctx_st **ret, struct err *err);
+/* NULL is fine. */
+void share_tls_free(struct ssl_ctx_st *tls);
+/* Connected, or with err set; NULL: no memory. Waits for the server. */
+redisContext *share_tls_connect(struct ssl_ctx_st *tls, const struct share_address *address);
 
 /* ---- the share ---- */
 
@@ -77,7 +103,8 @@ struct share {
 	/* Fixed after share_open: */
 	struct share_keys keys;
 	struct share_address address;
-	char *password; /* owned; NULL: none */
+	struct ssl_ctx_st *tls; /* owned; NULL: none */
+	char *password;         /* owned; NULL: none */
 	char member[SHARE_MEMBER_BYTES * 2 + 1];
 	char channel[SHARE_KEY_BYTES];
 	char members[SHARE_KEY_BYTES];
@@ -124,6 +151,8 @@ int share_ask_number(struct share *share, const struct command *command, struct 
 /* What stands in an answer, opened; key: what it was sealed under. -ENOENT also where it is not ours. */
 int share_open_answer(struct share *share, const redisReply *reply, const char *key, struct buf *ret, int64_t *ret_made_ms);
 int64_t share_server_ms(struct share *share);
+/* A message as it goes over the channel. */
+int share_seal_message(struct share *share, const char *topic, const void *data, size_t len, struct buf *ret);
 void share_note_tampered(struct share *share);
 void query_drop(struct share *share, struct query *query);
 void query_unref_locked(struct share *share, struct query *query) REQUIRES(share_locked);

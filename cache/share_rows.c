@@ -16,20 +16,30 @@ static void name_row(struct share *share, const char *table, const char *parent,
 		seal_name(&share->keys, SHARE_FIELD, field, ret->field);
 }
 
-int share_row_set(struct share *share, const char *table, const char *parent, const char *id, const void *value, size_t len)
+/* "id", NUL, value, sealed for its field. */
+static int seal_row(struct share *share, const struct share_row *row, const struct row_names *names, struct buf *ret)
 {
 	cleanup_buf_wipe_ struct buf plain = BUF_INIT;
+	int r = buf_add(&plain, row->id, strlen(row->id) + 1);
+
+	if (r == 0)
+		r = buf_add(&plain, row->value, row->len);
+	if (r == 0)
+		r = seal_close(&share->keys, names->field, share_server_ms(share), plain.data, plain.len, ret);
+	return r;
+}
+
+int share_row_set(struct share *share, const char *table, const char *parent, const char *id, const void *value, size_t len)
+{
+	const struct share_row row = { table, parent, id, value, len };
 	cleanup_buf_ struct buf sealed = BUF_INIT;
 	struct command c = { 0 }, expire = { 0 };
 	struct row_names names;
 	char ttl[24];
-	int r = buf_add(&plain, id, strlen(id) + 1);
+	int r;
 
 	name_row(share, table, parent, id, &names);
-	if (r == 0)
-		r = buf_add(&plain, value, len);
-	if (r == 0)
-		r = seal_close(&share->keys, names.field, share_server_ms(share), plain.data, plain.len, &sealed);
+	r = seal_row(share, &row, &names, &sealed);
 	if (r < 0)
 		return r;
 	command_add(&c, "HSET");
@@ -44,6 +54,35 @@ int share_row_set(struct share *share, const char *table, const char *parent, co
 	command_add(&expire, names.key);
 	command_add(&expire, ttl);
 	return share_tell(share, &expire);
+}
+
+/* ARGV: the field, the value, how long the rows are kept, the channel, the message. */
+static const char publish_script[] = "if redis.call('TYPE',KEYS[1]).ok~='hash' then redis.call('DEL',KEYS[1]) end "
+				     "redis.call('HSET',KEYS[1],ARGV[1],ARGV[2]) redis.call('PEXPIRE',KEYS[1],ARGV[3]) "
+				     "return redis.call('PUBLISH',ARGV[4],ARGV[5])";
+
+int share_row_publish(struct share *share, const struct share_row *row, const char *topic, const void *data, size_t len)
+{
+	cleanup_buf_ struct buf sealed = BUF_INIT, message = BUF_INIT;
+	struct command c = { 0 };
+	struct row_names names;
+	char ttl[24];
+	int r;
+
+	name_row(share, row->table, row->parent, row->id, &names);
+	r = seal_row(share, row, &names, &sealed);
+	if (r == 0)
+		r = share_seal_message(share, topic, data, len, &message);
+	if (r < 0)
+		return r;
+	snprintf(ttl, sizeof(ttl), "%lld", (long long)SHARE_ROWS_MS);
+	command_add_script(&c, publish_script, names.key);
+	command_add(&c, names.field);
+	command_add_bytes(&c, sealed.data, sealed.len);
+	command_add(&c, ttl);
+	command_add(&c, share->channel);
+	command_add_bytes(&c, message.data, message.len);
+	return share_tell(share, &c);
 }
 
 int share_row_delete(struct share *share, const char *table, const char *parent, const char *id)

@@ -25,7 +25,7 @@ _Static_assert(sizeof(struct header) == 16, "the header has no holes");
 
 static const char *const words[] = {
 	[SHARE_VALUE] = "value", [SHARE_LEASE] = "lease",     [SHARE_BUCKET] = "bucket",   [SHARE_ROWS] = "rows",
-	[SHARE_FIELD] = "field", [SHARE_MEMBERS] = "members", [SHARE_CHANNEL] = "channel",
+	[SHARE_FIELD] = "field", [SHARE_MEMBERS] = "members", [SHARE_CHANNEL] = "channel", [SHARE_MARK] = "mark",
 };
 _Static_assert(array_len(words) == SHARE_WHATS, "a word for each");
 
@@ -43,6 +43,7 @@ int seal_derive(const struct share_options *o, struct share_keys *ret)
 	crypto_generichash_final(&state, main_key, sizeof(main_key));
 	crypto_kdf_derive_from_key(ret->seal, sizeof(ret->seal), 1, "cfcfseal", main_key);
 	crypto_kdf_derive_from_key(ret->name, sizeof(ret->name), 2, "cfcfname", main_key);
+	crypto_kdf_derive_from_key(ret->common, sizeof(ret->common), 3, "cfcfcomm", main_key);
 	sodium_memzero(main_key, sizeof(main_key));
 	sodium_memzero(&state, sizeof(state));
 	return 0;

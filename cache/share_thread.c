@@ -195,8 +195,12 @@ static void send_heartbeat(struct session *s)
 	send_own(s, words, array_len(words), on_heartbeat);
 }
 
-static redisContext *connect_to(const struct share_address *address)
+static redisContext *connect_to(const struct share *share)
 {
+	const struct share_address *address = &share->address;
+
+	if (share->tls)
+		return share_tls_connect(share->tls, address);
 	return address->path ? redisConnectUnixNonBlock(address->path) : redisConnectNonBlock(address->host, address->port);
 }
 
@@ -208,8 +212,8 @@ static void start_session(struct session *s)
 	const char *select[] = { "SELECT", db };
 
 	s->failed = s->joined = s->subscribed = s->ready = false;
-	s->commands = connect_to(&share->address);
-	s->channel = connect_to(&share->address);
+	s->commands = connect_to(share);
+	s->channel = s->commands && !s->commands->err ? connect_to(share) : NULL;
 	if (!s->commands || !s->channel || s->commands->err || s->channel->err) {
 		trouble(s, s->commands && s->commands->err ? s->commands->errstr :
 			   s->channel && s->channel->err   ? s->channel->errstr :

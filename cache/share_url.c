@@ -63,9 +63,10 @@ static int parse(const char *url, struct share_address *ret)
 		ret->path = strdup(url + 5);
 		return ret->path ? 0 : -ENOMEM;
 	}
-	if (strncmp(url, "redis://", 8))
+	if (strncmp(url, "redis://", 8) != 0 && strncmp(url, "rediss://", 9) != 0)
 		return -EINVAL;
-	text = strdup(url + 8);
+	ret->tls = url[5] == 's';
+	text = strdup(strstr(url, "://") + 3);
 	return text ? parse_tcp(text, ret) : -ENOMEM;
 }
 
@@ -74,18 +75,13 @@ int share_address_parse(const char *url, struct share_address *ret, struct err *
 	struct share_address address = { 0 };
 	int r;
 
-	if (!strncmp(url, "rediss://", 9))
-		return err_set(err, EOPNOTSUPP,
-			       "share: rediss:// needs hiredis 1.0 or newer with TLS, which this build lacks: use unix:PATH, or "
-			       "redis:// "
-			       "through a tunnel (stunnel, ssh -L) to the server");
 	r = parse(url, &address);
 	if (r < 0) {
 		share_address_clear(&address);
 		return err_set(err, -r,
 			       r == -ENOMEM ? "out of memory" :
-					      "share: must be redis://HOST[:PORT][/DB] or unix:/PATH; a password goes into "
-					      "share_secret_file");
+					      "share: must be redis://HOST[:PORT][/DB], rediss:// or unix:/PATH; a password "
+					      "goes into share_secret_file");
 	}
 	*ret = address;
 	return 0;
@@ -95,7 +91,11 @@ int share_check_url(const char *url, struct err *err)
 {
 	struct share_address address = { 0 };
 	int r = share_address_parse(url, &address, err);
+	struct ssl_ctx_st *tls = NULL;
 
+	if (r == 0 && address.tls)
+		r = share_tls_new(NULL, &tls, err);
+	share_tls_free(tls);
 	share_address_clear(&address);
 	return r;
 }

@@ -145,28 +145,36 @@ static struct row_name name_of(const char *table, const char *parent, const char
 int state_set(struct state *state, const char *table, const char *parent, const char *id, const void *value, size_t len)
 {
 	struct row_name name = name_of(table, parent, id);
+	bool tell;
 	int r;
 
 	if (len > STATE_VALUE_MAX)
 		return -EFBIG;
 	state_lock(state);
+	tell = rows_to_tell_locked(state, &name, value ? value : "", len);
 	r = rows_set_locked(state, &name, value, len);
 	state_unlock(state);
 	if (r == 0)
 		state_thread_kick(state);
+	if (r == 0 && tell)
+		rows_tell(state, &name, value ? value : "", len);
 	return r;
 }
 
 int state_delete(struct state *state, const char *table, const char *parent, const char *id)
 {
 	struct row_name name = name_of(table, parent, id);
+	bool tell;
 	int r;
 
 	state_lock(state);
+	tell = rows_to_tell_locked(state, &name, NULL, 0);
 	r = rows_delete_locked(state, &name);
 	state_unlock(state);
 	if (r == 0)
 		state_thread_kick(state);
+	if (r == 0 && tell)
+		rows_tell(state, &name, NULL, 0);
 	return r;
 }
 

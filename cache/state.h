@@ -25,6 +25,7 @@
 #define STATE_LOOK_MS 2000
 
 struct state;
+struct fleet;
 
 /* dir is made (0700) where it is missing; the file is cfcfs.db in it. scope is the base address and the account: rows of
    other scopes are not seen. dir NULL: memory alone. Never fails but without memory (NULL). Starts a thread: fork first. */
@@ -82,3 +83,17 @@ struct state_row {
 int state_set_durable(struct state *state, const struct state_row *row, struct waiter *waiter, int64_t deadline_ms);
 /* Waits until all that was set and deleted before is on the disk, and what other mounts wrote before is seen. As above. */
 int state_flush(struct state *state, struct waiter *waiter, int64_t deadline_ms);
+
+/*
+ * The state among those of a fleet: rows of the tables that every member should know (names, owed, defaults, written, intents,
+ * offers, prints) are set and deleted for all, and what the others have is known here as soon as the share is there. Before
+ * fleet_start. changed (may be NULL) is told of what came from others, in the fleet's thread, with no lock held; value NULL: the
+ * row is gone.
+ */
+struct state_ear {
+	void (*changed)(void *arg, const struct state_row *row);
+	void *arg;
+};
+/* A key that the fleet's members have alone; -ENOENT where there is no fleet. */
+int state_fleet_key(struct state *state, uint8_t ret_key[32]);
+void state_listen(struct state *state, struct fleet *fleet, const struct state_ear *ear);

@@ -154,6 +154,8 @@ struct state {
 	int kick_fd; /* owned; eventfd, wakes the thread; -1 without one */
 	bool has_thread;
 	pthread_t thread;
+	struct fleet *fleet;  /* borrowed; NULL: none. Set by state_listen */
+	struct state_ear ear; /* the same */
 
 	struct lock lock;
 	pthread_cond_t thread_over;
@@ -262,3 +264,10 @@ int state_thread_start(struct state *state);
 void state_thread_kick(struct state *state);
 /* -ETIMEDOUT: it hangs in the file system, and still uses the state. */
 int state_thread_end(struct state *state, int64_t deadline_ms);
+
+/* ---- state_share.c ---- */
+
+/* Whether the others of the fleet are to be told of this change (value NULL: a deletion), which is not made yet. */
+bool rows_to_tell_locked(struct state *state, const struct row_name *name, const void *value, size_t len) REQUIRES(state_locked);
+/* Tells them. */
+void rows_tell(struct state *state, const struct row_name *name, const void *value, size_t len) EXCLUDES(state_locked);

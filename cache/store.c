@@ -99,7 +99,8 @@ static bool is_fresh_locked(const struct asker *a, const struct cell *cell, int6
 		return false;
 	/* Several that ask anew share a flight that began after all of them, also when it lands before they look. */
 	if (a->get->refresh)
-		return !cell->held->put && cell->held->start > a->came && cell->held->start > cell->expired_tick;
+		return !cell->held->put && !cell->held->shared && cell->held->start > a->came &&
+		       cell->held->start > cell->expired_tick;
 	return now < expiry_locked(cell, a->get->ttl_ms);
 }
 
@@ -216,6 +217,10 @@ static int take_landed_locked(struct asker *a, const struct cell *cell, const st
 	store_assert_locked(a->store);
 	if (!flight->done || flight->again || !joinable)
 		return 1;
+	/* Another member fetched it, for somebody who is content with less. */
+	if (flight->result == 0 && flight->shared &&
+	    (a->get->refresh || clock_now_ms() >= held_expiry(flight->held, a->get->ttl_ms)))
+		return 1;
 	if (flight->result == 0) {
 		/* Own writes may have come on top since it landed. */
 		if (cell && has_value_locked(cell) && cell->held->start >= flight->start)
@@ -277,6 +282,17 @@ static int wait_for_flight_locked(struct asker *a, struct cell *cell, bool launc
 	return r;
 }
 
+/* What is not under way yet is asked for as its most demanding reader wants it. */
+static void want_locked(const struct asker *a, struct flight *flight) REQUIRES(store_locked)
+{
+	store_assert_locked(a->store);
+	if (flight->start)
+		return;
+	flight->anew |= a->get->refresh;
+	if (a->get->ttl_ms < flight->ttl_ms)
+		flight->ttl_ms = a->get->ttl_ms;
+}
+
 static int ask_locked(struct asker *a, struct cell *cell) REQUIRES(store_locked)
 {
 	struct store *store = a->store;
@@ -285,8 +301,9 @@ static int ask_locked(struct asker *a, struct cell *cell) REQUIRES(store_locked)
 	store_assert_locked(a->store);
 	if (a->tries++ >= STORE_TRIES_MAX)
 		return give_up_locked(a, cell, 0);
-	if (launch && !flight_new_locked(store, cell))
+	if (launch && !flight_new_locked(store, cell, a->get->ttl_ms))
 		return err_set(a->err, ENOMEM, "out of memory");
+	want_locked(a, cell->flight);
 	if (!a->launched) {
 		*(launch ? &store->stats.misses : &store->stats.joined) += 1;
 		a->launched = true;
@@ -357,7 +374,7 @@ void store_prefetch(struct store *store, const void *row, const char *key, int64
 	cell = cell_make_locked(store, key, row);
 	if (cell && !cell->flight && !is_fresh_locked(&a, cell, now) && !is_failure_remembered_locked(&a, cell, now)) {
 		cell_touch_locked(store, cell);
-		flight = flight_new_locked(store, cell);
+		flight = flight_new_locked(store, cell, ttl_ms);
 		store->stats.misses += flight != NULL;
 	}
 	store_unlock(store);
@@ -416,13 +433,27 @@ static void expire(struct store *store, const struct which *which)
 	}
 }
 
+/* Who drops what is cached asks the API itself. */
+static void refuse_older(struct store *store)
+{
+	scope_lock(store, store);
+	store->dropped_ms = clock_now_ms();
+}
+
 void store_drop(struct store *store, const char *prefix)
+{
+	refuse_older(store);
+	drop(store, &(struct which){ .prefix = prefix });
+}
+
+void drop_told(struct store *store, const char *prefix)
 {
 	drop(store, &(struct which){ .prefix = prefix });
 }
 
 void store_drop_row(struct store *store, const void *row)
 {
+	refuse_older(store);
 	drop(store, &(struct which){ .row = row });
 }
 

@@ -12,6 +12,7 @@
 #include "cache/list.h"
 
 struct store;
+struct fleet;
 
 /* What most owners take for stale_wait_ms. */
 #define STORE_STALE_WAIT_MS 2000
@@ -29,6 +30,14 @@ void store_value_clear(struct store_value *value);
  */
 typedef int (*store_fetch_fn)(void *arg, const void *row, const char *key, struct store_value *ret, struct err *err);
 
+/* What another member of the fleet did, after it was done here, too. Borrowed. */
+struct store_foreign {
+	const char *key;             /* NULL: anything may have changed */
+	const void *row;             /* NULL: nobody has asked for the key yet */
+	const char *id;              /* NULL: anything under the key */
+	struct list *before, *after; /* NULL: not known */
+};
+
 struct store_options {
 	store_fetch_fn fetch;
 	void *fetch_arg;
@@ -43,6 +52,16 @@ struct store_options {
 	/* Told after a value was replaced or fetched with another content, with no lock held. May be NULL. */
 	void (*changed)(void *arg, const void *row, const char *key);
 	void *changed_arg;
+	/* Where the mount shares with others; may be NULL. What others fetched and did counts as what this one did. */
+	struct fleet *fleet;  /* borrowed; outlives the store's flights and writes; store_listen lets it tell the store */
+	int64_t share_ttl_ms; /* how long a value is of use to others, at most */
+	/* What a key means beside its path (an option that changes what is asked for), or NULL. May be NULL itself. */
+	const char *(*variant)(void *arg, const void *row, const char *key);
+	/* A value that another member fetched is about to be used; no lock is held. May be NULL. */
+	void (*arrived)(void *arg, const void *row, const char *key, const struct store_value *value);
+	/* With no lock held, in the fleet's thread. May be NULL. */
+	void (*foreign)(void *arg, const struct store_foreign *foreign);
+	void *share_arg; /* of these three */
 };
 
 struct store *store_new(const struct store_options *options);
@@ -113,6 +132,12 @@ void store_expire(struct store *store, const char *prefix);
 /* The same for all keys that were asked for with this row, whatever their names. */
 void store_drop_row(struct store *store, const void *row);
 void store_expire_row(struct store *store, const void *row);
+
+/* The same because of a change that this mount made: the others do so, too. The prefix is a whole key, or two bytes of one. */
+void store_drop_everywhere(struct store *store, const char *prefix);
+void store_expire_everywhere(struct store *store, const char *prefix);
+/* From now on the fleet tells the store. Before fleet_start. */
+void store_listen(struct store *store);
 
 struct store_stats {
 	uint64_t hits, misses, joined, stale_served, fetches, failures, evicted_bodies, evicted_values;

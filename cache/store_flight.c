@@ -3,7 +3,7 @@
 
 #include "cache/store_private.h"
 
-struct flight *flight_new_locked(struct store *store, struct cell *cell)
+struct flight *flight_new_locked(struct store *store, struct cell *cell, int64_t ttl_ms)
 {
 	struct flight *flight = calloc(1, sizeof(*flight));
 
@@ -21,6 +21,7 @@ struct flight *flight_new_locked(struct store *store, struct cell *cell)
 	flight->asked_ms = clock_now_ms();
 	if (!store->unanswered_ms)
 		store->unanswered_ms = flight->asked_ms;
+	flight->ttl_ms = ttl_ms;
 	flight->cell = cell;
 	cell->flight = flight;
 	return flight;
@@ -71,6 +72,16 @@ static bool is_remembered(int result)
 
 /* ---- landing ---- */
 
+/* What another member fetched is as old as that, and no younger because it came late. */
+static void note_shared_locked(struct flight *flight, struct held *held) REQUIRES(store_locked)
+{
+	store_assert_locked(flight->store);
+	if (!flight->shared)
+		return;
+	held->shared = flight->held->shared = true;
+	held->landed_ms = flight->held->landed_ms = flight->start_ms;
+}
+
 static int land_list_locked(struct flight *flight, struct list *list, struct leftovers *leftovers, bool *ret_changed)
 	REQUIRES(store_locked)
 {
@@ -97,6 +108,7 @@ static int land_list_locked(struct flight *flight, struct list *list, struct lef
 		leftovers_add_held(leftovers, steal_ptr(flight->held));
 		return -ENOMEM;
 	}
+	note_shared_locked(flight, held);
 	*ret_changed = cell_set_locked(flight->store, cell, held, leftovers);
 	return 0;
 }
@@ -121,6 +133,7 @@ static int land_document_locked(struct flight *flight, struct snapshot *snapshot
 	memory_adopt_locked(flight->store, &snapshot, 1);
 	if (cell->held && cell->held->value.snapshot)
 		memory_carry_over_locked(flight->store, snapshot, cell->held->value.snapshot);
+	note_shared_locked(flight, held);
 	*ret_changed = cell_set_locked(flight->store, cell, held, leftovers);
 	return 0;
 }
@@ -217,6 +230,13 @@ static int check_answer(int result, const struct store_value *value, struct err 
 	return result;
 }
 
+int flight_ask(struct flight *flight, struct store_value *ret)
+{
+	const struct store_options *o = &flight->store->options;
+
+	return check_answer(o->fetch(o->fetch_arg, flight->row, flight->key, ret, &flight->err), ret, &flight->err);
+}
+
 static void fly(void *arg)
 {
 	struct flight *flight = arg;
@@ -225,9 +245,7 @@ static void fly(void *arg)
 	int result = -ECANCELED;
 
 	if (begin(flight))
-		result = check_answer(
-			store->options.fetch(store->options.fetch_arg, flight->row, flight->key, &value, &flight->err), &value,
-			&flight->err);
+		result = store->options.fleet ? flight_share(flight, &value) : flight_ask(flight, &value);
 	if (result == 0 && value.list) {
 		cleanup_(list_unrefp) struct list *old = known_list(flight);
 

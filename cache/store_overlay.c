@@ -189,18 +189,19 @@ static bool change_value_locked(struct store *store, struct cell *cell, const st
 	return true;
 }
 
-static int write_list(struct store *store, const void *row, const char *key, struct snapshot *snapshot, const char *text,
-		      int64_t hold_ms)
+int write_list(struct store *store, const struct list_write *w)
 {
-	struct overlay *overlay = overlay_new(snapshot, text, hold_ms);
+	struct overlay *overlay = overlay_new(w->snapshot, w->text, w->hold_ms);
+	struct snapshot *snapshot = w->snapshot;
 	struct leftovers leftovers = { 0 };
+	const void *row = w->row;
 	struct cell *cell;
 	bool changed = false;
 
 	if (!overlay)
 		return -ENOMEM;
 	store_lock(store);
-	cell = cell_make_locked(store, key, row);
+	cell = cell_make_locked(store, w->key, row);
 	if (!cell || add_overlay_locked(store, cell, overlay, &leftovers) < 0) {
 		store_unlock(store);
 		snapshot_unref(overlay->snapshot);
@@ -219,19 +220,27 @@ static int write_list(struct store *store, const void *row, const char *key, str
 	store_unlock(store);
 	leftovers_free(&leftovers);
 	if (changed)
-		tell(store, row, key);
+		tell(store, row, w->key);
 	return 0;
 }
 
 int store_upsert(struct store *store, const void *row, const char *key, const char *suffix, struct snapshot *snapshot,
 		 int64_t hold_ms)
 {
-	return write_list(store, row, key, snapshot, suffix, hold_ms);
+	const struct list_write write = { row, key, snapshot, suffix, hold_ms };
+	int r = write_list(store, &write);
+
+	told_upsert(store, key, suffix, snapshot, hold_ms);
+	return r;
 }
 
 int store_remove(struct store *store, const char *key, const char *id, int64_t hold_ms)
 {
-	return write_list(store, NULL, key, NULL, id, hold_ms);
+	const struct list_write write = { NULL, key, NULL, id, hold_ms };
+	int r = write_list(store, &write);
+
+	told_remove(store, key, id, hold_ms);
+	return r;
 }
 
 /* Whether what a GET has shown says more than what is known. */

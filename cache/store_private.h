@@ -11,6 +11,7 @@
 
 #include "api/base/lock.h"
 #include "cache/hash.h"
+#include "cache/fleet.h"
 #include "cache/list_private.h"
 #include "cache/store.h"
 
@@ -36,6 +37,7 @@ struct held {
 	int64_t landed_ms; /* when the answer was there */
 	uint64_t start;    /* the tick at which its fetch began, or at which it was put */
 	bool put;          /* an own write, not a fetch */
+	bool shared;       /* another member's fetch */
 	struct held *next; /* in the leftovers */
 };
 
@@ -69,6 +71,9 @@ struct flight {
 	unsigned refs GUARDED_BY(store_locked);     /* of the task, and of each reader */
 	struct cell *cell GUARDED_BY(store_locked); /* NULL: landed or dropped */
 	uint64_t start GUARDED_BY(store_locked);    /* tick at which its fetch began; 0: not yet */
+	int64_t ttl_ms GUARDED_BY(store_locked);    /* of who wants the youngest, until it begins */
+	bool anew GUARDED_BY(store_locked);         /* somebody wants what is asked for after it begins */
+	bool shared GUARDED_BY(store_locked);       /* another member fetched it, at start_ms */
 	int64_t start_ms GUARDED_BY(store_locked);
 	bool done GUARDED_BY(store_locked);
 	bool again GUARDED_BY(store_locked); /* dropped, or landed on a newer own write: ask anew */
@@ -111,6 +116,8 @@ struct store {
 	bool forgotten GUARDED_BY(store_locked); /* a cell went away, so that a first fetch may be none */
 	/* When the first flight began of which, as of all that began after it, none has been answered; 0: none is under way so. */
 	int64_t unanswered_ms GUARDED_BY(store_locked);
+	/* What other members fetched before is no answer: this mount has dropped something since, or was away. */
+	int64_t dropped_ms GUARDED_BY(store_locked);
 	bool closed GUARDED_BY(store_locked); /* only snapshots that others hold keep it in memory */
 	struct snapshot *bodies_head GUARDED_BY(store_locked),
 		*bodies_tail GUARDED_BY(store_locked); /* snapshots with a body, most recently used first */
@@ -177,8 +184,9 @@ void overlay_drop_locked(struct store *store, struct overlay *overlay, struct le
 
 /* ---- store_flight.c ---- */
 
-/* A new flight for a cell that has none, not under way yet; NULL without memory. */
-struct flight *flight_new_locked(struct store *store, struct cell *cell) REQUIRES(store_locked);
+/* A new flight for a cell that has none, not under way yet, wanted by who takes what is younger than ttl_ms; NULL without
+   memory. */
+struct flight *flight_new_locked(struct store *store, struct cell *cell, int64_t ttl_ms) REQUIRES(store_locked);
 /* Sends it off; it has landed with a failure where no thread can be had. */
 void flight_launch(struct flight *flight) EXCLUDES(store_locked);
 /* Takes it from its cell and wakes who waits. */
@@ -186,3 +194,49 @@ void flight_drop_locked(struct flight *flight) REQUIRES(store_locked);
 /* The last one out puts it into the leftovers. */
 void flight_leave_locked(struct flight *flight, struct leftovers *leftovers) REQUIRES(store_locked);
 void flight_free(struct flight *flight);
+/* Asks for it, in the flight's own thread; as the store's fetch. */
+int flight_ask(struct flight *flight, struct store_value *ret) EXCLUDES(store_locked);
+
+/* ---- store_pack.c ---- */
+
+/* What a fetch brought, as other members read it: a value, or why there is none. */
+int value_pack(int result, const struct store_value *value, const struct err *err, struct buf *out);
+/* 0 with *ret_result as the fetch's, and what it brought, fetched at fetched_ms; -EBADMSG, -ENOMEM. */
+struct packed_result {
+	int result;
+	struct store_value value; /* owned */
+	struct err err;
+};
+int value_unpack(const struct buf *text, int64_t fetched_ms, struct packed_result *ret);
+int snapshot_pack(struct buf *out, struct snapshot *snapshot);
+/* NULL: it is none, or without memory. */
+struct snapshot *snapshot_unpack(struct unpack *in, int64_t fetched_ms, struct body *like);
+
+/* ---- store_share.c ---- */
+
+/* flight_ask, where there is a fleet. */
+int flight_share(struct flight *flight, struct store_value *ret) EXCLUDES(store_locked);
+
+/* ---- store_told.c ---- */
+
+/* Tells the others of an own write; nothing where there is no fleet. */
+void told_upsert(struct store *store, const char *key, const char *suffix, struct snapshot *snapshot, int64_t hold_ms)
+	EXCLUDES(store_locked);
+void told_remove(struct store *store, const char *key, const char *id, int64_t hold_ms) EXCLUDES(store_locked);
+
+/* ---- store.c ---- */
+
+/* As store_drop; what other members fetched before may be an answer, unless a mark says that it is none. */
+void drop_told(struct store *store, const char *prefix) EXCLUDES(store_locked);
+
+/* ---- store_overlay.c ---- */
+
+/* store_upsert and store_remove, without telling others. */
+struct list_write {
+	const void *row; /* NULL: not known */
+	const char *key;
+	struct snapshot *snapshot; /* NULL: a removal */
+	const char *text;          /* the suffix, or the id */
+	int64_t hold_ms;
+};
+int write_list(struct store *store, const struct list_write *write) EXCLUDES(store_locked);

@@ -151,6 +151,8 @@ static const struct option_row rows[] = {
 	{ "token_file", OPTION_TEXT, AT(token_file), .help = "file with the API token, readable by its owner alone" },
 	{ "cacert", OPTION_TEXT, AT(cacert), .help = "file with a certificate authority to trust as well" },
 	{ "state_dir", OPTION_TEXT, AT(state_dir), .help = "directory of the state file" },
+	{ "share", OPTION_TEXT, AT(share), .help = "Valkey or Redis server that mounts of this account share by" },
+	{ "share_secret_file", OPTION_TEXT, AT(share_secret_file), .help = "file with that server's password" },
 	{ "view", OPTION_WORD, .set = set_view, .words = "full or spec", .help = "full, or spec: only what a person declares" },
 	{ "hide", OPTION_WORD, .set = set_hide, .words = "names of collections with ':' between them, such as deployments:ips",
 	  .help = "collections that are left out, with ':' between them" },
@@ -246,6 +248,8 @@ void options_free(struct options *o)
 	free(o->cacert);
 	free(o->state_dir);
 	free(o->logfile);
+	free(o->share);
+	free(o->share_secret_file);
 	free(o->fuse_options);
 }
 

@@ -15,6 +15,7 @@ enum rollout_mode { ROLLOUT_AUTO, ROLLOUT_MANUAL, ROLLOUT_NONE };
 struct options {
 	char *account_id, *mountpoint;                         /* owned */
 	char *url, *token_file, *cacert, *state_dir, *logfile; /* owned; NULL: not given */
+	char *share, *share_secret_file;                       /* owned; NULL: not given */
 	enum view_mode view;
 	uint64_t hidden; /* kinds that are left out: a set of their numbers */
 	bool ro, nodelete, allow_other, secret_newline_keep;

@@ -6,8 +6,11 @@
 
 #include "api/base/clock.h"
 #include "api/base/name.h"
+#include "cache/fleet.h"
+#include "fs/run/sharing.h"
 #include "fs/show/contested.h"
 #include "fs/show/crawl.h"
+#include "fs/show/foreign.h"
 #include "fs/show/offers.h"
 #include "fs/show/overview.h"
 #include "fs/show/refresh.h"
@@ -72,6 +75,12 @@ static int make_store(struct mount *mount)
 		.stale_wait_ms = STORE_STALE_WAIT_MS,
 		.changed = changed,
 		.changed_arg = mount,
+		.fleet = mount->fleet,
+		.share_ttl_ms = o->cache_ttl_ms > o->status_ttl_ms ? o->cache_ttl_ms : o->status_ttl_ms,
+		.variant = foreign_variant,
+		.arrived = foreign_arrival,
+		.foreign = foreign_change,
+		.share_arg = mount,
 	};
 
 	mount->store = store_new(&so);
@@ -127,6 +136,13 @@ int mount_new(const struct options *options, struct client *client, const char *
 	    m->defaults && m->events && m->crawl && m->deleted && m->contested && m->walkers && m->pace && m->readers &&
 	    m->writers && m->deleters && m->fetchers && m->overview)
 		r = make_state(m);
+	if (r == 0) {
+		r = sharing_open(m, err);
+		if (r < 0) {
+			mount_free(m);
+			return r;
+		}
+	}
 	if (r == 0 && !(m->offers = offers_new(m->state)))
 		r = -ENOMEM;
 	if (r == 0)
@@ -134,6 +150,11 @@ int mount_new(const struct options *options, struct client *client, const char *
 	if (r < 0) {
 		mount_free(m);
 		return err_set(err, ENOMEM, "out of memory");
+	}
+	r = sharing_start(m, err);
+	if (r < 0) {
+		mount_free(m);
+		return r;
 	}
 	*ret = m;
 	return 0;
@@ -180,6 +201,7 @@ struct mount *mount_free(struct mount *m)
 	pool_free(m->writers);
 	pool_free(m->deleters);
 	pool_free(m->fetchers);
+	sharing_stop(m);
 	notifier_stop(m->notifier);
 	trash_free(m->trash);
 	timer_free(m->timer);
@@ -192,6 +214,7 @@ struct mount *mount_free(struct mount *m)
 	overview_free(m->overview);
 	pace_free(m->pace);
 	state_close(m->state);
+	fleet_free(m->fleet);
 	tree_free(m->tree);
 	kept_free(m->kept);
 	failures_free(m->failures);

@@ -7,6 +7,7 @@
 #include "api/base/log.h"
 #include "api/base/rand.h"
 #include "api/credentials.h"
+#include "cache/share.h"
 #include "fs/core/notify.h"
 #include "fs/run/harden.h"
 #include "fs/run/keeper.h"
@@ -37,10 +38,21 @@ static int make_absolute(char **path)
 	return 0;
 }
 
+static int check_share(const struct options *o, struct err *err)
+{
+	int r = 0;
+
+	if (o->share)
+		r = share_check_url(o->share, err);
+	else if (o->share_secret_file)
+		r = err_set(err, EINVAL, "option share_secret_file: it is the password of a share, and there is no share=");
+	return r;
+}
+
 int start_prepare(struct start *s, struct err *err)
 {
 	struct options *o = &s->options;
-	char **const paths[] = { &o->token_file, &o->cacert, &o->state_dir, &o->logfile };
+	char **const paths[] = { &o->token_file, &o->cacert, &o->state_dir, &o->logfile, &o->share_secret_file };
 
 	for (size_t i = 0; i < array_len(paths); i++) {
 		int r = make_absolute(paths[i]);
@@ -56,6 +68,8 @@ int start_prepare(struct start *s, struct err *err)
 		err_set(err, errno, "option cacert=%s: %s", o->cacert, strerrordesc_np(errno));
 		return EXIT_USAGE;
 	}
+	if (check_share(o, err) < 0)
+		return EXIT_USAGE;
 	return mountpoint_check(&o->mountpoint, o->replace_dead, err) < 0 ? EXIT_MOUNT : EXIT_MOUNTED;
 }
 
@@ -123,12 +137,13 @@ static void warn_state(struct start *s)
 static int make_mount(struct start *s, struct err *err)
 {
 	struct client *client = NULL;
-	int status = start_client(s, &client, err);
+	int status = start_client(s, &client, err), r;
 
 	if (status != EXIT_MOUNTED)
 		return status;
-	if (mount_new(&s->options, client, s->base_url, &s->mount, err) < 0)
-		return EXIT_MOUNT;
+	r = mount_new(&s->options, client, s->base_url, &s->mount, err);
+	if (r < 0)
+		return r == -EACCES ? EXIT_CREDENTIALS : EXIT_MOUNT;
 	warn_state(s);
 	return probe_account(s->mount, s->source, err);
 }

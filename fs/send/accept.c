@@ -151,10 +151,10 @@ static void drop_below(struct mount *mount, const struct change *change)
 	cleanup_free_ char *key = NULL;
 
 	if (source_list_key(row, row->parent ? change->parent_id : NULL, &key) == 0)
-		store_drop(mount->store, key);
+		store_drop_everywhere(mount->store, key);
 	free(steal_ptr(key));
 	if (placements && source_list_key(placements, change->id, &key) == 0)
-		store_drop(mount->store, key);
+		store_drop_everywhere(mount->store, key);
 }
 
 /* ---- deletes ---- */
@@ -170,13 +170,13 @@ static void removed(struct mount *mount, const struct change *change)
 	state_delete(mount->state, "defaults", change->kind->dir, change->id);
 	state_delete(mount->state, "written", change->kind->dir, change->id);
 	state_delete(mount->state, "owed", change->kind->dir, change->id);
-	state_delete(mount->state, "fingerprints", "", change->id);
+	print_forget(mount->state, change->id);
 	/* What belonged to it goes with it; an application's deployments stand in a list of their own. */
 	for (const struct kind *const *k = kinds; *k; k++) {
 		cleanup_free_ char *list = NULL;
 
 		if ((*k)->parent == change->kind && (*k)->parent_key && source_list_key(source_list_kind(*k), NULL, &list) == 0)
-			store_expire(mount->store, list);
+			store_expire_everywhere(mount->store, list);
 	}
 }
 

@@ -93,5 +93,5 @@ void accept_ended(struct mount *mount, const struct change *change)
 		intents_asked(mount->intents, parent->dir, change->parent_id, change->id);
 	/* What was read of it is old. */
 	if (source_item_key(change->kind, change->parent_id, change->id, &key) == 0)
-		store_drop(mount->store, key);
+		store_drop_everywhere(mount->store, key);
 }

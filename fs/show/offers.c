@@ -89,6 +89,13 @@ struct offers *offers_new(struct state *state)
 	return o;
 }
 
+void offers_learn(struct offers *o, const char *id, const void *value, size_t len)
+{
+	take_seen(o, id, value, len);
+	scope_lock(offers, o);
+	o->serial++;
+}
+
 static void drop_lacking_locked(struct offers *o, struct lacking *lacking) REQUIRES(offers_locked);
 static void drop_lacking_locked(struct offers *o, struct lacking *lacking)
 {

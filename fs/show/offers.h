@@ -61,5 +61,7 @@ void offers_look_ended(struct offers *offers);
 bool offers_is_proven(struct offers *offers, const struct operation *operation);
 /* offers.json. */
 int offers_print(struct mount *mount, struct buf *out);
+/* Another mount has seen this operation offered; value as its row of the state. */
+void offers_learn(struct offers *offers, const char *id, const void *value, size_t len);
 /* What was not offered is asked again. What this state has seen stays. */
 void offers_forget(struct offers *offers);

@@ -4,6 +4,7 @@
 
 #include "api/base/clock.h"
 #include "api/base/utf8.h"
+#include "cache/fleet.h"
 #include "fs/core/failures.h"
 #include "fs/core/metrics.h"
 #include "fs/show/report_private.h"
@@ -97,6 +98,38 @@ static int add_cache(struct mount *mount, struct buf *out)
 	return r;
 }
 
+static int add_share(struct mount *mount, struct buf *out)
+{
+	struct fleet_stats stats;
+	int r = 0;
+
+	if (!mount->fleet)
+		return 0;
+	fleet_stats(mount->fleet, &stats);
+	const struct {
+		const char *name, *type, *help;
+		uint64_t value;
+	} rows[] = {
+		{ "cfcfs_share_up", "gauge", "Whether the share's server answers, and what the others knew is known here.",
+		  stats.caught_up && stats.share.ready },
+		{ "cfcfs_share_members", "gauge", "Mounts that share, this one too, as last seen.", stats.share.members },
+		{ "cfcfs_share_hits_total", "counter", "Looks that found what another mount had fetched.", stats.share.hits },
+		{ "cfcfs_share_misses_total", "counter", "Looks that found nothing.", stats.share.misses },
+		{ "cfcfs_share_late_total", "counter", "Answers of the server that were not waited for.", stats.share.late },
+		{ "cfcfs_share_refused_total", "counter", "Answers of the server that were errors.", stats.share.refused },
+		{ "cfcfs_share_tampered_total", "counter", "What no member had put there.", stats.share.tampered },
+		{ "cfcfs_share_lost_total", "counter", "Connections to the server that ended.", stats.share.lost },
+		{ "cfcfs_share_told_total", "counter", "Changes that the others were told of.", stats.told },
+		{ "cfcfs_share_heard_total", "counter", "Changes of others that were heard of.", stats.heard },
+		{ "cfcfs_share_waits_total", "counter", "Calls that waited for the budget of all.", stats.waits },
+		{ "cfcfs_share_alone_total", "counter", "Calls that went by this mount's part of the budget.", stats.alone },
+	};
+
+	for (size_t i = 0; i < array_len(rows) && r == 0; i++)
+		r = report_count(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
+	return r;
+}
+
 /* ---- labels ---- */
 
 int report_label(struct buf *out, const char *value)
@@ -165,6 +198,8 @@ static int add_all(struct mount *mount, struct buf *out)
 		r = add_cache(mount, out);
 	if (r == 0)
 		r = report_account(mount, out);
+	if (r == 0)
+		r = add_share(mount, out);
 	return r < 0 ? r : metrics_print(out);
 }
 

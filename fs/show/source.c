@@ -272,6 +272,15 @@ static void note_seen(struct mount *mount, const struct kind *kind, const char *
 		store_seen(mount->store, row, key, row->suffix, snapshot, MOUNT_HOLD_MS);
 }
 
+void source_arrived(struct mount *mount, const void *row, const char *key, struct snapshot *snapshot)
+{
+	const struct kind *kind = row;
+	cleanup_free_ char *parent = key[0] == KEY_ITEM ? parent_of_path(kind->item, key + 2) : NULL;
+
+	if (key[0] == KEY_ITEM)
+		note_seen(mount, kind, parent, snapshot);
+}
+
 static int fetch_item(struct mount *mount, const struct kind *kind, const char *key, struct store_value *ret, struct err *err)
 {
 	cleanup_free_ char *parent = parent_of_path(kind->item, key + 2);
@@ -484,7 +493,7 @@ int source_changed(struct mount *mount, const struct kind *kind, const char *par
 	if (r < 0)
 		return r;
 	if (!snapshot) {
-		store_expire(mount->store, key);
+		store_expire_everywhere(mount->store, key);
 		return -EIO;
 	}
 	r = store_upsert(mount->store, row, key, row->suffix, snapshot, MOUNT_HOLD_MS);
@@ -530,12 +539,12 @@ void source_drop_item(struct mount *mount, const struct kind *kind, const char *
 	cleanup_free_ char *key = NULL;
 
 	if (kind->item && source_item_key(kind, parent, id, &key) == 0)
-		store_drop(mount->store, key);
+		store_drop_everywhere(mount->store, key);
 }
 
 void source_drop_parts(struct mount *mount)
 {
-	store_drop(mount->store, "P:");
+	store_drop_everywhere(mount->store, "P:");
 }
 
 void source_drop_kind(struct mount *mount, const struct kind *kind)

@@ -9,6 +9,8 @@
 
 struct json_object;
 
+/* A resource or document that another mount fetched is about to be used here. */
+void source_arrived(struct mount *mount, const void *row, const char *key, struct snapshot *snapshot);
 /* The store's fetch callback; arg is the mount. */
 int source_fetch(void *arg, const void *row, const char *key, struct store_value *ret, struct err *err);
 

@@ -279,6 +279,26 @@ static void policy_is_an_upper_rate(void **state)
 	assert_int_equal(drain(&b, true, 1, 10001, NULL, 1000), 10);
 }
 
+static void one_of_many_has_its_part(void **state)
+{
+	struct budget b;
+	(void)state;
+
+	budget_init(&b, 20, 40, 0);
+	budget_divide(&b, 4, 0);
+	/* A quarter of the burst, a fifth of which reads leave, and a quarter of the rate. */
+	assert_int_equal(drain(&b, false, 0, 1, NULL, 1000), 8);
+	assert_int_equal(drain(&b, true, 1, 2, NULL, 1000), 2);
+	assert_int_equal(drain(&b, true, 2, 10002, NULL, 1000), 50);
+	/* What was saved alone is not lost, and not more than the whole. */
+	budget_divide(&b, 1, 10002);
+	assert_int_equal(drain(&b, true, 10002, 10003, NULL, 1000), 0);
+	assert_int_equal(drain(&b, true, 20002, 20003, NULL, 1000), 40);
+	/* More members than calls: each has one. */
+	budget_divide(&b, 1000, 20003);
+	assert_int_equal(drain(&b, true, 100000, 100001, NULL, 1000), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +315,7 @@ int main(void)
 		cmocka_unit_test(little_left_spreads_reads_but_not_writes),
 		cmocka_unit_test(plenty_left_changes_nothing),
 		cmocka_unit_test(policy_is_an_upper_rate),
+		cmocka_unit_test(one_of_many_has_its_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
 PACKAGES_BUILD=(
   meson ninja-build pkg-config gcc libc6-dev
   libfuse3-dev fuse3 libcurl4-openssl-dev libjson-c-dev libsqlite3-dev libmicrohttpd-dev
-  libsodium-dev liblz4-dev libhiredis-dev libseccomp-dev uthash-dev systemtap-sdt-dev
+  libsodium-dev liblz4-dev libhiredis-dev libssl-dev libseccomp-dev uthash-dev systemtap-sdt-dev
 )
 PROGRAMS_BUILD=(meson ninja pkg-config fusermount3)
 # What the product needs to be used, and the tour of tools/quickstart.
@@ -30,7 +30,7 @@ PACKAGES_LINT=(
 )
 PROGRAMS_LINT=(clang clang-format clang-tidy cppcheck shellcheck man python3)
 PACKAGES_BENCH=(
-  jq curl rsync nginx-light time gnuplot-nox sshfs openssh-sftp-server rclone python3-minimal
+  jq curl rsync nginx-light time gnuplot-nox sshfs openssh-sftp-server rclone python3-minimal redis-server
 )
 PROGRAMS_BENCH=(jq curl rsync gnuplot sshfs rclone python3)
 PACKAGES_COVERAGE=(gcovr python3-minimal)

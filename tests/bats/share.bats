@@ -1,0 +1,271 @@
+#!/usr/bin/env bats
+# Mounts that share: what one fetched or did is every one's, with a real Valkey or Redis server.
+# deadline: 600 s
+load share
+
+# A long time to live: what shows then is what was told, or what was fetched anew.
+LONG=cache_ttl=600,status_ttl=600,negative_ttl=600,delete_grace=0
+
+image_of() { jq -r .configuration.image "$1"; }
+has_image() { [ "$(image_of "$1" 2>/dev/null)" = "$2" ]; }
+exists() { [ -e "$1" ]; }
+lists() { [ -n "$(find "$1" -maxdepth 1 -name "$2")" ]; }
+lists_not() { [ -z "$(find "$1" -maxdepth 1 -name "$2")" ]; }
+absent() { ! stat "$1" >/dev/null 2>&1; }
+
+@test "what one mount fetched, the others have without a call" {
+  start_emulator
+  seed '{"applications":30}'
+  start_server
+  mount_members 3 -o "$LONG"
+  find "$(at 1)" -type f >/dev/null
+  grep -rs . "$(at 1)/applications" >/dev/null
+  clear_requests
+  for n in 2 3; do
+    find "$(at "$n")" -type f >/dev/null
+    diff -r "$(at 1)/applications" "$(at "$n")/applications"
+  done
+  assert_calls 0 GET '*'
+}
+
+@test "a create, an update, a rename, a delete and a secret show on the others, whatever their kernels have cached" {
+  start_emulator
+  seed '{"applications":5}'
+  start_server
+  mount_members 3 -o "$LONG,rollout=none"
+  web_json "$T/web.json"
+  # Everything is cached, that there is no such name too.
+  for n in 1 2 3; do
+    ls -lR "$(at "$n")" >/dev/null
+    cat "$(at "$n")"/applications/*.json >/dev/null
+    absent "$(at "$n")/applications/web.json"
+    absent "$(at "$n")/applications/shop.json"
+    absent "$(at "$n")/secrets/KEY"
+  done
+  cp "$T/web.json" "$(at 1)/applications/web.json"
+  for n in 2 3; do
+    wait_until 30 "the new file on $n" exists "$(at "$n")/applications/web.json"
+    wait_until 30 "its name in the listing of $n" lists "$(at "$n")/applications" web.json
+    has_image "$(at "$n")/applications/web.json" registry.cloudflare.com/app:v1
+    ls -l "$(at "$n")/applications/web" >/dev/null
+  done
+  sed -i 's/app:v1/app:v22/' "$T/web.json"
+  cp "$T/web.json" "$(at 2)/applications/web.json"
+  for n in 1 3; do
+    wait_until 30 "the update on $n" has_image "$(at "$n")/applications/web.json" registry.cloudflare.com/app:v22
+    assert_equal "$(stat -c %s "$(at "$n")/applications/web.json")" "$(wc -c <"$(at "$n")/applications/web.json")"
+  done
+  mv "$(at 3)/applications/web.json" "$(at 3)/applications/shop.json"
+  for n in 1 2; do
+    wait_until 30 "the new name on $n" has_image "$(at "$n")/applications/shop.json" registry.cloudflare.com/app:v22
+    wait_until 30 "the old name to go from $n" absent "$(at "$n")/applications/web.json"
+    wait_until 30 "the listing of $n" lists_not "$(at "$n")/applications" web.json
+    lists "$(at "$n")/applications" shop.json
+  done
+  rm "$(at 1)/applications/shop.json"
+  for n in 2 3; do
+    wait_until 30 "the file to go from $n" absent "$(at "$n")/applications/shop.json"
+    wait_until 30 "the listing of $n" lists_not "$(at "$n")/applications" shop.json
+  done
+  printf v1 >"$(at 1)/secrets/KEY"
+  for n in 2 3; do
+    wait_until 30 "the secret on $n" lists "$(at "$n")/secrets" KEY
+    exists "$(at "$n")/secrets/KEY"
+  done
+}
+
+@test "ten mounts that look all the time cost little more than one" {
+  start_emulator
+  seed '{"applications":20}'
+  start_server
+  mount_members 10 -o cache_ttl=5,status_ttl=5,rps=1000,burst=1000
+  local n began keys calls late bound pids=()
+  clear_requests
+  began=$SECONDS
+  look() {
+    while ((SECONDS - began < 20)); do
+      find "$1" >/dev/null
+      ls -lR "$1" >/dev/null
+      grep -rqs registry "$1/applications" || true
+      rsync -an --exclude=/secrets "$1/applications/" "$T/nowhere/" >/dev/null
+    done
+  }
+  for ((n = 1; n <= 10; n++)); do
+    look "$(at "$n")" 2>/dev/null 3>&- &
+    pids+=($!)
+  done
+  wait "${pids[@]}" || true
+  calls=$(requests | wc -l)
+  keys=$(requests '[.path, .query] | tostring' | sort -u | wc -l)
+  late=0
+  for ((n = 1; n <= 10; n++)); do late=$((late + $(share_metric "$n" late_total) + $(share_metric "$n" alone_total))); done
+  # One mount asks for each in turn once in 5 s at most; an answer of the server that came too late may cost each a call.
+  bound=$((keys * ((SECONDS - began) / 5 + 1) * 12 / 10 + late))
+  echo "$calls calls of $keys kinds in $((SECONDS - began)) s, $late late; at most $bound"
+  ((calls <= bound)) || fail "ten mounts made $calls calls of $keys kinds in $((SECONDS - began)) s, over $bound"
+}
+
+# within RPS BURST MOUNTS : no window of the log has more calls than the budget allows; each mount may be held up for half a second
+# between its turn and its call.
+within() {
+  control GET requests | python3 -c '
+import json, sys
+rps, burst, mounts = (float(word) for word in sys.argv[1:])
+level, last, worst, times = burst, None, 0, sorted(call["time_ms"] for call in json.load(sys.stdin))
+for at in times:
+    if last is not None:
+        level = min(burst, level + (at - last) * rps / 1000)
+    last = at
+    level -= 1
+    worst = min(worst, level)
+print(len(times), "calls, bucket at worst", worst)
+sys.exit(worst < -mounts - rps / 2)
+' "$@" || fail "more calls than the budget of all allows: $(control GET requests | jq -c '[.[].time_ms]' | head -c 3000)"
+}
+
+@test "six mounts at full speed stay within one budget, and a write is not starved" {
+  start_emulator
+  seed '{"applications":60}'
+  start_server
+  mount_members 6 -o "rps=20,burst=10,rollout=none,$LONG"
+  local n pids=()
+  web_json "$T/web.json"
+  # What one fetched is every one's: each asks for something of its own.
+  for ((n = 1; n <= 6; n++)); do ls "$(at "$n")/applications" >/dev/null; done
+  clear_requests
+  for ((n = 1; n <= 6; n++)); do
+    (cd "$(at "$n")/applications" && for i in {1..60}; do
+      ((i % 6 + 1 == n)) && ls "app-$(printf %05d "$i")/rollouts" "app-$(printf %05d "$i")/instances"
+    done) >/dev/null 2>&1 3>&- &
+    pids+=($!)
+  done
+  cp "$T/web.json" "$(at 1)/applications/web.json"
+  wait "${pids[@]}" || true
+  within 20 10 6
+  assert_equal "$(requests 'select(.path | test("rollouts|instances"))' | wc -l)" 120
+  # The write went out before what was asked for after it.
+  requests '.method' | head -n 60 | grep -q POST || fail "the write waited for all the reads"
+}
+
+is_blocked() {
+  local key
+  for key in $(cli --scan); do
+    [ "$(cli type "$key")" = hash ] || continue
+    [[ $(cli hget "$key" till) =~ ^[1-9] ]] && return 0
+  done
+  return 1
+}
+
+@test "a 429 that one mount saw is obeyed by all" {
+  start_emulator
+  seed '{"applications":2}'
+  start_server
+  mount_members 2 -o "rps=1000,burst=1000,timeout=60,$LONG"
+  ls "$(at 1)/applications" "$(at 2)/applications" >/dev/null
+  clear_requests
+  fault '{"method":"GET","path":"/applications/*/rollouts","times":1,"status":429,"retry_after":4}'
+  ls "$(at 1)/applications/app-00001/rollouts" >/dev/null 2>&1 3>&- &
+  local first=$!
+  wait_until 30 "the others to be told" is_blocked
+  ls "$(at 2)/applications/app-00002/rollouts" >/dev/null
+  wait "$first"
+  control GET requests | python3 -c '
+import json, sys
+calls = [call for call in json.load(sys.stdin) if "rollouts" in call["path"]]
+stop = next(call["time_ms"] for call in calls if call["status"] == 429)
+after = [call["time_ms"] - stop for call in calls if call["status"] != 429]
+print(after)
+sys.exit(len(after) != 2 or min(after) < 3900)' || fail "the stop was not obeyed: $(requests '[.time_ms, .path, .status]')"
+}
+
+@test "a runner without a state folder sends nothing of an unchanged repository, secrets included" {
+  start_emulator
+  start_server
+  mount_members 1 -o view=spec
+  mkdir -p "$T/repo/applications" "$T/repo/secrets"
+  web_json "$T/repo/applications/web.json"
+  web_json "$T/repo/applications/shop.json" '.instances = 3'
+  for name in ONE TWO THREE; do printf 'value of %s' "$name" >"$T/repo/secrets/$name"; done
+  rsync -a "$T/repo/" "$(at 1)/"
+  mount_member 2 -o view=spec
+  wait_until 30 "the runner to share" shares 2
+  clear_requests
+  rsync -a "$T/repo/" "$(at 2)/"
+  rsync -a --delete --exclude=/secrets --exclude=/ssh-keys --exclude=/registries --exclude=/registry-protocols --exclude=/account \
+    --exclude=/deployments "$T/repo/" "$(at 2)/"
+  assert_writes 0
+  # What differs is sent all the same, and the first one's is then the old one.
+  printf 'another value' >"$(at 2)/secrets/ONE"
+  assert_writes 1
+  wait_until 30 "the first to hear of it" test "$(share_metric 1 heard_total)" != 0
+  printf 'value of ONE' >"$(at 1)/secrets/ONE"
+  assert_writes 2
+}
+
+@test "with another token nothing is shared" {
+  start_emulator --token another-token
+  start_server
+  mount_members 1 -o "$LONG"
+  (umask 077 && echo another-token >"$T/token")
+  mount_member 2 -o "$LONG"
+  wait_until 30 "the stranger to have the server" shares 2
+  assert_equal "$(share_metric 1 members)" 1
+  ls "$(at 1)/applications" >/dev/null
+  clear_requests
+  ls "$(at 2)/applications" >/dev/null
+  assert_calls 1 GET /applications
+  assert_equal "$(share_metric 2 hits_total)" 0
+}
+
+@test "bad options of the share are refused in words" {
+  start_emulator
+  refused() {
+    run "$CFCFS" -f -o "url=$URL,token_file=$T/token,$1" "$ACCOUNT" "$MNT"
+    assert_status "$2"
+    assert_match "$output" "$3"
+  }
+  refused share=http://localhost 2 'share: must be redis://'
+  refused share=redis://user:word@localhost 2 'a password goes into share_secret_file'
+  refused share_secret_file=/dev/null 2 'there is no share='
+  refused "share=unix:$T/none.sock,share_secret_file=$T/missing" 3 'share_secret_file: .*missing'
+  echo word >"$T/open" && chmod 644 "$T/open"
+  refused "share=unix:$T/none.sock,share_secret_file=$T/open" 3 'share_secret_file: '
+}
+
+# start_tls_server : with a certificate of its own for localhost; sets TLS_URL.
+start_tls_server() {
+  local port tries=20
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/share.key" -out "$T/share.crt" -days 2 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null
+  while ((tries-- > 0)); do
+    port=$((20000 + RANDOM))
+    start_server --tls-port "$port" --tls-cert-file "$T/share.crt" --tls-key-file "$T/share.key" --tls-auth-clients no \
+      --bind 127.0.0.1 2>/dev/null && break
+  done
+  export TLS_URL=rediss://localhost:$port
+}
+
+@test "TLS to the server: its certificate and its name are verified; a build without it says so" {
+  start_emulator
+  web_json "$T/web.json"
+  if ! ldd "$CFCFS" | grep -q hiredis_ssl; then
+    run "$CFCFS" -f -o "url=$URL,token_file=$T/token,share=rediss://localhost" "$ACCOUNT" "$MNT"
+    assert_status 2
+    assert_match "$output" 'needs hiredis 1.0 .* through a tunnel'
+    return 0
+  fi
+  start_tls_server
+  mount_cfcfs_tls() {
+    MOUNT_AT=$(at "$1") mount_cfcfs -o "share=$2,state_dir=$T/state$1,$LONG"
+  }
+  mount_cfcfs_tls 1 "$TLS_URL"
+  wait_until 30 "the stranger's certificate to be refused" grep -q 'certificate verify failed' "$T/cfcfs.log"
+  assert_equal "$(share_metric 1 up)" 0
+  export OPTIONS_CA=",cacert=$T/share.crt"
+  mount_cfcfs_tls 2 "$TLS_URL$OPTIONS_CA"
+  mount_cfcfs_tls 3 "${TLS_URL/localhost/127.0.0.1}$OPTIONS_CA"
+  for n in 2 3; do wait_until 30 "mount $n to share" shares "$n"; done
+  ls "$(at 2)/applications" "$(at 3)/applications" >/dev/null
+  cp "$T/web.json" "$(at 2)/applications/web.json"
+  wait_until 30 "it to show" exists "$(at 3)/applications/web.json"
+}
