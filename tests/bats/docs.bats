@@ -1,0 +1,29 @@
+#!/usr/bin/env bats
+# The pages that a newcomer reads: what they show is what happens, with the account of the quick start.
+load lib
+
+# page FILE MINIMUM [OPTIONS] : its console blocks, in the mount; that many commands at least.
+page() {
+  local count
+  start_emulator --profile live --seed sample --time-scale 5
+  mount_cfcfs ${3:+-o "$3"}
+  cd "$MNT"
+  run python3 "$SOURCE_DIR/tests/bats/console.py" "$SOURCE_DIR/$1"
+  cd /
+  assert_status 0
+  count=$output
+  ((count >= $2)) || fail "only $count commands in $1"
+}
+
+@test "docs/TUTORIAL.md: the commands print what the page says" { page docs/TUTORIAL.md 20; }
+
+# What is linked to is there.
+@test "docs: no link leads nowhere" {
+  local file link missing=''
+  for file in "$SOURCE_DIR"/*.md "$SOURCE_DIR"/docs/*.md "$SOURCE_DIR"/packaging/oci/*.md; do
+    while read -r link; do
+      [ -e "$(dirname "$file")/$link" ] || missing+="${file#"$SOURCE_DIR"/}: $link"$'\n'
+    done < <(grep -oE '\]\([^)#: ]+' "$file" | cut -c3- | grep -v '^http')
+  done
+  [ -z "$missing" ] || fail "$missing"
+}
