@@ -206,6 +206,27 @@ static void blank(char *text, const struct plain *plain, const struct plain *sec
 	memmove(text + to, text + from, len - from + 1);
 }
 
+static bool has_control(const char *secret, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (iscntrl((unsigned char)secret[i]) && !isspace((unsigned char)secret[i]))
+			return true;
+	}
+	return false;
+}
+
+/* A secret of control characters: without its spelling nothing is left of it, so it goes as it stands. */
+static void blank_exact(char *text, const char *secret, size_t len)
+{
+	for (char *at = text; (at = memmem(at, strlen(at), secret, len));) {
+		size_t stars = len < 3 ? len : 3;
+
+		memset(at, '*', stars);
+		memmove(at + stars, at + len, strlen(at + len) + 1);
+		at += stars;
+	}
+}
+
 void scrub(char *text, const char *secret, size_t len, unsigned flags)
 {
 	cleanup_plain_ struct plain plain = { 0 }, what = { 0 };
@@ -219,4 +240,6 @@ void scrub(char *text, const char *secret, size_t len, unsigned flags)
 	}
 	if (what.len)
 		blank(text, &plain, &what, flags);
+	else if (has_control(secret, len))
+		blank_exact(text, secret, len);
 }

@@ -17,6 +17,9 @@ static void every_spelling_goes(void **state)
 		{ "in", "in in inside", "** ** inside", 0 },
 		{ "x", "x is x", "* is *", 0 },
 		{ "hunter22", "a hunter2 b", "a hunter2 b", 0 },
+		/* Nothing but control characters, which other spellings drop. */
+		{ "\x1f\x1f\x1f\x1f\x1f\x1f", "is \x1f\x1f\x1f\x1f\x1f\x1f here", "is *** here", 0 },
+		{ "\n", "is \n here", "is \n here", 0 },
 		/* Folded. */
 		{ "alpha one\nbravo two", "is alpha one bravo two here", "is *** here", 0 },
 		{ "alpha one\r\n\tbravo two", "is alpha  one\nbravo two here", "is *** here", 0 },
