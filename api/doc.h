@@ -68,6 +68,9 @@ struct doc_context {
 	/* What the document said that this state last wrote for the resource, as far as no answer tells (doc_said), or NULL: it is not
 	   known. */
 	struct json_object *written;
+	/* Without memory of what was written, what the service computes is no difference: the document was not read here, where its
+	   number would show. */
+	bool declared;
 	/* Nothing is forgiven for lack of memory (FIELD_ANSWERED): for finding out what the service filled in. */
 	bool exact;
 	/* The account's object that the document is for, or that it was copied from, or NULL: fields that the contract does

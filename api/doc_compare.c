@@ -182,12 +182,13 @@ static double number_or_0(struct json_object *v)
 	return doc_is_number(v) ? json_object_get_double(v) : 0;
 }
 
-/* Compared with what this state last wrote. Where that is not known, the account's number is the document's own, shown. */
+/* Compared with what this state last wrote. Where that is not known, the account's number is the document's own, shown; or, where it
+   does not show, nothing to compare with. */
 static bool computed_same(const struct comparing *c, const struct field *f, struct json_object *a, struct json_object *d)
 {
 	struct json_object *before = c->ctx->written ? doc_member(c->ctx->written, f->name) : a;
 
-	return !d || number_or_0(before) == number_or_0(d);
+	return !d || (!c->ctx->written && c->ctx->declared) || number_or_0(before) == number_or_0(d);
 }
 
 bool doc_member_same(const struct comparing *c, const struct field *f, struct json_object *a, struct json_object *d,

@@ -26,5 +26,7 @@ void accepted_clear(struct accepted *accepted);
 bool accept_meant(struct mount *mount, const struct change *change, const struct step *step, struct json_object *answer);
 /* The document of a change that was made said this of the resource. */
 void accept_said(struct mount *mount, const struct change *change, const char *id);
+/* Nothing was sent: the document means what the account does. What it says that no answer tells is remembered where nothing was. */
+void accept_found(struct mount *mount, const struct change *change, const char *id);
 /* A delete or a verb that was made: what is no longer meant. */
 void accept_ended(struct mount *mount, const struct change *change);

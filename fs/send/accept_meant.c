@@ -77,6 +77,12 @@ void accept_said(struct mount *mount, const struct change *change, const char *i
 		context_remember(mount, change->kind, id, change->after);
 }
 
+void accept_found(struct mount *mount, const struct change *change, const char *id)
+{
+	if (id && change->verb == VERB_NONE && change->after && !change->part && !change->leaf && !change->context.doc.written)
+		context_remember(mount, change->kind, id, change->after);
+}
+
 void accept_ended(struct mount *mount, const struct change *change)
 {
 	const struct kind *parent = change->kind->parent;

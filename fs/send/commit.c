@@ -224,6 +224,7 @@ static int run(struct commit *c, struct draft *draft)
 			accepted.hash = g.hash;
 		if (!accepted.id && (g.id || c->what.id))
 			accepted.id = strdup(g.id ? g.id : c->what.id);
+		accept_found(c->r->mount, change, accepted.id);
 		settle_entry(c, &accepted);
 		keep_bytes(c, change, &accepted);
 		err_clear(&c->r->err);

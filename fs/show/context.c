@@ -125,6 +125,7 @@ int context_init(struct request *r, struct context *c, bool keys, bool compare, 
 	*c = (struct context){
 		.doc = { .account_id = r->mount->options->account_id, .validate = r->mount->options->validate, .warn = warn }
 	};
+	c->doc.declared = r->mount->options->view == VIEW_SPEC;
 	if (keys)
 		result = load_keys(r, c);
 	if (result == 0 && compare)

@@ -2,6 +2,7 @@
 
 #include "api/base/clock.h"
 #include "api/base/lock.h"
+#include "api/base/rand.h"
 #include "fs/show/offers.h"
 #include "fs/show/shown.h"
 #include "fs/show/source.h"
@@ -16,6 +17,8 @@ DECLARE_LOCK(crawl);
 struct crawl {
 	struct lock lock; /* nothing is called under it */
 	struct crawler crawlers[CRAWL_MAX] GUARDED_BY(crawl_locked);
+	uint64_t rollout_of GUARDED_BY(crawl_locked); /* a hash of the resource whose rollout was asked for last */
+	int64_t rollout_ms GUARDED_BY(crawl_locked), ahead_ms GUARDED_BY(crawl_locked);
 };
 DEFINE_LOCK(crawl, struct crawl, lock)
 
@@ -82,6 +85,22 @@ bool crawl_at_collection(struct crawl *crawl, pid_t thread, const struct kind *k
 	/* Noticed, or too slow for a crawl: from here on it is a process as any other. */
 	*c = (struct crawler){ 0 };
 	return !idle;
+}
+
+bool crawl_at_rollout(struct crawl *crawl, const char *of)
+{
+	int64_t now = clock_now_ms();
+	uint64_t hash = hash64(of, strlen(of));
+	bool next;
+
+	scope_lock(crawl, crawl);
+	next = crawl->rollout_ms && crawl->rollout_of != hash && now - crawl->rollout_ms < CRAWL_ROLLOUT_MS &&
+	       (!crawl->ahead_ms || now - crawl->ahead_ms >= CRAWL_ROLLOUT_MS);
+	crawl->rollout_of = hash;
+	crawl->rollout_ms = now;
+	if (next)
+		crawl->ahead_ms = now;
+	return next;
 }
 
 /* Of those parts that a walk asks for: even a listing does, where it is not known whether they are offered; and in the view that is made

@@ -23,5 +23,12 @@ void crawl_at_root(struct crawl *crawl, pid_t thread);
 /* It opened a collection of the root. True, once: this is the second since it listed the root. */
 bool crawl_at_collection(struct crawl *crawl, pid_t thread, const struct kind *kind);
 
+/* How many rollouts are fetched ahead at a time. */
+#define CRAWL_ROLLOUTS_MAX 64
+/* A rollout of the resource is about to be asked for. True where that follows another one's within CRAWL_ROLLOUT_MS; then not again
+   for as long. */
+#define CRAWL_ROLLOUT_MS 2000
+bool crawl_at_rollout(struct crawl *crawl, const char *of);
+
 /* Starts fetching the lists of the root's collections that are not known; waits for nothing. */
 void crawl_fetch_rest(struct mount *mount);

@@ -74,7 +74,7 @@ static int ask(struct question *q, int64_t ttl_ms)
 	int result = source_item_key(q->kind, q->parent, q->id, &key);
 
 	if (result == 0)
-		result = request_get(q->r, q->kind, key, ttl_ms, &value, &info);
+		result = meaning_ask(q, q->kind, key, &value, &info, ttl_ms);
 	if (result < 0)
 		return result;
 	if (!value.snapshot) {
@@ -99,7 +99,7 @@ static int ask_if_possible(struct question *q)
 		return result;
 	err_clear(&q->r->err);
 	q->stale = true;
-	q->expires_ms = clock_now_ms();
+	q->expires_ms = clock_after_ms(q->r->mount->options->negative_ttl_ms);
 	return 0;
 }
 
@@ -197,15 +197,14 @@ static int read_active(struct question *q, const char *id)
 {
 	if (q->active.id && !strcmp(q->active.id, id))
 		return 0;
+	meaning_rollout_clear(&q->active);
 	if (q->own.id && !strcmp(q->own.id, id)) {
-		/* Read already, and not the one that leads anywhere: it would have been taken. */
-		meaning_rollout_clear(&q->active);
+		/* Read already. It leads on, though the intent may have ended by what somebody else did. */
+		q->active = q->own;
+		json_object_get(q->active.object);
 		q->active.id = strdup(id);
-		q->active.state = q->own.state;
-		q->active.target_version = q->own.target_version;
 		return q->active.id ? 0 : -ENOMEM;
 	}
-	meaning_rollout_clear(&q->active);
 	return meaning_read_rollout(q, id, &q->active);
 }
 
@@ -388,6 +387,8 @@ static int look(struct question *q, bool fresh, struct meaning *ret)
 	meaning_clear(ret);
 	q->expires_ms = q->entry.info.expires_ms;
 	q->stale = q->entry.info.stale;
+	/* A reader has the list's entry at hand; a write rests on what the account says. */
+	q->until_ms = fresh ? q->r->deadline_ms : clock_after_ms(STORE_STALE_WAIT_MS);
 	return resolve(q, fresh, made_of, ret);
 }
 

@@ -6,13 +6,28 @@
 
 #include "api/base/clock.h"
 #include "api/doc.h"
+#include "fs/show/crawl.h"
 #include "fs/show/source.h"
+#include "fs/show/source_known.h"
 
 #define MERGED "configuration"
 
 int64_t meaning_wall_ns(int64_t ms)
 {
 	return clock_wall_ns() - (clock_now_ms() - ms) * NSEC_PER_MSEC;
+}
+
+int meaning_ask(struct question *q, const struct kind *kind, const char *key, struct store_value *ret,
+		struct store_info *ret_info, int64_t ttl_ms)
+{
+	int64_t deadline_ms = q->r->deadline_ms;
+	int result;
+
+	if (q->until_ms < deadline_ms)
+		q->r->deadline_ms = q->until_ms;
+	result = request_get(q->r, kind, key, ttl_ms, ret, ret_info);
+	q->r->deadline_ms = deadline_ms;
+	return result;
 }
 
 /* ---- what an answer shows ---- */
@@ -196,16 +211,62 @@ static int parse(struct snapshot *snapshot, int64_t asked_ms, struct rollout *re
 }
 
 /* What is over stays so: the last answer holds, whatever its age. */
-static bool recall(struct question *q, const struct kind *kind, const char *key, struct rollout *ret)
+static bool recall(struct mount *mount, const struct kind *kind, const char *key, struct rollout *ret)
 {
 	struct store_get get = { .key = key, .row = kind, .ttl_ms = CLOCK_NEVER / 4, .cached_only = true };
 	struct store_value value = { 0 };
 	struct store_info info;
-	bool known = store_get(q->r->mount->store, &get, &value, &info, NULL) == 0 && value.snapshot &&
+	bool known = store_get(mount->store, &get, &value, &info, NULL) == 0 && value.snapshot &&
 		     parse(value.snapshot, info.fetched_ms, ret) == 0 && is_final(ret->state);
 
 	store_value_clear(&value);
 	return known;
+}
+
+/* ---- those of a crawl ---- */
+
+/* The rollout that the listed resource names, where its reader would ask for it. Freed by the caller; NULL: none. */
+static char *wanted_rollout(struct question *q, struct snapshot *s)
+{
+	cleanup_record_ struct intent_record record = { 0 };
+	cleanup_(body_unrefp) struct body *body = s->traits & TRAIT_ROLLOUT ? snapshot_body(s) : NULL;
+	struct json_object *object = body ? json_tokener_parse(body->data) : NULL;
+	const char *id = object ? json_get_string(object, "active_rollout_id") : NULL;
+	char *copy = id && *id ? strdup(id) : NULL;
+
+	json_object_put(object);
+	if (copy && intents_get(q->r->mount->intents, q->kind->dir, s->id, &record) && record.intent.holds[INTENT_CONFIGURATION])
+		free(steal_ptr(copy));
+	return copy;
+}
+
+static void prefetch_one(struct question *q, const struct kind *kind, const char *parent, const char *id)
+{
+	struct rollout unused = { 0 };
+	cleanup_free_ char *key = NULL;
+
+	if (source_item_key(kind, parent, id, &key) == 0 && !recall(q->r->mount, kind, key, &unused))
+		store_prefetch(q->r->mount->store, kind, key, q->r->mount->options->cache_ttl_ms);
+	meaning_rollout_clear(&unused);
+}
+
+/* Who reads one resource after the other would wait for one rollout after the other: the list says which they will be. */
+static void prefetch_others(struct question *q)
+{
+	const struct kind *kind = kind_by_dir(q->kind, "rollouts");
+	struct store_info info;
+	cleanup_(list_unrefp) struct list *list = source_known_list(q->r->mount, q->kind, q->parent, &info);
+	size_t count = list ? list_count(list) : 0, asked = 0;
+
+	for (size_t i = 0; i < count && asked < CRAWL_ROLLOUTS_MAX; i++) {
+		struct snapshot *s = list_at(list, i)->snapshot;
+		cleanup_free_ char *id = strcmp(s->id, q->id) ? wanted_rollout(q, s) : NULL;
+
+		if (!id)
+			continue;
+		prefetch_one(q, kind, s->id, id);
+		asked++;
+	}
 }
 
 /* A failure of the moment says nothing of the rollout; what is not there, or not offered, does. */
@@ -235,9 +296,11 @@ int meaning_read_rollout(struct question *q, const char *id, struct rollout *ret
 	*ret = (struct rollout){ .id = strdup(id), .target_version = -1 };
 	if (result < 0 || !ret->id)
 		return result < 0 ? result : -ENOMEM;
-	if (recall(q, kind, key, ret))
+	if (recall(q->r->mount, kind, key, ret))
 		return 0;
-	result = request_get(q->r, kind, key, q->r->mount->options->cache_ttl_ms, &value, &info);
+	if (q->r->worker && crawl_at_rollout(q->r->mount->crawl, q->id))
+		prefetch_others(q);
+	result = meaning_ask(q, kind, key, &value, &info, q->r->mount->options->cache_ttl_ms);
 	if (result == 0)
 		result = value.snapshot ? parse(value.snapshot, info.fetched_ms, ret) : -ENOENT;
 	store_value_clear(&value);

@@ -36,12 +36,16 @@ struct question {
 	bool changed;               /* the record's row is to be written */
 	const char *why;            /* of a failure; static */
 	bool proves;
+	int64_t until_ms; /* how long answers are waited for; what is at hand serves then */
 	int64_t expires_ms;
 	int64_t fetched_ms;
 	bool stale;
 	uint64_t checked_hash; /* of the list's entry that a GET was made for */
 };
 
+/* As request_get, no longer than the question waits. */
+int meaning_ask(struct question *q, const struct kind *kind, const char *key, struct store_value *ret,
+		struct store_info *ret_info, int64_t ttl_ms);
 /* Wall-clock time of a moment of CLOCK_MONOTONIC. */
 int64_t meaning_wall_ns(int64_t ms);
 /* Reads a rollout into *ret: from memory for ever where it is over. An answer that says nothing of it is ROLLOUT_UNKNOWN and no

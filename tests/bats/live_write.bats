@@ -130,6 +130,8 @@ removes() {
     cp "$T/before.json" "$T/web.json"
     finish
     refresh
+    ! app web | jq -e "$2" >/dev/null || fail "$1 failed, and it is gone all the same"
+    cp "$T/web.json" "$(WEB)"
   fi
 }
 
@@ -145,6 +147,7 @@ removes() {
     removes 'del(.configuration.entrypoint)' '(.configuration.entrypoint // []) == []'
     removes 'del(.configuration.command)' '(.configuration.command // []) == []'
     removes 'del(.observability)' '.observability.logs.enabled != true'
+    removes 'del(.max_instances)' 'has("max_instances") | not'
     removes 'del(.configuration.instance_type) | .configuration += {vcpu: 1, memory_mib: 4096, disk: {size_mb: 8000}}' \
       '.configuration | .vcpu == 1 and .memory_mib == 4096'
     removes '.configuration |= (del(.vcpu, .memory_mib, .disk) + {instance_type: "lite"})' '.configuration | .memory_mib == 256'
@@ -152,6 +155,151 @@ removes() {
     stop_emulator
     rm -rf "$T/state"
   done
+}
+
+@test "live: an application of a Durable Object has no version and no rollout: a change is one PATCH, and shows at once" {
+  live
+  echo '{"scheduling_policy":"durable_object","durable_objects":{"script_name":"s","class_name":"C"}}' >"$T/web.json"
+  cp "$T/web.json" "$(WEB)"
+  ID=$(app_id web)
+  clear_requests
+  jq '.observability = {logs: {enabled: true}} | .configuration = {wrangler_ssh: {enabled: true}}' "$T/web.json" >"$T/new.json"
+  cp "$T/new.json" "$(WEB)"
+  assert_equal "$(sent)" 'PATCH /applications/ID'
+  patch | jq -e '. == {observability: {logs: {enabled: true}}, configuration: {wrangler_ssh: {enabled: true}}}'
+  settings() { jq -e '.observability.logs.enabled and .configuration.wrangler_ssh.enabled' "$(WEB)" >/dev/null; }
+  settings
+  refresh
+  settings
+  umount_cfcfs
+  rm -rf "$T/state"
+  mount_cfcfs -o "$QUICK"
+  settings
+  clear_requests
+  cp "$T/new.json" "$(WEB)"
+  assert_equal "$(sent)" ''
+  jq '.observability.logs.enabled = false' "$T/new.json" >"$T/off.json"
+  cp "$T/off.json" "$(WEB)"
+  assert_equal "$(sent)" 'PATCH /applications/ID'
+  assert_equal "$(patch)" '{"observability":{"logs":{"enabled":false}}}'
+  app web | jq -e '.observability.logs.enabled != true'
+}
+
+@test "live: an instance count that only another machine wrote is no difference in a view that does not show it, and a new one is a change" {
+  start_emulator --profile live
+  web_json "$T/web.json"
+  local n
+  for n in 1 2 3; do
+    rm -rf "$T/state"
+    mount_cfcfs -o "$QUICK,view=spec"
+    cp "$T/web.json" "$(WEB)"
+    ((n == 3)) || umount_cfcfs
+  done
+  assert_equal "$(count_writes)" 1
+  # This state has seen it written: another number is a change from now on.
+  jq '.instances = 3' "$T/web.json" >"$T/three.json"
+  cp "$T/three.json" "$(WEB)"
+  assert_equal "$(count_writes)" 2
+  assert_equal "$(patch)" '{"instances":3}'
+  cp "$T/three.json" "$(WEB)"
+  assert_equal "$(count_writes)" 2
+}
+
+# answers FILTER FILE... : the account has what these answers of the service say, and nothing else; a change of it is answered by it.
+answers() {
+  local list item
+  list=$(jq -sc "$1" "${@:2}")
+  clear_faults
+  fault "$(jq -nc --argjson list "$list" '{method: "GET", path: "/applications", times: 100000, status: 200,
+    body: ({success: true, errors: [], messages: [], result: $list, result_info: {}} | tojson)}')"
+  while read -r item; do
+    fault "$(jq -c '{method: "GET", path: "/applications/\(.id)", times: 100000, status: 200,
+      body: ({success: true, errors: [], messages: [], result: .} | tojson)}' <<<"$item")"
+    fault "$(jq -c '{method: "PATCH", path: "/applications/\(.id)", times: 100000, status: 200,
+      body: ({success: true, errors: [], messages: [], result: (. + {max_instances: 77})} | tojson)}' <<<"$item")"
+    fault "$(jq -c '{method: "POST", path: "/applications/\(.id)/rollouts", times: 100000, status: 201,
+      body: ({success: true, errors: [], messages: [], result: {id: "b0311111-2222-4333-8444-555555555555",
+        created_at: "2026-09-12T08:03:31Z", status: "progressing", target_configuration: {image: "app:v2"}}} | tojson)}' <<<"$item")"
+  done < <(jq -c '.[]' <<<"$list")
+  refresh
+}
+
+# written_back : each is shown, exported, and written back without a call; with one change it is one call with that alone.
+written_back() {
+  local file name policy
+  rm -rf "$T/export" && mkdir "$T/export"
+  rsync -a --include='*.json' --exclude='*' "$APPS/" "$T/export/"
+  [ -n "$(ls "$T/export")" ] || fail "nothing is shown"
+  clear_requests
+  for file in "$T/export"/*.json; do
+    name=${file##*/}
+    jq -e . "$file" >/dev/null
+    cp "$file" "$APPS/$name" || fail "$name: $(last_error .message)"
+    jq -c . "$file" >"$T/again.json"
+    cp "$T/again.json" "$APPS/$name" || fail "$name: $(last_error .message)"
+  done
+  touch "$T/export"/*.json
+  rsync -a "$T/export/" "$APPS/"
+  assert_writes 0
+  for file in "$T/export"/*.json; do
+    name=${file##*/}
+    policy=$(jq -r '.scheduling_policy // "default"' "$file")
+    clear_requests
+    if [ "$policy" = durable_object ]; then
+      jq '.observability = {logs: {enabled: true}}' "$file" >"$T/change.json"
+      cp "$T/change.json" "$APPS/$name" || fail "$name: $(last_error .message)"
+      assert_equal "$(patch)" '{"observability":{"logs":{"enabled":true}}}'
+    else
+      jq '.configuration.image = "app:v2"' "$file" >"$T/change.json"
+      cp "$T/change.json" "$APPS/$name" || fail "$name: $(last_error .message)"
+      target | jq -e 'keys == ["image"] and (.image | endswith("/app:v2"))'
+      assert_writes 1
+      clear_requests
+      jq '.max_instances = 77' "$T/change.json" >"$T/more.json"
+      cp "$T/more.json" "$APPS/$name" || fail "$name: $(last_error .message)"
+      assert_equal "$(patch)" '{"max_instances":77}'
+    fi
+    assert_writes 1
+  done
+}
+
+# as_seen VIEW : the same application stands in several answers; each is met by a mount that knows nothing.
+as_seen() {
+  local filter file
+  start_emulator --profile live
+  while read -r filter file; do
+    rm -rf "$T/state"
+    mount_cfcfs -o "cache_ttl=30,status_ttl=30,view=$1"
+    answers "$filter" "$SOURCE_DIR/tests/live/$file"
+    written_back
+    umount_cfcfs
+  done <<'FILES'
+[.[0].result] application-get.json
+[.[0]] application-get-first.json
+[.[0]] application-get-running.json
+.[0] applications-list.json
+[.[0]] double-durable-object-application.json
+FILES
+}
+
+@test "live: the answers of the service as they were seen: shown, exported, written back, and changed" { as_seen full; }
+@test "live: the same in the view of what is declared" { as_seen spec; }
+
+@test "live: a registry in the shape of the official answer is no difference" {
+  start_emulator --profile live
+  mount_cfcfs -o cache_ttl=30
+  fault "$(jq -c '{method: "GET", path: "/registries", times: 100000, status: 200,
+    body: ({success: true, errors: [], messages: [], result: .} | tojson)}' "$SOURCE_DIR/tests/live/double-registries-list.json")"
+  refresh
+  local file name
+  for file in "$MNT/registries"/*.json; do
+    name=${file##*/}
+    cp "$file" "$T/$name"
+    cp "$T/$name" "$file" || fail "$name: $(last_error .message)"
+    echo '{"kind":"ECR","auth":{"public_credential":"AKIA1","private_credential":{"store_id":"s1","secret_name":"ecr"}}}' >"$T/repo.json"
+    cp "$T/repo.json" "$file" || fail "$name from a repository: $(last_error .message)"
+  done
+  assert_writes 0
 }
 
 @test "live: a change that is there already is not sent, and somebody else's is not overwritten by a no-op" {

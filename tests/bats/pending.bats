@@ -216,6 +216,89 @@ update() { sed -i s/:v1/:v2/ "$WEB"; }
   no_failure
 }
 
+@test "pending: a rollout that fails ends it at once, and a failure names it" {
+  start_live
+  update
+  local id answer
+  id=$(rollout)
+  answer=$(curl -sS -H "authorization: Bearer $TOKEN" "$URL/accounts/$ACCOUNT/containers/applications/$ID/rollouts/$id" |
+    jq -c '.result.status = "failed"')
+  fault "$(jq -nc --arg path "/applications/$ID/rollouts/$id" --arg body "$answer" '{method: "GET", $path, times: 1000, status: 200, $body}')"
+  wait_until 30 "the old image" shows "$OLD"
+  assert_match "$(failures)" '^configuration\.image: .*its rollout failed'
+  assert_match "$(xattr "$WEB" error)" 'failed'
+  assert_equal "$(running)" ''
+  assert_equal "$(pending)" ''
+  past_ttl
+  assert_equal "$(image)" "$OLD"
+  assert_equal "$(failures | wc -l)" 1
+  umount_cfcfs
+  mount_cfcfs -o "$QUICK"
+  assert_equal "$(image)" "$OLD"
+  # The same written again is a change, and sent.
+  clear_requests
+  update
+  assert_equal "$(count_calls POST '*/rollouts')" 1
+}
+
+@test "pending: our rollout goes on though the account has another version: its target stands above that" {
+  start_live
+  local id answer
+  answer=$(curl -sS -H "authorization: Bearer $TOKEN" "$URL/accounts/$ACCOUNT/containers/applications/$ID" | jq -c .)
+  update
+  id=$(rollout)
+  answer=$(jq -c --arg id "$id" '.result.version = 9 | .result.active_rollout_id = $id
+    | .result.configuration.image |= sub(":v1"; ":v8")' <<<"$answer")
+  fault "$(jq -nc --arg path "/applications/$ID" --arg body "$answer" '{method: "GET", $path, times: 1000, status: 200, $body}')"
+  fault "$(jq -c '{method: "GET", path: "/applications", times: 1000, status: 200,
+    body: (. + {result: [.result], result_info: {}} | tojson)}' <<<"$answer")"
+  refresh
+  assert_equal "$(image)" "$NEW"
+  assert_match "$(running)" ':v8$'
+  assert_equal "$(pending)" "$id"
+  past_ttl
+  assert_equal "$(image)" "$NEW"
+  assert_equal "$(pending)" "$id"
+}
+
+@test "pending: who reads one after the other waits for no rollout after the other" {
+  start_emulator --profile live --time-scale 0.001
+  local n id
+  web_json "$T/web.json" 'del(.instances)'
+  for n in 1 2 3 4 5 6; do
+    ID=$(api POST /applications "$(jq --arg name "app$n" '.name = $name | .instances = 0' "$T/web.json")" | jq -r .id)
+    their_rollout "$NEW" >/dev/null
+  done
+  advance 60
+  for id in $(api GET /applications | jq -r '.[].id'); do
+    ID=$id
+    their_rollout "$THEIRS" >/dev/null
+  done
+  # Until every list names the rollout that is active.
+  advance 20
+  mount_cfcfs -o cache_ttl=60,status_ttl=60
+  clear_requests
+  assert_equal "$(image "$APPS/app1.json")" "$THEIRS"
+  assert_equal "$(count_calls GET '/applications/*/rollouts/*')" 1
+  assert_equal "$(image "$APPS/app2.json")" "$THEIRS"
+  wait_until 30 "the others" eval '[ "$(count_calls GET "/applications/*/rollouts/*")" = 6 ]'
+  for n in 3 4 5 6; do assert_equal "$(image "$APPS/app$n.json")" "$THEIRS"; done
+  assert_equal "$(count_calls GET '/applications/*/rollouts/*')" 6
+}
+
+@test "pending: a service that does not answer for a rollout, or for the application, holds no reader up for long" {
+  start_live timeout=600
+  update
+  fault '{"method":"GET","path":"/applications/*","times":1000,"stall":true}'
+  umount_cfcfs
+  mount_cfcfs -o "$QUICK,timeout=600"
+  # Without an end to the wait this test would meet its own.
+  assert_equal "$(image)" "$NEW"
+  past_ttl
+  assert_equal "$(image)" "$NEW"
+  clear_faults
+}
+
 @test "pending: a rollout that cannot be read: the application tells when it is over" {
   start_live
   fault '{"method":"GET","path":"/applications/*/rollouts/*","times":1000,"status":404}'

@@ -32,8 +32,9 @@ struct facts {
 	int64_t version; /* 0: 3 */
 	bool blind, owed, older_way, again, same_secret;
 	enum validate_mode validate;
-	bool raw;    /* doc is what is written, byte for byte */
-	size_t size; /* raw: of so many; 0: up to its NUL */
+	bool declared; /* the view is that of what is declared */
+	bool raw;      /* doc is what is written, byte for byte */
+	size_t size;   /* raw: of so many; 0: up to its NUL */
 	/* Where it is no write of a resource's document: */
 	enum wish_verb verb;
 	const char *part, *leaf; /* the file's name */
@@ -130,6 +131,7 @@ static inline struct change *decision(const struct facts *f)
 	g.context.doc.known = g.object;
 	g.context.doc.service_defaults = g.context.defaults = parse_or_null(f->defaults);
 	g.context.doc.written = g.context.said = parse_or_null(f->written);
+	g.context.doc.declared = f->declared;
 	change = decide(&g);
 	free(text);
 	gathered_clear(&g);

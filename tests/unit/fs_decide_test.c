@@ -84,6 +84,11 @@ static void test_configuration_is_one_rollout(void **state)
 		{ { .object = APP(LITE, ""), .doc = DOC("", ",'instances':5"), .written = "{'instances':4}" },
 		  MODIFY("'instances':5") },
 		{ { .object = APP(LITE, ""), .doc = DOC("", ""), .written = "{'instances':4}" }, "" },
+		/* Without memory: in a view that does not show the number, a document that says one was not read here. */
+		{ { .object = APP(LITE, ""), .doc = DOC("", ",'instances':2"), .declared = true }, "" },
+		{ { .object = APP(LITE, ""), .doc = DOC("", ",'instances':2") }, MODIFY("'instances':2") },
+		{ { .object = APP(LITE, ""), .doc = DOC("", ",'instances':2"), .written = "{'instances':4}", .declared = true },
+		  MODIFY("'instances':2") },
 	};
 	(void)state;
 
