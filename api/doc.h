@@ -71,7 +71,8 @@ struct doc_context {
 	/* Without memory of what was written, what the service computes is no difference: the document was not read here, where its
 	   number would show. */
 	bool declared;
-	/* Nothing is forgiven for lack of memory (FIELD_ANSWERED): for finding out what the service filled in. */
+	/* Nothing is forgiven for lack of memory (FIELD_ANSWERED), or because the other side need not say it: for finding out what the
+	   service filled in, and what an answer has too much. */
 	bool exact;
 	/* The account's object that the document is for, or that it was copied from, or NULL: fields that the contract does
 	   not know and that stand in it, inside settable objects, may stand in the document too. Read by doc_check. */

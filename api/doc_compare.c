@@ -169,7 +169,7 @@ static bool one_lacks_it(const struct comparing *c, const struct field *f, struc
 	/* What the service answers unasked, and what the contract does not know: nobody wrote it. */
 	if (!d && (!f || f->flags & FIELD_UNSAID))
 		return true;
-	if (a && (c->lenient || (s && doc_same_text(a, s))))
+	if (a && ((c->lenient && !c->ctx->exact) || (s && doc_same_text(a, s))))
 		return true;
 	/* An object that the service fills alone is as good as none. */
 	if (f && f->type == FIELD_OBJECT && f->fields && !(f->flags & FIELD_CREATE_ONLY) && is_object(a) && is_object(d))

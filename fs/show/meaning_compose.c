@@ -81,7 +81,8 @@ static int lay_all(const struct question *q, struct json_object *object)
 /* Whether the account runs what is meant. */
 static bool runs(const struct question *q, struct json_object *object, struct json_object *meant)
 {
-	const struct doc_context context = { .account_id = q->r->mount->options->account_id };
+	/* What an answer has and the target has not is gone when the rollout is over, though it might be the service's own. */
+	const struct doc_context context = { .account_id = q->r->mount->options->account_id, .exact = true };
 	cleanup_json_ struct json_object *document = json_object_new_object();
 	struct json_object *configuration = NULL;
 
