@@ -104,7 +104,7 @@ int doc_check(struct doc_file file, bool creating, const struct doc_context *ctx
 	if (r == 0)
 		r = take_label(kind, doc, file.identity, err);
 	if (r == 0 && ctx->validate != VALIDATE_OFF && kind->hooks && kind->hooks->check)
-		r = kind->hooks->check(kind, doc, creating, err);
+		r = kind->hooks->check(kind, doc, file.identity, creating, err);
 	if (r == 0)
 		*ret_version = version;
 	return r;

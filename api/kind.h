@@ -126,7 +126,7 @@ struct kind_hooks {
 	/* The traits of an object. NULL: none. */
 	unsigned (*traits)(struct json_object *object);
 	/* Further checks after the field table's, on a document that a user wrote. 0 or -errno with text. */
-	int (*check)(const struct kind *kind, struct json_object *doc, bool creating, struct err *err);
+	int (*check)(const struct kind *kind, struct json_object *doc, const char *name, bool creating, struct err *err);
 	/* Turns the API's object into the shape of the file before it is shown or compared (in place). */
 	int (*from_api)(struct json_object *object);
 	/* Turns a checked document into what create (or update) sends (in place). */

@@ -179,11 +179,11 @@ static int check_observability(struct json_object *doc, struct err *err)
 	return 0;
 }
 
-static int application_check(const struct kind *kind, struct json_object *doc, bool creating, struct err *err)
+static int application_check(const struct kind *kind, struct json_object *doc, const char *name, bool creating, struct err *err)
 {
 	int r = check_durable_objects(doc, err);
 
-	(void)kind;
+	(void)kind, (void)name;
 	if (r == 0)
 		r = check_observability(doc, err);
 	if (r == 0)
@@ -333,13 +333,13 @@ static unsigned rollout_traits(struct json_object *object)
 	return has_items(member(object, "target_configuration"), "ssh_public_key_ids") ? TRAIT_KEY_IDS : 0;
 }
 
-static int rollout_check(const struct kind *kind, struct json_object *doc, bool creating, struct err *err)
+static int rollout_check(const struct kind *kind, struct json_object *doc, const char *name, bool creating, struct err *err)
 {
 	struct json_object *steps = member(doc, "steps");
 	size_t n = json_object_is_type(steps, json_type_array) ? json_object_array_length(steps) : 0;
 	int64_t before = 0;
 
-	(void)kind, (void)creating;
+	(void)kind, (void)name, (void)creating;
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *step = json_object_array_get_idx(steps, i);
 		int64_t percentage = json_object_get_int64(member(member(step, "step_size"), "percentage"));
@@ -373,7 +373,39 @@ static unsigned registry_traits(struct json_object *object)
 	return 0;
 }
 
-static int registry_check(const struct kind *kind, struct json_object *doc, bool creating, struct err *err)
+static bool ends_in(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n > m && !strcmp(s + n - m, end);
+}
+
+/* NULL: one that the service takes no credentials for. */
+static const char *kind_of_domain(const char *domain)
+{
+	if (!strcmp(domain, "docker.io"))
+		return "DockerHub";
+	if (ends_in(domain, ".amazonaws.com"))
+		return "ECR";
+	return ends_in(domain, "-docker.pkg.dev") ? "GAR" : NULL;
+}
+
+static int check_registry_kind(struct json_object *doc, const char *domain, struct err *err)
+{
+	const char *kind = json_get_string(doc, "kind"), *fits = domain ? kind_of_domain(domain) : NULL;
+
+	if (!kind || !domain || !strchr(domain, '.') || (fits && !strcmp(kind, fits)))
+		return 0;
+	if (fits)
+		return err_set(err, EINVAL, "kind: is \"%s\", but %s is one of kind \"%s\"", kind, domain, fits);
+	return err_set(
+		err, EINVAL,
+		"kind: is \"%s\", which %s is not: DockerHub is docker.io, ECR are AWS's (*.amazonaws.com), GAR are Google's "
+		"(*-docker.pkg.dev)",
+		kind, domain);
+}
+
+static int registry_check(const struct kind *kind, struct json_object *doc, const char *name, bool creating, struct err *err)
 {
 	bool public = is_true(doc, "is_public"), auth = member(doc, "auth") != NULL;
 
@@ -382,7 +414,7 @@ static int registry_check(const struct kind *kind, struct json_object *doc, bool
 		return err_set(err, EINVAL, "is_public and auth exclude each other: a public registry needs no credentials");
 	if (creating && !public && !auth)
 		return err_set(err, EINVAL, "auth: is required, unless is_public is true");
-	return 0;
+	return creating ? check_registry_kind(doc, name, err) : 0;
 }
 
 static int registry_from_api(struct json_object *object)

@@ -84,3 +84,31 @@ HUB='{"kind": "DockerHub", "auth": {"public_credential": "acme", "private_creden
   assert_equal "$(ls "$(REG)")" $'registry.cloudflare.com\nregistry.cloudflare.com.json'
   assert_absent "$MNT/.cfcfs/rejected/registries/nothing"
 }
+
+@test "registry: the kind is that of the domain" {
+  start_quick
+  local ref='"auth": {"public_credential": "a", "private_credential": {"store_id": "s", "secret_name": "n"}}' f
+  local ecr=123456789012.dkr.ecr.eu-west-1.amazonaws.com
+  bad EINVAL "$(REG)/$ecr.json" "{\"kind\": \"DockerHub\", $ref}" kind ECR "$ecr"
+  bad EINVAL "$(REG)/docker.io.json" "{\"kind\": \"GAR\", $ref}" kind DockerHub
+  bad EINVAL "$(REG)/europe-docker.pkg.dev.json" "{\"kind\": \"ECR\", $ref}" kind GAR
+  bad EINVAL "$(REG)/ghcr.io.json" "{\"kind\": \"DockerHub\", $ref}" kind ghcr.io
+  for f in "$ecr:ECR" docker.io:DockerHub europe-docker.pkg.dev:GAR; do
+    write "$(REG)/${f%:*}.json" "{\"kind\": \"${f#*:}\", $ref}"
+  done
+  mkdir -p "$T/registries"
+  echo "{\"kind\": \"DockerHub\", $ref}" >"$T/registries/ghcr.io.json"
+  run "$CFCFS" --check "$T/registries/ghcr.io.json"
+  assert_status 1
+  assert_match "$output" 'kind'
+}
+
+@test "registry: what the service as it is refuses is told by its field" {
+  start_quick --profile live
+  local ref='"auth": {"public_credential": "a", "private_credential": {"store_id": "s", "secret_name": "n"}}'
+  refused EINVAL "$(REG)/docker.io.json" '{"kind": "DockerHub", "is_public": true}' is_public false
+  refused EINVAL "$(REG)/docker.io.json" "{$ref}" kind required
+  refused EINVAL "$(REG)/docker.io.json" '{"kind": "DockerHub", "auth": {"public_credential": "a", "private_credential": "text"}}' \
+    auth.private_credential reference
+  write "$(REG)/docker.io.json" "{\"kind\": \"DockerHub\", \"is_public\": false, $ref}"
+}
