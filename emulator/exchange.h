@@ -33,6 +33,7 @@ struct exchange {
 	bool challenge; /* asks for Basic credentials */
 	char ratelimit[64];
 	char ratelimit_policy[64];
+	bool faulty;         /* a fault made this answer; a header says so */
 	int64_t retry_after; /* seconds; -1: no header */
 	int64_t delay_ms;    /* before the answer goes out */
 	bool close;          /* end the connection instead of answering */

@@ -242,6 +242,7 @@ static void fault_answer(const struct fault *f, struct exchange *ex, struct call
 /* How the answer travels, and whether the call is served at all. */
 static bool fault_delivery(const struct fault *f, struct exchange *ex)
 {
+	ex->faulty = true;
 	ex->delay_ms += f->latency_ms;
 	ex->truncate = f->truncate;
 	ex->stall = f->stall;

@@ -167,6 +167,8 @@ static void add_headers(struct MHD_Response *r, const struct exchange *ex)
 	}
 	MHD_add_response_header(r, "cf-ray", ex->ray);
 	MHD_add_response_header(r, "X-Request-Id", ex->ray);
+	if (ex->faulty)
+		MHD_add_response_header(r, "X-Emulator-Fault", "1");
 	if (ex->link[0])
 		MHD_add_response_header(r, "Link", ex->link);
 	if (ex->digest[0])

@@ -60,6 +60,7 @@ teardown_base() {
   sweep "$T"
   local status=0
   sanitizer_is_silent || status=1
+  keeps_contract || status=1
   rm -rf --one-file-system "$T"
   return "$status"
 }
@@ -99,6 +100,7 @@ start_emulator() {
   done
   [[ $URL == http*://*/client/v4 ]] || fail "the emulator did not start: $(cat "$T/emulator.err")"
   CONTROL=${URL%/client/v4}/__emulator
+  [ -z "${CFCFS_CONTRACT-}" ] || [[ $URL == https* ]] || start_contract
 }
 
 is_live() { [ "${CFCFS_PROFILE-}" = live ]; }
@@ -116,6 +118,27 @@ start_recorder() {
   wait_until 30 "the recorder to start" test -s "$T/recorder.out"
   URL=http://127.0.0.1:$(cat "$T/recorder.out")/client/v4
 }
+
+# start_contract : from now on URL leads through a proxy that holds every request and every answer against the contract, but what
+# a fault made; its report is in $T/report. With CFCFS_CONTRACT set every test's does, and a violation fails the test.
+start_contract() {
+  local port=${URL#http://*:}
+  : >"$T/contract.out"
+  python3 "$SOURCE_DIR/tests/bats/contract.py" "$SOURCE_DIR/docs/openapi.yaml" "${port%%/*}" "$T/report" \
+    >"$T/contract.out" 2>>"$T/emulator.err" </dev/null 3>&- &
+  record_pid "$T/pids" $!
+  wait_until 30 "the checker to start" test -s "$T/contract.out"
+  URL=http://127.0.0.1:$(cat "$T/contract.out")/client/v4
+}
+
+# no_violations : of the contract, in what was checked, which is something.
+no_violations() {
+  local found
+  found=$(jq -c 'select(.violations != [])' "$T/report" | sort | uniq -c | sort -rn | head -n 20)
+  [ -z "$found" ] || fail "violations of the contract: $found"
+  [ -s "$T/report" ] || fail "nothing was checked"
+}
+keeps_contract() { [ -z "${CFCFS_CONTRACT-}" ] || [ ! -s "$T/report" ] || no_violations; }
 
 stop_emulator() {
   kill "$EMULATOR_PID"

@@ -5,23 +5,6 @@ load kinds
 
 KEY='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8uXyVzG0bJ4vC9pW3hQk1sT5rY7eU2iO6aD0fG8jKl anna'
 
-# From now on URL leads through the proxy that checks; its report is in $T/report.
-start_contract() {
-  local port=${URL#http://*:}
-  python3 "$SOURCE_DIR/tests/bats/contract.py" "$SOURCE_DIR/docs/openapi.yaml" "${port%%/*}" "$T/report" \
-    >"$T/contract.out" 2>>"$T/emulator.err" </dev/null 3>&- &
-  record_pid "$T/pids" $!
-  wait_until 30 "the checker to start" test -s "$T/contract.out"
-  URL=http://127.0.0.1:$(cat "$T/contract.out")/client/v4
-}
-
-no_violations() {
-  local found
-  found=$(jq -c 'select(.violations != [])' "$T/report" | sort | uniq -c | sort -rn | head -n 20)
-  [ -z "$found" ] || fail "violations of the contract: $found"
-  [ -s "$T/report" ] || fail "nothing was checked"
-}
-
 # every OPERATION... : each was in an exchange.
 every() {
   local missing
