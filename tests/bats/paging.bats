@@ -35,6 +35,33 @@ start_1200() {
   wait_until 10 "a first list with the full size" again
 }
 
+# start_small_pages N : from now on URL leads through a service that takes at most N a page, and gives no more unasked.
+start_small_pages() {
+  local port=${URL#http://*:} tries=400
+  : >"$T/small.out"
+  python3 "$SOURCE_DIR/tests/bats/small_pages.py" "$1" "${port%%/*}" >"$T/small.out" 2>>"$T/emulator.err" </dev/null 3>&- &
+  record_pid "$T/pids" $!
+  until [ -s "$T/small.out" ]; do
+    ((tries-- > 0)) || fail "the proxy did not start"
+    sleep 0.05
+  done
+  URL=http://127.0.0.1:$(cat "$T/small.out")/client/v4
+}
+
+@test "1,200 applications of a service that takes at most 100 a page: all of them, once" {
+  start_emulator
+  seed '{"applications":1200}'
+  start_small_pages 100
+  mount_cfcfs -o view=spec,cache_ttl=60
+  clear_requests
+  assert_equal "$(ls "$APPS" | grep -c '\.json$')" 1200
+  # Those that were refused did not come through.
+  assert_equal "$(lists | wc -l)" 12
+  assert_equal "$(lists | grep -c per_page=100)" 12
+  find "$APPS" -name '*.json' | sort -u | wc -l | grep -qx 1200
+  assert_equal "$(lists | wc -l)" 12
+}
+
 @test "a page that leads back to an earlier one is an error, and nothing of it shows" {
   start_1200
   fault '{"method":"GET","path":"/applications","times":100,"status":200,"body":"{\"success\":true,\"errors\":[],\"messages\":[],\"result\":[],\"result_info\":{\"next_page_token\":\"x\"}}"}'

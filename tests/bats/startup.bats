@@ -57,6 +57,32 @@ opts() { echo "url=$URL,state_dir=$T/state,logfile=$T/cfcfs.log"; }
   refused 3 . -f -o "$(opts),token_file=$T/wrong" "$ACCOUNT" "$MNT"
 }
 
+# answered STATUS CODE MESSAGE : the probe is answered so.
+answered() {
+  clear_faults
+  fault "$(jq -nc --argjson status "$1" --argjson code "$2" --arg message "$3" '{method: "GET", path: "/applications", times: 99, $status,
+    body: ({success: false, result: null, messages: [], errors: [{$code, $message}]} | tojson)}')"
+}
+
+@test "what the service says of credentials and plans is told in words, with where the credentials came from: 3" {
+  start_emulator
+  answered 401 1000 'Unauthorized'
+  refused 3 "plan.*$T/token" -o "$(opts),token_file=$T/token" "$ACCOUNT" "$MNT"
+  answered 403 10000 'Authentication error'
+  refused 3 "Workers Containers.*$T/token" -o "$(opts),token_file=$T/token" "$ACCOUNT" "$MNT"
+  answered 405 10405 'Method not allowed for this authentication scheme'
+  refused 3 "token.*$T/token" -o "$(opts),token_file=$T/token" "$ACCOUNT" "$MNT"
+  answered 401 10000 'Authentication error'
+  export CLOUDFLARE_API_TOKEN=$TOKEN
+  refused 3 CLOUDFLARE_API_TOKEN -o "$(opts)" "$ACCOUNT" "$MNT"
+}
+
+@test "a base address without /client/v4: 4, and it says so" {
+  start_emulator
+  URL=${URL%/client/v4}
+  refused 4 '/client/v4' -o "$(opts),token_file=$T/token" "$ACCOUNT" "$MNT"
+}
+
 @test "no token, an unreadable one, one that others can read: 3" {
   start_emulator
   refused 3 '(token|credential)' -o "$(opts)" "$ACCOUNT" "$MNT"
