@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Writing as the service takes it, on the service as people saw it: a changed configuration is pending until its rollout
 # completes, lists lag, creates are strict, and what a null does is not known.
+# deadline: 1000 s
 load lib
 
 # live [OPTIONS] [-- ARGUMENT...] : the emulator's profile live, and a mount with short times to live.

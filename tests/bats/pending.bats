@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # What was accepted and is not shown yet: the service answers the old configuration until a rollout completes, and its lists
 # lag behind even that. The file says what is meant; status.json says what runs.
+# deadline: 1000 s
 load lib
 
 QUICK=cache_ttl=0.3,status_ttl=0.2,delete_grace=0
