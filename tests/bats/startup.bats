@@ -67,11 +67,11 @@ answered() {
 @test "what the service says of credentials and plans is told in words, with where the credentials came from: 3" {
   start_emulator
   answered 401 1000 'Unauthorized'
-  refused 3 "plan.*$T/token" -o "$(opts),token_file=$T/token" "$ACCOUNT" "$MNT"
+  refused 3 "plan" -o "$(opts),token_file=$T/token" "$ACCOUNT" "$MNT"
   answered 403 10000 'Authentication error'
-  refused 3 "Workers Containers.*$T/token" -o "$(opts),token_file=$T/token" "$ACCOUNT" "$MNT"
+  refused 3 "token_file=$T/token.*Workers Containers" -o "$(opts),token_file=$T/token" "$ACCOUNT" "$MNT"
   answered 405 10405 'Method not allowed for this authentication scheme'
-  refused 3 "token.*$T/token" -o "$(opts),token_file=$T/token" "$ACCOUNT" "$MNT"
+  refused 3 "token_file=$T/token" -o "$(opts),token_file=$T/token" "$ACCOUNT" "$MNT"
   answered 401 10000 'Authentication error'
   export CLOUDFLARE_API_TOKEN=$TOKEN
   refused 3 CLOUDFLARE_API_TOKEN -o "$(opts)" "$ACCOUNT" "$MNT"
