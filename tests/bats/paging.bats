@@ -37,14 +37,11 @@ start_1200() {
 
 # start_small_pages N : from now on URL leads through a service that takes at most N a page, and gives no more unasked.
 start_small_pages() {
-  local port=${URL#http://*:} tries=400
+  local port=${URL#http://*:}
   : >"$T/small.out"
   python3 "$SOURCE_DIR/tests/bats/small_pages.py" "$1" "${port%%/*}" >"$T/small.out" 2>>"$T/emulator.err" </dev/null 3>&- &
   record_pid "$T/pids" $!
-  until [ -s "$T/small.out" ]; do
-    ((tries-- > 0)) || fail "the proxy did not start"
-    sleep 0.05
-  done
+  wait_until 30 "the proxy to start" test -s "$T/small.out"
   URL=http://127.0.0.1:$(cat "$T/small.out")/client/v4
 }
 
