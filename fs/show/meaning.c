@@ -11,6 +11,9 @@
 #include "fs/show/meaning_private.h"
 #include "fs/show/source.h"
 
+/* How long a reader waits for what may change the list's word. */
+#define UNKNOWN_WAIT_MS 10000
+
 void meaning_clear(struct meaning *meaning)
 {
 	snapshot_unref(meaning->snapshot);
@@ -387,8 +390,10 @@ static int look(struct question *q, bool fresh, struct meaning *ret)
 	meaning_clear(ret);
 	q->expires_ms = q->entry.info.expires_ms;
 	q->stale = q->entry.info.stale;
-	/* A reader has the list's entry at hand; a write rests on what the account says. */
-	q->until_ms = fresh ? q->r->deadline_ms : clock_after_ms(STORE_STALE_WAIT_MS);
+	/* A reader has the list's entry at hand, and with an intent what is meant, too; a write rests on what the account says. */
+	q->until_ms = fresh                                        ? q->r->deadline_ms :
+		      q->record.intent.holds[INTENT_CONFIGURATION] ? clock_after_ms(STORE_STALE_WAIT_MS) :
+								     clock_after_ms(UNKNOWN_WAIT_MS);
 	return resolve(q, fresh, made_of, ret);
 }
 
