@@ -45,9 +45,14 @@ void attributes_apply(const struct attributes *a, struct stat *st)
 		st->st_gid = (gid_t)a->gid;
 }
 
+/* Nanoseconds end in 1677 and 2262: what is beyond becomes the last one that there is, as file systems do with their own ends. */
 static int64_t time_of(struct timespec ts)
 {
-	return (int64_t)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+	int64_t ns;
+
+	if (__builtin_mul_overflow((int64_t)ts.tv_sec, NSEC_PER_SEC, &ns) || __builtin_add_overflow(ns, (int64_t)ts.tv_nsec, &ns))
+		return ts.tv_sec < 0 ? ATTRIBUTE_NONE + 1 : INT64_MAX;
+	return ns == ATTRIBUTE_NONE ? ns + 1 : ns;
 }
 
 struct attributes attributes_of(int to_set, const struct stat *st, int64_t now_ns)

@@ -62,18 +62,22 @@ static struct notice *take_first_locked(struct notifier *n) REQUIRES(notifier_lo
 	return first;
 }
 
-static bool is_held(const struct notifier *n, const struct notice *notice) REQUIRES(notifier_locked)
+static bool dir_is_held_locked(struct notifier *n, fuse_ino_t dir) REQUIRES(notifier_locked)
 {
 	const struct notify_hold *hold;
 
-	/* Only a name's notice takes its directory's lock. */
-	if (notice->key.what != 'e')
-		return false;
+	notifier_assert_locked(n);
 	DL_FOREACH(n->holds, hold) {
-		if (hold->dir == notice->key.ino)
+		if (hold->dir == dir)
 			return true;
 	}
 	return false;
+}
+
+/* Only a name's notice takes its directory's lock. */
+static bool is_held_locked(struct notifier *n, const struct notice *notice) REQUIRES(notifier_locked)
+{
+	return notice->key.what == 'e' && dir_is_held_locked(n, notice->key.ino);
 }
 
 /* The first one that the kernel can be told of now. */
@@ -82,7 +86,7 @@ static struct notice *take_next_locked(struct notifier *n) REQUIRES(notifier_loc
 	struct notice *notice = n->queue;
 
 	notifier_assert_locked(n);
-	while (notice && is_held(n, notice))
+	while (notice && is_held_locked(n, notice))
 		notice = notice->hh.next;
 	if (notice)
 		HASH_DEL(n->queue, notice);
@@ -105,6 +109,12 @@ void notify_release(struct notifier *n, struct notify_hold *hold)
 	DL_DELETE(n->holds, hold);
 	hold->dir = 0;
 	pthread_cond_signal(&n->more);
+}
+
+bool notify_is_held(struct notifier *n, fuse_ino_t dir)
+{
+	scope_lock(notifier, n);
+	return dir_is_held_locked(n, dir);
 }
 
 /* FUSE_NOTIFY_INC_EPOCH of Linux 6.16; the headers of older systems lack it. */

@@ -33,6 +33,8 @@ struct notifier *notifier_free(struct notifier *n);
 void notify_hold(struct notifier *n, struct notify_hold *hold, fuse_ino_t dir);
 /* Nothing where it is not held. */
 void notify_release(struct notifier *n, struct notify_hold *hold);
+/* Whether what is told of names in the directory waits now. */
+bool notify_is_held(struct notifier *n, fuse_ino_t dir);
 
 /* The name in the directory may lead elsewhere now. */
 void notify_entry(struct notifier *n, fuse_ino_t dir, const char *name);

@@ -358,6 +358,7 @@ struct node *tree_lookup(struct tree *tree, struct entry *entry, const struct st
 		node->version.stamp = *stamp;
 		node->version.content = content;
 		node->version.size = size;
+		node->version.follows = false;
 		node->lookups++;
 		return node;
 	}
@@ -411,6 +412,13 @@ void tree_renew(struct entry *entry)
 {
 	entry->current = NULL;
 	entry->renewed = true;
+}
+
+void tree_follow(struct node *node)
+{
+	node->version.follows = true;
+	node->version.content = 0;
+	node->version.stamp = (struct stamp){ 0 };
 }
 
 void tree_forget(struct tree *tree, fuse_ino_t id, uint64_t lookups)

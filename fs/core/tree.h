@@ -116,6 +116,7 @@ struct version {
 	uint64_t base;    /* of a log: where in all that was ever written to it the node begins */
 	uint64_t content; /* hash64 of the bytes; 0: a draft's, or not known */
 	int64_t size;
+	bool follows; /* had without its name (a descriptor, a bind mount): whatever the name has, and no version of it */
 };
 
 struct node {
@@ -125,7 +126,9 @@ struct node {
 	unsigned opens GUARDED_BY(tree_locked);
 	bool cached GUARDED_BY(tree_locked);     /* the kernel may hold pages of it */
 	bool redirected GUARDED_BY(tree_locked); /* made because an open asked for a node without pages: not asked again */
-	bool reread GUARDED_BY(tree_locked); /* a reader asked for another node in its place, or for this one: not asked again */
+	bool reread GUARDED_BY(tree_locked);  /* a reader asked for another node in its place, or for this one: not asked again */
+	bool rewrite GUARDED_BY(tree_locked); /* a writer, the thread of rewriter, was sent back to the name */
+	pid_t rewriter GUARDED_BY(tree_locked);
 	/* Owned reference: the content, kept for the open that this node's lookup is part of; and the thread that opens. */
 	struct body *bytes GUARDED_BY(tree_locked);
 	pid_t bytes_for GUARDED_BY(tree_locked);
@@ -166,6 +169,8 @@ bool tree_known(const struct entry *entry, struct version *ret) REQUIRES(tree_lo
 void tree_rebind(struct tree *tree, struct node *node, struct entry *entry) REQUIRES(tree_locked);
 /* The next lookup gives a new node. */
 void tree_renew(struct entry *entry) REQUIRES(tree_locked);
+/* The node, which somebody has by other ways than its name, shows what the name has from now on. Nobody may have its version open. */
+void tree_follow(struct node *node) REQUIRES(tree_locked);
 void tree_forget(struct tree *tree, fuse_ino_t id, uint64_t lookups) REQUIRES(tree_locked);
 struct entry *entry_ref(struct entry *entry) REQUIRES(tree_locked);
 struct entry *entry_unref_locked(struct tree *tree, struct entry *entry) REQUIRES(tree_locked);

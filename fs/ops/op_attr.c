@@ -9,6 +9,7 @@
 #include "fs/send/commit.h"
 #include "fs/show/control.h"
 #include "fs/core/draft.h"
+#include "fs/core/notify.h"
 #include "fs/ops/reply.h"
 #include "fs/show/view.h"
 #include "fs/show/walk.h"
@@ -252,6 +253,27 @@ static int getattr_old(struct request *r, struct subject *s, const struct view *
 	return reply_attr(r, &st, 0);
 }
 
+/*
+ * The account has another version than the node stood for. 1: that version is open, and shows. 0: nobody has it, and who asks has the
+ * node by a descriptor or a bind mount: from now on it shows what the name has. -ESTALE: the kernel's name for it is out of date and
+ * cannot be told so, because a change in the directory is being answered: it asks for the name again.
+ */
+static int other_version(struct request *r, struct subject *s)
+{
+	struct entry *e = s->entry;
+	struct node *node;
+
+	scope_lock(tree, s->tree);
+	node = tree_node(s->tree, s->node);
+	if (!node || node->opens)
+		return 1;
+	if (node != e->current && e->parent && e->parent->current && notify_is_held(r->mount->notifier, e->parent->current->id))
+		return -ESTALE;
+	tree_follow(node);
+	s->version.follows = true;
+	return 0;
+}
+
 static int getattr_file(struct request *r, struct subject *s)
 {
 	cleanup_view_ struct view view = { 0 };
@@ -264,9 +286,12 @@ static int getattr_file(struct request *r, struct subject *s)
 	if (result < 0)
 		return result == -ENOENT ? -ESTALE : result;
 	if (s->version.content && !view.grows && view.content != s->version.content)
-		return getattr_old(r, s, &view);
+		result = other_version(r, s);
+	if (result)
+		return result < 0 ? result : getattr_old(r, s, &view);
 	stat_view(&view, s->ino, &st);
-	timeout = view.info.expires_ms ? request_timeout(view.info.expires_ms) : 0;
+	/* The kernel can be told of what a name leads to, and this node is not had by its name. */
+	timeout = view.info.expires_ms && !s->version.follows ? request_timeout(view.info.expires_ms) : 0;
 	tree_lock(s->tree);
 	/* The node that a draft was written through stands for what became of it. */
 	if (!s->version.content && s->entry->current && s->entry->current->id == s->node)

@@ -9,6 +9,7 @@
 #include "fs/send/commit.h"
 #include "fs/show/control.h"
 #include "fs/core/failures.h"
+#include "fs/core/notify.h"
 #include "fs/ops/handle.h"
 #include "fs/ops/reply.h"
 #include "fs/send/trash.h"
@@ -129,33 +130,61 @@ static int check_access(const struct subject *s, unsigned flags)
 	return 0;
 }
 
-/* A node of which pages are cached cannot be written through without its readers seeing it: the name gets another node. */
-static bool must_redirect(struct subject *s)
+/* The name leads to this node again: nobody got to it by its name. */
+static void lead_to(struct request *r, struct entry *e, struct node *node) REQUIRES(tree_locked)
 {
+	if (e->current == node)
+		return;
+	e->current = node;
+	r->mount->tree->changes++;
+	if (e->parent && e->parent->current)
+		notify_entry(r->mount->notifier, e->parent->current->id, entry_name(e));
+}
+
+/*
+ * A node of which pages are cached cannot be written through without its readers seeing it: the name gets another node, and the
+ * kernel, told ESTALE, asks for the name again. Who comes to the same node once more has it by a descriptor (/proc/self/fd, as
+ * Samba opens files) or a bind mount, and would be told so for ever: then it is written through, as in any other file system.
+ */
+static bool must_redirect(struct request *r, struct subject *s)
+{
+	struct entry *e = s->entry;
 	struct node *node;
 
 	scope_lock(tree, s->tree);
 	node = tree_node(s->tree, s->node);
-	if (!node || s->entry->unlinked)
+	if (!node || e->unlinked)
 		return false;
-	if (node != s->entry->current && s->entry->current)
-		return true;
-	if (!node->cached || node->redirected)
-		return false;
-	tree_renew(s->entry);
-	return true;
+	if (!node->version.follows) {
+		if ((node == e->current || !e->current) && (!node->cached || node->redirected))
+			return false;
+		if (!node->rewrite || node->rewriter != r->ctx.pid) {
+			node->rewrite = true;
+			node->rewriter = r->ctx.pid;
+			if (node == e->current)
+				tree_renew(e);
+			return true;
+		}
+		tree_follow(node);
+		notify_inode(r->mount->notifier, node->id, true);
+	}
+	lead_to(r, e, node);
+	return false;
 }
 
-static void count_open(struct tree *tree, fuse_ino_t ino, bool cached)
+/* Whether the kernel may cache its pages, as wished. */
+static bool count_open(struct tree *tree, fuse_ino_t ino, bool cached)
 {
 	struct node *node;
 
 	scope_lock(tree, tree);
 	node = tree_node(tree, ino);
-	if (node) {
-		node->opens++;
-		node->cached |= cached;
-	}
+	if (!node)
+		return false;
+	node->opens++;
+	cached &= !node->version.follows;
+	node->cached |= cached;
+	return cached;
 }
 
 static int open_write(struct request *r, struct subject *s)
@@ -163,7 +192,7 @@ static int open_write(struct request *r, struct subject *s)
 	struct handle *h;
 	int result;
 
-	if ((s->what.place == PLACE_RESOURCE || s->what.place == PLACE_PART) && must_redirect(s))
+	if ((s->what.place == PLACE_RESOURCE || s->what.place == PLACE_PART) && must_redirect(r, s))
 		return -ESTALE;
 	h = handle_new(r, s->entry, &s->what, r->ino);
 	if (!h)
@@ -208,10 +237,17 @@ static bool ask_again(struct request *r, struct subject *s)
 
 	scope_lock(tree, s->tree);
 	node = tree_node(s->tree, s->node);
-	if (!node || node->reread)
+	if (!node || node->version.follows)
 		return false;
+	if (node->reread) {
+		/* By a descriptor: the size that the kernel remembers is another version's. */
+		if (!node->opens)
+			tree_follow(node);
+		return false;
+	}
 	node->reread = true;
 	s->entry->reader = r->ctx.pid;
+	notify_inode(r->mount->notifier, node->id, false);
 	if (s->entry->current == node) {
 		tree_renew(s->entry);
 		s->entry->renewed = false;
@@ -270,10 +306,9 @@ static int open_read(struct request *r, struct subject *s)
 		return -ENOMEM;
 	h->view = view;
 	view = (struct view){ 0 };
-	r->open.info.direct_io = h->view.grows || other || !s->version.content;
-	r->open.info.keep_cache = !r->open.info.direct_io;
+	r->open.info.keep_cache = count_open(s->tree, r->ino, !h->view.grows && !other && s->version.content);
+	r->open.info.direct_io = !r->open.info.keep_cache;
 	r->open.info.noflush = 1;
-	count_open(s->tree, r->ino, r->open.info.keep_cache);
 	r->open.info.fh = (uintptr_t)h;
 	return reply_open(r, &r->open.info);
 }
@@ -460,8 +495,22 @@ static int read_opened(struct request *r, struct handle *h)
 	return result < 0 ? result : read_body(r, bytes);
 }
 
+/* Its node was written through by who had it without its name: there is nothing left of what it was opened on. */
+static bool follows(struct request *r, const struct handle *h, struct draft **ret)
+{
+	struct node *node;
+
+	scope_lock(tree, r->mount->tree);
+	node = tree_node(r->mount->tree, h->node);
+	if (!node || !node->version.follows)
+		return false;
+	*ret = h->entry->draft ? draft_ref(h->entry->draft) : NULL;
+	return true;
+}
+
 int op_read(struct request *r)
 {
+	cleanup_(draft_unrefp) struct draft *shown = NULL;
 	struct handle *h = r->read.handle;
 
 	if (h->draft)
@@ -470,5 +519,7 @@ int op_read(struct request *r)
 		return read_log(r, view_log(&h->what), h->view.base);
 	if (is_read_anew(h))
 		return read_growing(r, h);
+	if (follows(r, h, &shown))
+		return shown ? read_draft(r, shown) : read_growing(r, h);
 	return read_opened(r, h);
 }

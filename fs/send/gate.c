@@ -37,9 +37,17 @@ int gate_text(const struct identity *what, const char *name, struct err *err)
 	return err_set(err, EPERM, "%s %s", name, places[what->place].why);
 }
 
+/* What nobody can write or remove, instances for one, cannot be taken away under another name either. */
+static bool may_leave_its_name(const struct identity *what, bool same_dir)
+{
+	if (what->place == PLACE_RESOURCE)
+		return what->kind->verbs & (same_dir ? KIND_DELETE | KIND_UPDATE : KIND_DELETE);
+	return is_writable(what);
+}
+
 int gate_backup(const struct identity *what, const struct identity *to, bool same_dir, bool nodelete, struct err *err)
 {
-	if (!is_writable(what))
+	if (!may_leave_its_name(what, same_dir))
 		return err_set(err, EPERM, "it comes from the platform and cannot be renamed");
 	if (nodelete)
 		return err_set(err, EPERM, "the mount was made with nodelete: a backup's name would take it away");

@@ -62,31 +62,6 @@ nothing_stuck() {
   nothing_stuck
 }
 
-# as_ordinary_user : runs this very test once more, as a user who is not root, in a mount namespace where everybody may open the
-# device (and fusectl is not mounted, so that the connection cannot be aborted). Status 1: we are there already.
-as_ordinary_user() {
-  [ -z "${CFCFS_ORDINARY-}" ] || return 1
-  needs_root
-  cat >"$T/inside" <<'SH'
-set -e
-mknod -m 666 "$1/fuse" c 10 229
-mount --bind "$1/fuse" /dev/fuse
-! mountpoint -q /sys/fs/fuse/connections || umount /sys/fs/fuse/connections
-shift
-exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"
-SH
-  local dir=$T
-  while [ "$dir" != / ]; do
-    chmod o+x "$dir"
-    dir=$(dirname "$dir")
-  done
-  chown 65534:65534 "$T" "$T"/*
-  timeout 100 unshare -m --propagation private bash "$T/inside" "$T" env HOME="$T" TMPDIR="$T" CFCFS_TEST_DIR="$T" \
-    CFCFS_ORDINARY=1 bats --tap --filter "^$BATS_TEST_DESCRIPTION\$" "$BATS_TEST_FILENAME" >"$T/inside.tap" 2>&1 3>&- ||
-    fail "$(cat "$T/inside.tap")"
-  grep -q '^ok 1' "$T/inside.tap" || fail "$(cat "$T/inside.tap")"
-}
-
 @test "an ordinary user, without fusectl: names are told of by epochs, seen at once, and nothing is stuck" {
   as_ordinary_user && return
   prepare

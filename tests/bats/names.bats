@@ -193,3 +193,37 @@ whole_life() {
   mv "$APPS/loop.json" "$APPS/x%25.json"
   assert_equal "$(app_names)" 'x%'
 }
+
+@test "whole names at the edge of 255 bytes: made by cp, and made again from what was read" {
+  start -o delete_grace=0,max_delete=1000
+  local length name file
+  for length in 249 250 251; do
+    name=$(printf 'n%.0s' $(seq "$length"))
+    file=$name.json
+    if ((length > 250)); then
+      # Its file name would be longer than the kernel takes: it is made by its document alone.
+      assert_sys ENAMETOOLONG write "$APPS/$file" "$T/web.json"
+      make "$name"
+      refresh
+      file=$(ls "$APPS" | grep '\.json$')
+      ((${#file} <= 255))
+    else
+      cp "$T/web.json" "$APPS/$file"
+    fi
+    assert_equal "$(app_names)" "$name"
+    cp "$APPS/$file" "$T/saved.json"
+    rm "$APPS/$file"
+    advance 60
+    refresh
+    assert_equal "$(app_names)" ''
+    cp "$T/saved.json" "$APPS/.saved"
+    mv "$APPS/.saved" "$APPS/$file"
+    assert_equal "$(app_names)" "$name"
+    assert_same_json "$T/saved.json" "$APPS/$file"
+    sed -i 's/"instances": 2/"instances": 3/' "$APPS/$file"
+    assert_equal "$(app "$name" | jq .instances)" 3
+    rm "$APPS/$file"
+    advance 60
+    refresh
+  done
+}

@@ -221,3 +221,45 @@ JSON
   [ "$(stat -c %.9Y "$file")" != "$first" ]
   [ "$(stat -c %Y "$file")" -gt "${first%.*}" ]
 }
+
+@test "times before 1970, and beyond what can be kept, are as near to what was set as they can be" {
+  start
+  has_web
+  local when
+  for when in 1969-12-31T23:59:59.999999999Z 1960-02-29T12:00:00.5Z 1901-12-14T00:00:00Z 2200-01-01T00:00:00Z; do
+    touch -d $when "$T/stamp" "$APPS" "$WEB"
+    assert_equal "$(stat -c %.9Y "$WEB")" "$(stat -c %.9Y "$T/stamp")" "$when"
+    assert_equal "$(stat -c %.9Y "$APPS")" "$(stat -c %.9Y "$T/stamp")" "$when, of a directory"
+    cp -p "$WEB" "$T/copy.json"
+    assert_equal "$(stat -c %.9Y "$T/copy.json")" "$(stat -c %.9Y "$T/stamp")" "cp -p of $when"
+    cp -p "$T/copy.json" "$APPS/.scratch"
+    assert_equal "$(stat -c %.9Y "$APPS/.scratch")" "$(stat -c %.9Y "$T/stamp")" "scratch of $when"
+  done
+  # Nanoseconds end in 1677 and 2262: the last one there is, as other file systems do with their own.
+  touch -d 2500-01-01T00:00:00Z "$WEB"
+  assert_equal "$(stat -c %Y "$WEB")" 9223372036
+  touch -d 1600-01-01T00:00:00Z "$WEB"
+  assert_equal "$(stat -c %Y "$WEB")" -9223372037
+}
+
+@test "what changes by the moment is no attribute that a copy would carry" {
+  start
+  has_web
+  # Where a write failed, too.
+  assert_sys 'write EINVAL' write "$WEB" - <<<'{"x":1}'
+  python3 - "$WEB" "$APPS" <<'P'
+import os, sys
+momentary = {"user.cfcfs." + n for n in ("age", "stale", "pending", "error")}
+for path in sys.argv[1:]:
+    names = set(os.listxattr(path))
+    assert not names & momentary, names
+assert os.listxattr(sys.argv[1]), "nothing is listed"
+float(os.getxattr(sys.argv[1], "user.cfcfs.age"))
+assert os.getxattr(sys.argv[1], "user.cfcfs.stale") == b"false"
+assert os.getxattr(sys.argv[1], "user.cfcfs.error")
+P
+  # A copy with xattrs settles: the second run has nothing to do.
+  mkdir "$T/copy"
+  rsync -aX "$WEB" "$T/copy/"
+  assert_equal "$(rsync -aXi "$WEB" "$T/copy/")" ''
+}

@@ -305,3 +305,72 @@ over() {
     cmp "$T/bad.json" "$MNT/.cfcfs/rejected/applications/app-1.json"
   done
 }
+
+# What the account and the directory say of a name, past the service's own delay.
+still_there() {
+  [ -n "$(app_id "$1")" ] || fail "$1 was deleted"
+  cmp "$REPO.first/applications/$1.json" "$APPS/$1.json"
+}
+
+@test "rsync --delete --backup: a name that only became a backup comes back, is never deleted, and a failure says so" {
+  synced
+  cp -a "$REPO" "$REPO.first"
+  rm "$REPO/applications/app-2.json"
+  rsync -a --delete --backup "$REPO/applications/" "$APPS/"
+  assert_exists "$APPS/app-2.json~"
+  wait_until 30 "the application to be back" test -e "$APPS/app-2.json"
+  wait_until 30 "the failure" eval 'last_error .errno | grep -qx ECANCELED'
+  assert_error '/applications/app-2.json' 'nothing was deleted'
+  assert_match "$(xattr "$APPS/app-2.json" error)" 'nothing was deleted'
+  still_there app-2
+  assert_calls 0 DELETE '*'
+}
+
+@test "rsync --delete --backup-dir: a copy is kept, and the delete is sent" {
+  synced
+  cp -a "$REPO" "$REPO.first"
+  rm "$REPO/applications/app-2.json"
+  rsync -a --delete --backup --backup-dir=.old "$REPO/applications/" "$APPS/"
+  cmp "$REPO.first/applications/app-2.json" "$APPS/.old/app-2.json"
+  assert_absent "$APPS/app-2.json"
+  assert_calls 1 DELETE '/applications/*'
+  rm "$REPO/applications/app-3.json"
+  rsync -a --delete --backup --backup-dir="$T/old" "$REPO/applications/" "$APPS/"
+  cmp "$REPO.first/applications/app-3.json" "$T/old/app-3.json"
+  assert_absent "$APPS/app-3.json"
+  assert_calls 2 DELETE '/applications/*'
+}
+
+@test "a desktop's trash: an error and the file stays, or the file is deleted: never a success that is undone" {
+  command -v gio >/dev/null || skip "gio is not installed"
+  synced
+  cp -a "$REPO" "$REPO.first"
+  run gio trash "$APPS/app-2.json"
+  [ "$status" != 0 ] || fail "gio says that it is in the trash: $output"
+  still_there app-2
+  assert_calls 0 DELETE '*'
+  # As a file manager does it by itself.
+  mkdir -p "$MNT/.Trash-0/files"
+  assert_sys EXDEV rename "$APPS/app-2.json" "$MNT/.Trash-0/files/app-2.json"
+  still_there app-2
+  mv "$APPS/app-2.json" "$MNT/.Trash-0/files/"
+  cmp "$REPO.first/applications/app-2.json" "$MNT/.Trash-0/files/app-2.json"
+  assert_absent "$APPS/app-2.json"
+  assert_calls 1 DELETE '/applications/*'
+}
+
+@test "what the platform made takes no backup's name, beside it or elsewhere" {
+  start_emulator
+  seed '{"applications":1}'
+  mount_cfcfs
+  local file
+  mkdir "$APPS/.old"
+  for file in "$APPS"/app-00001/instances/*.json "$APPS"/app-00001/deployments/*.json; do
+    [ -e "$file" ] || continue
+    assert_sys EPERM rename "$file" "$file~"
+    assert_error 'comes from the platform'
+    assert_sys EPERM rename "$file" "$APPS/.old/x"
+    assert_exists "$file"
+  done
+  assert_exists "$file"
+}

@@ -135,3 +135,47 @@ open_to_nobody() {
   mv "$APPS/.next" "$WEB"
   assert_equal "$(stat -c '%a %u' "$WEB")" "640 $(id -u)"
 }
+
+# copied_as_own FILE COMMAND... : what an ordinary user copied with all its attributes is the user's, and stays open to them.
+copied_as_own() {
+  assert_equal "$(stat -c '%a %u %Y' "$1")" "640 $NOBODY 981173106"
+  "${@:2}" sed -i 's/"instances": 2/"instances": 3/' "$1"
+  assert_equal "$(app "$(basename "$1" .json)" | jq .instances)" 3
+}
+
+@test "users: cp -p, cp -a, install -p and rsync -a of another's file by an ordinary user of a shared mount" {
+  start_for_all delete_grace=0
+  cp "$T/nobody/web.json" "$T/web.json"
+  touch -d 2001-02-03T04:05:06Z "$T/web.json"
+  chmod 640 "$T/web.json"
+  chgrp $NOBODY "$T/web.json"
+  as_nobody cp -p "$T/web.json" "$APPS/by-p.json"
+  copied_as_own "$APPS/by-p.json" as_nobody
+  as_nobody cp -a "$T/web.json" "$APPS/by-a.json"
+  copied_as_own "$APPS/by-a.json" as_nobody
+  as_nobody install -p -m 640 "$T/web.json" "$APPS/by-install.json"
+  copied_as_own "$APPS/by-install.json" as_nobody
+  as_nobody rsync -a "$T/web.json" "$APPS/by-rsync.json"
+  copied_as_own "$APPS/by-rsync.json" as_nobody
+}
+
+@test "users: cp -p, cp -a and rsync -a of root's file by the ordinary user whose mount it is" {
+  as_ordinary_user && return
+  start -o delete_grace=0
+  # Anybody may read it, it is root's, and its mode is nothing that the user could write.
+  local source=/etc/passwd how
+  [ "$(stat -c %u $source)" = 0 ]
+  for how in 'cp -p' 'cp -a' 'rsync -a'; do
+    $how $source "$APPS/.scratch"
+    assert_equal "$(stat -c '%u %Y' "$APPS/.scratch")" "$(id -u) $(stat -c %Y $source)" "$how"
+    echo more >>"$APPS/.scratch"
+    rm "$APPS/.scratch"
+  done
+  web_json "$T/web.json"
+  chmod 444 "$T/web.json"
+  cp -p "$T/web.json" "$APPS/web.json"
+  assert_equal "$(stat -c '%a %u' "$APPS/web.json")" "444 $(id -u)"
+  chmod u+w "$APPS/web.json"
+  sed -i 's/"instances": 2/"instances": 3/' "$APPS/web.json"
+  assert_equal "$(app web | jq .instances)" 3
+}

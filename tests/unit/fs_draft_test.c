@@ -215,6 +215,17 @@ static void test_attributes(void **state)
 	assert_int_equal(st.st_mtim.tv_sec, 4);
 	assert_int_equal(st.st_atim.tv_sec, 3);
 	assert_int_equal(st.st_uid, 7);
+	/* Nanoseconds end: the last one there is, and never the mark of what nobody set. */
+	from.st_mtim = (struct timespec){ INT64_MAX, 999999999 };
+	assert_int_equal(attributes_of(FUSE_SET_ATTR_MTIME, &from, 0).mtime_ns, INT64_MAX);
+	from.st_mtim = (struct timespec){ INT64_MAX / NSEC_PER_SEC, 999999999 };
+	assert_int_equal(attributes_of(FUSE_SET_ATTR_MTIME, &from, 0).mtime_ns, INT64_MAX);
+	from.st_mtim = (struct timespec){ INT64_MIN, 0 };
+	assert_int_equal(attributes_of(FUSE_SET_ATTR_MTIME, &from, 0).mtime_ns, ATTRIBUTE_NONE + 1);
+	from.st_mtim =
+		(struct timespec){ INT64_MIN / NSEC_PER_SEC - 1, NSEC_PER_SEC - (-(INT64_MIN + NSEC_PER_SEC)) % NSEC_PER_SEC };
+	a = attributes_of(FUSE_SET_ATTR_MTIME, &from, 0);
+	assert_false(attributes_is_none(&a));
 }
 
 int main(void)

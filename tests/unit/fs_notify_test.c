@@ -139,6 +139,8 @@ static void test_held_names_wait_alone(void **state)
 	notify_hold(n, &one, 1);
 	notify_hold(n, &two, 1);
 	notify_hold(n, &none, 0);
+	assert_true(notify_is_held(n, 1));
+	assert_false(notify_is_held(n, 2));
 	notify_entry(n, 1, "a");
 	notify_entry(n, 2, "b");
 	notify_inode(n, 1, true);
@@ -150,7 +152,9 @@ static void test_held_names_wait_alone(void **state)
 	notify_entry(n, 3, "c");
 	wait_count(3);
 	assert_string_equal(kernel.told.data, "entry 2 b;pages 1 ;entry 3 c;");
+	assert_true(notify_is_held(n, 1));
 	notify_release(n, &two);
+	assert_false(notify_is_held(n, 1));
 	wait_count(4);
 	notifier_free(n);
 	assert_string_equal(kernel.told.data, "entry 2 b;pages 1 ;entry 3 c;entry 1 a;");
