@@ -16,7 +16,7 @@
 
 const struct operation operations[] = {
 	{ "getMe", "GET", "/me", WRANGLER, OBJECT(NULL) },
-	{ "modifyMe", "PATCH", "/me", UNCONFIRMED, OBJECT(NULL) },
+	{ "modifyMe", "PATCH", "/me", UNCONFIRMED, OBJECT("external_account_id") },
 	{ "getUsage", "GET", "/usage", OFFICIAL, OBJECT(NULL) },
 
 	{ "listApplications", "GET", "/applications", OFFICIAL, ITEMS("id"), PAGED(500) },

@@ -164,15 +164,30 @@ static bool is_failure_remembered_locked(const struct asker *a, const struct cel
 	return now < add_ms(cell->failed_ms, cell->failure == -ENOENT ? o->negative_ttl_ms : ttl);
 }
 
+/* Whether nothing has been answered for so long, of whatever was asked. */
+static bool is_silent_locked(const struct asker *a, int64_t ms) REQUIRES(store_locked)
+{
+	int64_t since = a->store->unanswered_ms;
+
+	store_assert_locked(a->store);
+	return since && clock_now_ms() >= add_ms(since, ms);
+}
+
+static int64_t at_most(int64_t ms, int64_t limit_ms)
+{
+	return ms < limit_ms ? ms : limit_ms;
+}
+
 /* With a stale value at hand, how long after its beginning a flight is waited for. While the last one failed, or nothing has been
    answered for as long as one reader waits, the API is away: who reads meanwhile should not pay for each attempt to reach it. */
 static int64_t stale_wait_locked(const struct asker *a, const struct cell *cell) REQUIRES(store_locked)
 {
-	int64_t ms = a->store->options.stale_wait_ms, since = a->store->unanswered_ms;
-	bool away = cell->failure || (since && clock_now_ms() >= add_ms(since, ms));
+	int64_t ms = a->store->options.stale_wait_ms;
 
 	store_assert_locked(a->store);
-	return away && ms > STORE_AWAY_WAIT_MS ? STORE_AWAY_WAIT_MS : ms;
+	if (is_silent_locked(a, ms))
+		return at_most(ms, STORE_SILENT_WAIT_MS);
+	return cell->failure ? at_most(ms, STORE_AWAY_WAIT_MS) : ms;
 }
 
 /* 1: a flight is needed. */
@@ -204,10 +219,13 @@ static int64_t patience_locked(const struct asker *a, const struct cell *cell) R
 	int64_t from = is_joinable_locked(a, cell, cell->flight) ? cell->flight->asked_ms : a->came_ms, until;
 
 	store_assert_locked(a->store);
-	if (!is_stale_servable_locked(a, cell, clock_now_ms()))
+	if (is_stale_servable_locked(a, cell, clock_now_ms()))
+		until = add_ms(from, stale_wait_locked(a, cell));
+	else if (is_silent_locked(a, a->get->deadline_ms - a->came_ms))
+		until = add_ms(a->came_ms, STORE_SILENT_NOTHING_WAIT_MS);
+	else
 		return a->get->deadline_ms;
-	until = add_ms(from, stale_wait_locked(a, cell));
-	return until < a->get->deadline_ms ? until : a->get->deadline_ms;
+	return at_most(until, a->get->deadline_ms);
 }
 
 /* 1: it brought nothing that answers; look again. */

@@ -19,6 +19,10 @@
 #define STORE_TRIES_MAX 8
 /* How long a reader with a stale value at hand waits for a flight while the last one failed. */
 #define STORE_AWAY_WAIT_MS 250
+/* The same while nothing at all is answered, and one without any value after a whole deadline of that: a walk over many files pays for
+   the API's silence once, and not at each of them. The flights go on, and the first answer ends it. */
+#define STORE_SILENT_WAIT_MS         10
+#define STORE_SILENT_NOTHING_WAIT_MS 500
 /* Own writes that are laid over fetches, of all keys; past it the oldest is forgotten. */
 #define STORE_OVERLAYS_MAX 4096
 /* Keys that are known, with a value or without; past it the least recently used go. */

@@ -13,7 +13,7 @@ shown() {
   tail -n 1 "$T/$program.out" | grep -qE '[1-9][0-9]* .*, 0 flags$' || fail "it tried nothing"
 }
 
-@test "faults: every seventh cell of the matrix" { shown faults --short --workers 4; }
+@test "faults: every eleventh cell of the matrix" { shown faults --short --workers 4; }
 
 @test "crash: twelve rounds of kill -9 under several writers" { shown crash --rounds 12; }
 

@@ -290,6 +290,33 @@ static void test_silence_is_shared(void **state)
 	eventually(calls() == 4);
 }
 
+/* Nor, once a whole deadline of it went by, the readers of what nothing is known of; the first answer ends that. */
+static void test_silence_is_one_deadline(void **state)
+{
+	struct ask first = { .key = "first", .ttl_ms = 10, .wait_ms = 3000 }, others[5];
+	int64_t began;
+
+	(void)state;
+	STORE(.stale_ttl_ms = FOREVER, .stale_wait_ms = 1500);
+	set_closed(true);
+	ask(&first);
+	assert_string_equal(text_of(&first), "ETIMEDOUT");
+	assert_true(first.took_ms >= 2900);
+	began = clock_now_ms();
+	for (size_t i = 0; i < array_len(others); i++) {
+		static const char *const keys[] = { "k0", "k1", "k2", "k3", "k4" };
+
+		others[i] = (struct ask){ .key = keys[i], .ttl_ms = 10, .wait_ms = 3000 };
+		ask(&others[i]);
+		assert_string_equal(text_of(&others[i]), "ETIMEDOUT");
+	}
+	/* Each for itself would have been 15 s. */
+	assert_true(clock_now_ms() - began < 9000);
+	set_closed(false);
+	eventually(calls() == 6);
+	assert_answer("a1 b1", .key = "last", .ttl_ms = 10, .wait_ms = 3000);
+}
+
 /* The deadline is shorter than the time that a stale value is waited for. */
 static void test_stale_at_deadline(void **state)
 {
@@ -539,6 +566,7 @@ int main(void)
 		test(test_stale_on_failure),
 		test(test_stale_wait),
 		test(test_silence_is_shared),
+		test(test_silence_is_one_deadline),
 		test(test_stale_at_deadline),
 		test(test_drop_during_flight),
 		test(test_drop_hanging_flight),
