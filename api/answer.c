@@ -35,6 +35,25 @@ static int check_items(const struct operation *operation, bool bare, const struc
 	return 0;
 }
 
+static int check_holds(const struct operation *operation, struct json_object *object, struct err *err)
+{
+	const char *word = operation->holds ? operation->holds : "";
+
+	for (size_t n; *word; word += n + strspn(word + n, "[] ")) {
+		char key[64];
+		struct json_object *member;
+		bool array;
+
+		n = strcspn(word, "[ ");
+		array = word[n] == '[';
+		snprintf(key, sizeof(key), "%.*s", (int)n, word);
+		if (!json_object_object_get_ex(object, key, &member) ||
+		    !json_object_is_type(member, array ? json_type_array : json_type_object))
+			return err_set(err, EIO, "the answer to %s has no \"%s\"", operation->id, key);
+	}
+	return 0;
+}
+
 int answer_check(const struct operation *operation, bool bare, const struct answer *answer, struct err *err)
 {
 	if (!operation)
@@ -47,7 +66,7 @@ int answer_check(const struct operation *operation, bool bare, const struct answ
 			return err_set(err, EIO, "the answer to %s holds no result", operation->id);
 		if (operation->must && !has_text(answer->result, operation->must))
 			return err_set(err, EIO, "the answer to %s has no \"%s\"", operation->id, operation->must);
-		return 0;
+		return check_holds(operation, answer->result, err);
 	case ANSWER_NONE:
 		break;
 	}

@@ -15,9 +15,9 @@
 #define PAGED(size_)  .paging = PAGING_TOKEN, .page_size = (size_)
 
 const struct operation operations[] = {
-	{ "getMe", "GET", "/me", WRANGLER, OBJECT(NULL) },
-	{ "modifyMe", "PATCH", "/me", UNCONFIRMED, OBJECT("external_account_id") },
-	{ "getUsage", "GET", "/usage", OFFICIAL, OBJECT(NULL) },
+	{ "getMe", "GET", "/me", WRANGLER, OBJECT(NULL), .holds = "limits locations[] defaults" },
+	{ "modifyMe", "PATCH", "/me", UNCONFIRMED, OBJECT(NULL), .holds = "defaults" },
+	{ "getUsage", "GET", "/usage", OFFICIAL, OBJECT(NULL), .holds = "usage maximum" },
 
 	{ "listApplications", "GET", "/applications", OFFICIAL, ITEMS("id"), PAGED(500) },
 	{ "createApplication", "POST", "/applications", OFFICIAL, OBJECT("id") },

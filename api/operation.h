@@ -35,6 +35,8 @@ struct operation {
 	const char
 		*list_key; /* ANSWER_ITEMS: the result is an object and holds the array under this key; NULL: it is the array */
 	const char *must;  /* the text that the object, or each item, must have: its identity; NULL: none */
+	const char *
+		holds; /* ANSWER_OBJECT: the objects that it must have, "[]" behind those that are arrays: "limits locations[]" */
 	enum paging paging;
 	unsigned page_size;  /* the most items of a page that the service takes; 0: not paged */
 	bool by_application; /* not for every application: 400 says that this one has none */

@@ -144,7 +144,7 @@ def one_of_app(emulator, name, what):
 
 def default_memory(name):
     """Another number for each cell, in steps that the service takes."""
-    return 256 + 16 * (int(name.split("n")[1]) % 200)
+    return 272 + 16 * (int(name.split("n")[1]) % 200)
 
 
 def rarer_operations():

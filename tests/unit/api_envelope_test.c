@@ -289,6 +289,13 @@ static const struct {
 	{ "GET", "/applications/1", 200, false, OK("null"), "holds no result" },
 	{ "GET", "/applications/1", 200, false, OK("[]"), "holds no result" },
 	{ "GET", "/me", 200, false, OK("null"), "holds no result" },
+	{ "GET", "/me", 200, false, OK("{\"a\":1}"), "has no \"limits\"" },
+	{ "GET", "/me", 200, false, OK("{\"limits\":{},\"locations\":{},\"defaults\":{}}"), "has no \"locations\"" },
+	{ "GET", "/me", 200, false, OK("{\"limits\":{},\"locations\":[],\"defaults\":\"x\"}"), "has no \"defaults\"" },
+	{ "GET", "/me", 200, false, OK("{\"limits\":{},\"locations\":[],\"defaults\":{}}"), NULL },
+	{ "PATCH", "/me", 200, false, OK("{\"a\":1}"), "has no \"defaults\"" },
+	{ "GET", "/usage", 200, false, OK("{\"usage\":{},\"maximum\":null}"), "has no \"maximum\"" },
+	{ "GET", "/usage", 200, false, OK("{\"usage\":{},\"maximum\":{}}"), NULL },
 	/* Changes. */
 	{ "POST", "/applications", 201, false, OK("{\"id\":\"1\"}"), NULL },
 	{ "POST", "/applications", 200, false, OK("{\"id\":\"1\"}"), NULL },
