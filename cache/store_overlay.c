@@ -200,6 +200,7 @@ int write_list(struct store *store, const struct list_write *w)
 
 	if (!overlay)
 		return -ENOMEM;
+	overlay->told_ms = w->told ? clock_now_ms() : 0;
 	store_lock(store);
 	cell = cell_make_locked(store, w->key, row);
 	if (!cell || add_overlay_locked(store, cell, overlay, &leftovers) < 0) {
@@ -227,16 +228,19 @@ int write_list(struct store *store, const struct list_write *w)
 int store_upsert(struct store *store, const void *row, const char *key, const char *suffix, struct snapshot *snapshot,
 		 int64_t hold_ms)
 {
-	const struct list_write write = { row, key, snapshot, suffix, hold_ms };
-	int r = write_list(store, &write);
+	const struct list_write write = { row, key, snapshot, suffix, hold_ms, false };
+	struct contest contest = told_contest(store, key, snapshot);
+	int r = contest.lost ? 0 : write_list(store, &write);
 
 	told_upsert(store, key, suffix, snapshot, hold_ms);
+	if (contest.is)
+		told_settle(store, key);
 	return r;
 }
 
 int store_remove(struct store *store, const char *key, const char *id, int64_t hold_ms)
 {
-	const struct list_write write = { NULL, key, NULL, id, hold_ms };
+	const struct list_write write = { NULL, key, NULL, id, hold_ms, false };
 	int r = write_list(store, &write);
 
 	told_remove(store, key, id, hold_ms);

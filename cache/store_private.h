@@ -54,6 +54,7 @@ struct overlay {
 	uint64_t tick;             /* of the write */
 	int64_t until_ms;          /* end of its hold */
 	bool floor;                /* no write, but a GET: it stands in the place of lower versions alone */
+	int64_t told_ms;           /* when another member of the fleet told of it; 0: it is this mount's own */
 	bool listed;               /* a list has shown the id before: one that began later and lacks it shows a removal */
 	struct overlay *next;      /* in the leftovers */
 	struct overlay *all_prev, *all_next; /* of the store, oldest first */
@@ -223,6 +224,15 @@ int flight_share(struct flight *flight, struct store_value *ret) EXCLUDES(store_
 
 /* ---- store_told.c ---- */
 
+/* What another member wrote to the same item while this mount's own write was on its way. */
+struct contest {
+	bool is;   /* there was such a write: nobody here knows what the API made of both */
+	bool lost; /* its version is the higher one */
+};
+/* Before an own write is laid over the list. */
+struct contest told_contest(struct store *store, const char *key, const struct snapshot *snapshot) EXCLUDES(store_locked);
+/* All ask the API what became of it. */
+void told_settle(struct store *store, const char *key) EXCLUDES(store_locked);
 /* Tells the others of an own write; nothing where there is no fleet. */
 void told_upsert(struct store *store, const char *key, const char *suffix, struct snapshot *snapshot, int64_t hold_ms)
 	EXCLUDES(store_locked);
@@ -242,5 +252,6 @@ struct list_write {
 	struct snapshot *snapshot; /* NULL: a removal */
 	const char *text;          /* the suffix, or the id */
 	int64_t hold_ms;
+	bool told; /* by another member of the fleet */
 };
 int write_list(struct store *store, const struct list_write *write) EXCLUDES(store_locked);

@@ -104,18 +104,20 @@ static void offer(struct errand *e, int result, const struct store_value *value)
 {
 	struct flight *flight = e->flight;
 	cleanup_buf_ struct buf text = BUF_INIT;
-	int64_t began_ms, ttl_ms = flight->store->options.share_ttl_ms;
+	int64_t age_ms, ttl_ms = flight->store->options.share_ttl_ms;
 
 	if (!is_of_use(result))
 		return;
 	ttl_ms = result < 0 || ttl_ms < FAILURE_MS ? FAILURE_MS : ttl_ms;
 	ttl_ms = ttl_ms < KEPT_MAX_MS ? ttl_ms : KEPT_MAX_MS;
 	store_lock(flight->store);
-	began_ms = flight->start_ms;
+	age_ms = clock_now_ms() - flight->start_ms;
 	store_unlock(flight->store);
+	/* It goes when it is of no use any more: nobody should have it carried over for its age. */
+	ttl_ms = ttl_ms > age_ms ? ttl_ms - age_ms : 1;
 	/* What does not fit is each member's own to fetch. */
 	if (value_pack(result, value, &flight->err, &text) == 0)
-		share_put_aged(fleet_share(e->fleet), e->name, text.data, text.len, clock_now_ms() - began_ms, ttl_ms);
+		share_put_aged(fleet_share(e->fleet), e->name, text.data, text.len, age_ms, ttl_ms);
 }
 
 static int ask_and_offer(struct errand *e, struct store_value *ret)

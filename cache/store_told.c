@@ -83,31 +83,48 @@ void store_expire_everywhere(struct store *store, const char *prefix)
 
 /* ---- hearing ---- */
 
-static int64_t known_version_locked(const struct cell *cell, const char *id) REQUIRES(store_locked)
+static int64_t known_version_locked(const struct cell *cell, const char *id, const struct overlay *overlay) REQUIRES(store_locked)
 {
 	const struct list_item *item;
-	struct overlay *overlay;
 
-	HASH_FIND(hh, cell->overlays, id, strlen(id), overlay);
 	if (overlay)
 		return overlay->snapshot ? overlay->snapshot->version : -1;
 	item = cell->held && cell->held->value.list ? list_by_id(cell->held->value.list, id) : NULL;
 	return item ? item->snapshot->version : -1;
 }
 
-/* Whether what is known here is later than what was told. later: so says the order of the server. */
-static bool is_outdone(struct store *store, const char *key, const struct snapshot *snapshot, bool later)
+/* -1: what is known is an older version; 1: a newer one; 0: the versions do not say. *ret_told_ms: as the overlay's. */
+static int compare_known(struct store *store, const char *key, const struct snapshot *snapshot, int64_t *ret_told_ms)
 {
+	struct overlay *overlay;
 	const struct cell *cell;
-	int64_t known = -1;
+	int64_t known;
 
 	scope_lock(store, store);
 	cell = cell_find_locked(store, key);
-	if (cell)
-		known = known_version_locked(cell, snapshot->id);
-	if (known < 0 || snapshot->version < 0 || known == snapshot->version)
-		return later;
-	return snapshot->version < known;
+	if (!cell)
+		return 0;
+	HASH_FIND(hh, cell->overlays, snapshot->id, strlen(snapshot->id), overlay);
+	*ret_told_ms = overlay ? overlay->told_ms : 0;
+	known = known_version_locked(cell, snapshot->id, overlay);
+	if (known < 0 || snapshot->version < 0)
+		return 0;
+	return (known > snapshot->version) - (known < snapshot->version);
+}
+
+struct contest told_contest(struct store *store, const char *key, const struct snapshot *snapshot)
+{
+	struct contest contest = { 0 };
+	int64_t told_ms = 0;
+	int known;
+
+	if (!store->options.fleet)
+		return contest;
+	known = compare_known(store, key, snapshot, &told_ms);
+	/* Told before this write was sent: then the API had it before. */
+	contest.is = told_ms && told_ms >= snapshot->fetched_ms;
+	contest.lost = contest.is && known > 0;
+	return contest;
 }
 
 static struct list *list_of(struct store *store, const char *key, const void **ret_row)
@@ -128,6 +145,15 @@ static void pass_on(struct store *store, const struct store_foreign *foreign)
 		store->options.foreign(store->options.share_arg, foreign);
 }
 
+void told_settle(struct store *store, const char *key)
+{
+	struct store_foreign foreign = { .key = key };
+
+	store_expire_everywhere(store, key);
+	list_unref(list_of(store, key, &foreign.row));
+	pass_on(store, &foreign);
+}
+
 static void do_write(struct store *store, const struct list_write *write, const char *id)
 {
 	struct store_foreign foreign = { .key = write->key, .id = id };
@@ -143,17 +169,25 @@ static void do_write(struct store *store, const struct list_write *write, const 
 
 static void hear_upsert(struct store *store, const char *key, struct unpack *in, bool later)
 {
-	struct list_write write = { .key = key, .text = unpack_text(in), .hold_ms = unpack_i64(in) };
+	struct list_write write = { .key = key, .text = unpack_text(in), .hold_ms = unpack_i64(in), .told = true };
 	cleanup_(snapshot_unrefp) struct snapshot *snapshot = write.text ? snapshot_unpack(in, clock_now_ms(), NULL) : NULL;
+	int64_t told_ms;
+	int known;
 
+	if (!snapshot)
+		return;
+	known = compare_known(store, key, snapshot, &told_ms);
 	write.snapshot = snapshot;
-	if (snapshot && !is_outdone(store, key, snapshot, later))
+	if (known < 0 || (known == 0 && !later))
 		do_write(store, &write, snapshot->id);
+	/* Both were under way: what is meant is judged by what is asked from now on. */
+	if (later)
+		told_settle(store, key);
 }
 
 static void hear_remove(struct store *store, const char *key, const char *id, struct unpack *in, bool later)
 {
-	const struct list_write write = { .key = key, .text = id, .hold_ms = unpack_i64(in) };
+	const struct list_write write = { .key = key, .text = id, .hold_ms = unpack_i64(in), .told = true };
 
 	/* This member has made it anew since. */
 	if (!in->bad && !later)

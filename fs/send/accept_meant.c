@@ -53,6 +53,9 @@ static bool note_update(struct mount *mount, const struct change *change, struct
 {
 	int64_t before = known_version(mount, change, change->kind, change->id), after = version_of(answer, "version");
 
+	/* Another mount's change came on top before this one's answer was here: what is meant is that one's. */
+	if (mount->fleet && after >= 0 && before > after)
+		return false;
 	if (change->kind->name_key)
 		json_object_object_del(body, change->kind->name_key);
 	json_object_object_del(body, "instances");
