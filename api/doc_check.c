@@ -51,6 +51,7 @@ static const char *type_found(struct json_object *v)
 		[json_type_int] = "an integer",  [json_type_object] = "an object",  [json_type_array] = "an array",
 		[json_type_string] = "a string",
 	};
+	_Static_assert(array_len(names) == json_type_string + 1, "each of json-c's types has a name");
 
 	return names[json_object_get_type(v)];
 }
@@ -62,6 +63,7 @@ static const char *type_wanted(enum field_type type)
 		[FIELD_BOOL] = "true or false",        [FIELD_OBJECT] = "an object", [FIELD_ARRAY] = "an array",
 		[FIELD_ANY] = "a string or an object",
 	};
+	_Static_assert(array_len(names) == FIELD_ANY + 1, "each type has a name");
 
 	return names[type];
 }

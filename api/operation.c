@@ -145,6 +145,7 @@ const char *operation_source_word(enum operation_source source)
 		[SOURCE_WRANGLER] = "wrangler",
 		[SOURCE_UNCONFIRMED] = "unconfirmed",
 	};
+	_Static_assert(array_len(words) == SOURCE_UNCONFIRMED + 1, "each source has a word");
 
 	return words[source];
 }

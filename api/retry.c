@@ -30,9 +30,9 @@ enum verdict retry_verdict(const struct call *call, enum outcome outcome, bool m
 		[OUTCOME_UNSENT] = { true, true }, [OUTCOME_AWAY] = { true, true },    [OUTCOME_LIMITED] = { true, true },
 		[OUTCOME_LOST] = { true, false },  [OUTCOME_ENDED] = { false, false },
 	};
+	_Static_assert(array_len(again) == OUTCOME_ENDED + 1, "each outcome has a row; those that end a call have none set");
 
-	if (outcome < array_len(again) && tries <= retries &&
-	    (retry_is_repeatable(call) ? again[outcome].repeatable : again[outcome].other))
+	if (tries <= retries && (retry_is_repeatable(call) ? again[outcome].repeatable : again[outcome].other))
 		return VERDICT_AGAIN;
 	if (outcome == OUTCOME_DONE || outcome == OUTCOME_REFUSED || outcome == OUTCOME_DENIED)
 		return VERDICT_END;

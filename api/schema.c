@@ -238,6 +238,7 @@ static int fill(struct json_object *o, const struct field *f, enum field_type ty
 		[FIELD_STRING] = "string", [FIELD_INT] = "integer",   [FIELD_NUMBER] = "number",
 		[FIELD_BOOL] = "boolean",  [FIELD_OBJECT] = "object", [FIELD_ARRAY] = "array",
 	};
+	_Static_assert(array_len(names) == FIELD_ANY, "each type but the last has a name");
 	bool nullable = !item && !(f->flags & FIELD_REQUIRED);
 	int r;
 

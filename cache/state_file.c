@@ -11,7 +11,7 @@
 /* Between two tries where another mount writes. */
 #define BUSY_POLL_MS 5
 
-static const char *const statement_texts[STATEMENTS] = {
+static const char *const statement_texts[] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
 	[STATEMENT_COMMIT] = "COMMIT",
 	[STATEMENT_ROLLBACK] = "ROLLBACK",
@@ -35,6 +35,7 @@ static const char *const statement_texts[STATEMENTS] = {
 				   " ORDER BY seq",
 	[STATEMENT_HISTORY_LAST] = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'history'",
 };
+_Static_assert(array_len(statement_texts) == STATEMENTS, "each statement has its text");
 
 int state_file_error(int rc)
 {

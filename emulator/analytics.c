@@ -20,7 +20,7 @@ enum { IN_AVG = 1, IN_SUM = 2, IN_MAX = 4, IN_QUANTILES = 8 };
 static const struct {
 	const char *name;
 	unsigned in; /* the aggregations that have it */
-} metrics[METRICS] = {
+} metrics[] = {
 	[M_MEMORY] = { "memory", IN_AVG | IN_MAX | IN_QUANTILES },
 	[M_CPU] = { "cpuUtilization", IN_AVG | IN_MAX | IN_QUANTILES },
 	[M_RX_BPS] = { "rxBandwidthBps", IN_AVG },
@@ -35,6 +35,7 @@ static const struct {
 	[M_RX] = { "rxBytes", IN_SUM },
 	[M_TX] = { "txBytes", IN_SUM },
 };
+_Static_assert(array_len(metrics) == METRICS, "each metric has a row");
 
 static const struct {
 	const char *name;

@@ -77,6 +77,7 @@ void job_queue(struct call *c, int64_t app)
 {
 	static const char *const healths[] = { "Queued", "Scheduled", "Placed", "Running", "Stopped" };
 	static const char *const keys[] = { "queued", "scheduled", "placed", "running", "stopped" };
+	_Static_assert(array_len(keys) == array_len(healths), "each is counted under a key");
 	cleanup_query_ sqlite3_stmt *q = store_query(c->store, VIEW "WHERE app = ?1", "i", app);
 	int64_t counts[array_len(healths)] = { 0 };
 

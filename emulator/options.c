@@ -117,10 +117,16 @@ static int parse_word(const char *option, const char *value, const char *const *
 	return complain(option, value, list);
 }
 
-static const char *const surfaces[] = { "official", "wrangler", "full", NULL };
-static const char *const profiles[] = { "live", "ideal", NULL };
-static const char *const patches[] = { "merge", "replace", NULL };
-static const char *const nulls[] = { "refuse", "clear", "ignore", NULL };
+/* A word's index is its value; NULL ends each. */
+static const char *const surfaces[] = {
+	[SURFACE_OFFICIAL] = "official", [SURFACE_WRANGLER] = "wrangler", [SURFACE_FULL] = "full", NULL
+};
+static const char *const profiles[] = { [PROFILE_LIVE] = "live", [PROFILE_IDEAL] = "ideal", NULL };
+static const char *const patches[] = { [PATCH_MERGE] = "merge", [PATCH_REPLACE] = "replace", NULL };
+static const char *const nulls[] = { [NULL_REFUSE] = "refuse", [NULL_CLEAR] = "clear", [NULL_IGNORE] = "ignore", NULL };
+_Static_assert(array_len(surfaces) == SURFACE_FULL + 2 && array_len(profiles) == PROFILE_IDEAL + 2 &&
+		       array_len(patches) == PATCH_REPLACE + 2 && array_len(nulls) == NULL_IGNORE + 2,
+	       "each value has a word");
 
 static const struct {
 	const char *word;

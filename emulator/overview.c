@@ -78,7 +78,12 @@ static void write_account(struct call *c, const char *account)
 
 int overview_write(struct emulator *em, struct out *o)
 {
-	static const char *const surfaces[] = { "official", "wrangler", "full" };
+	static const char *const surfaces[] = {
+		[SURFACE_OFFICIAL] = "official",
+		[SURFACE_WRANGLER] = "wrangler",
+		[SURFACE_FULL] = "full",
+	};
+	_Static_assert(array_len(surfaces) == SURFACE_FULL + 1, "each surface has a word");
 	struct call c = { .em = em, .store = em->store, .out = o, .fail.details = OUT_INIT };
 	cleanup_query_ sqlite3_stmt *q = NULL;
 

@@ -20,7 +20,11 @@ void problem_add(struct problems *p, const char *path, const char *fmt, ...)
 
 static const char *type_name(const struct field *f)
 {
-	static const char *const names[] = { "a string", "an integer", "a number", "a boolean", "an object", "a value" };
+	static const char *const names[] = {
+		[FT_STRING] = "a string", [FT_INT] = "an integer",   [FT_NUMBER] = "a number",
+		[FT_BOOL] = "a boolean",  [FT_OBJECT] = "an object", [FT_ANY] = "a value",
+	};
+	_Static_assert(array_len(names) == FT_ANY + 1, "each type has a name");
 
 	return names[f->type];
 }

@@ -44,7 +44,8 @@ static int set_view(struct options *o, const char *value)
 
 static int set_validate(struct options *o, const char *value)
 {
-	static const char *const words[] = { "strict", "warn", "off" };
+	static const char *const words[] = { [VALIDATE_STRICT] = "strict", [VALIDATE_WARN] = "warn", [VALIDATE_OFF] = "off" };
+	_Static_assert(array_len(words) == VALIDATE_OFF + 1, "each mode has a word");
 
 	for (size_t i = 0; i < array_len(words); i++) {
 		if (!strcmp(value, words[i])) {

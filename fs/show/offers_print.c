@@ -15,6 +15,7 @@ static const char *offer_word(enum offer offer)
 		[OFFER_ABSENT] = "not offered",
 		[OFFER_REFUSED] = "refused",
 	};
+	_Static_assert(array_len(words) == OFFER_REFUSED + 1, "each has a word");
 
 	return words[offer];
 }
