@@ -253,7 +253,7 @@ int credentials_reload(struct credentials *c, struct err *err)
 	cleanup_(credentials_freep) struct credentials *fresh = NULL;
 	int r = credentials_load(c->token_file, &fresh, err);
 
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (same_line(c->lines[0], fresh->lines[0]) && same_line(c->lines[1], fresh->lines[1]))
 		return 0;

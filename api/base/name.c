@@ -151,11 +151,14 @@ int name_decode(const char *name, const char *suffix, char **ret_identity)
 	size_t n = strlen(name), s = strlen(suffix);
 	int r;
 
-	if (!name_has_suffix(name, suffix) || n == s)
+	if (!name_has_suffix(name, suffix))
 		return -EINVAL;
 	r = decode(name, n - s, &out);
 	if (r < 0)
 		return r;
+	/* Nothing stands in front of the suffix. */
+	if (!out.data)
+		return -EINVAL;
 	/* One identity has one name: what encodes to another name is refused, or two names would mean one thing. */
 	name_encode(out.data, suffix, again);
 	if (strcmp(again, name))

@@ -31,13 +31,18 @@ struct credentials_table *credentials_table_new(void)
 	return t;
 }
 
+static void record_free(struct record *record)
+{
+	wipe(record->text, record->len);
+	free(record->text);
+	free(record);
+}
+
 static void drop_locked(struct credentials_table *t, struct record *record) REQUIRES(credentials_table_locked)
 {
 	credentials_table_assert_locked(t);
 	HASH_DEL(t->records, record);
-	wipe(record->text, record->len);
-	free(record->text);
-	free(record);
+	record_free(record);
 }
 
 void credentials_table_clear(struct credentials_table *t)
@@ -102,5 +107,8 @@ int credentials_table_set(struct credentials_table *t, const char *domain, const
 	while (HASH_COUNT(t->records) >= CREDENTIALS_MAX)
 		drop_locked(t, t->records);
 	HASH_ADD_STR(t->records, domain, record);
-	return 0;
+	if (record->hh.tbl)
+		return 0;
+	record_free(record);
+	return -ENOMEM;
 }

@@ -34,18 +34,23 @@ struct events_table *events_new(void)
 	return t;
 }
 
-static void drop_locked(struct events_table *t, struct published *p) REQUIRES(events_locked)
+static void published_free(struct published *p)
 {
 	struct line *line, *next;
 
-	events_assert_locked(t);
-	HASH_DEL(t->files, p);
 	HASH_ITER(hh, p->lines, line, next) {
 		HASH_DEL(p->lines, line);
 		free(line);
 	}
 	buf_free(&p->text);
 	free(p);
+}
+
+static void drop_locked(struct events_table *t, struct published *p) REQUIRES(events_locked)
+{
+	events_assert_locked(t);
+	HASH_DEL(t->files, p);
+	published_free(p);
 }
 
 struct events_table *events_free(struct events_table *t)
@@ -68,6 +73,8 @@ static struct published *obtain_locked(struct events_table *t, const char *key) 
 
 	events_assert_locked(t);
 	HASH_FIND_STR(t->files, key, p);
+	if (p && !p->hh.next)
+		return p;
 	if (p) {
 		HASH_DEL(t->files, p);
 	} else {
@@ -78,6 +85,10 @@ static struct published *obtain_locked(struct events_table *t, const char *key) 
 		p->text.max = EVENTS_BYTES_MAX;
 	}
 	HASH_ADD_STR(t->files, key, p);
+	if (!p->hh.tbl) {
+		published_free(p);
+		return NULL;
+	}
 	while (HASH_COUNT(t->files) > EVENTS_FILES_MAX && t->files != p)
 		drop_locked(t, t->files);
 	return p;
@@ -95,14 +106,18 @@ static int add_line(struct published *p, const char *text, size_t len)
 	line = calloc(1, sizeof(*line));
 	if (!line)
 		return -ENOMEM;
-	r = buf_add(&p->text, text, len);
-	if (r < 0) {
-		free(line);
-		return r;
-	}
 	line->hash = hash;
 	HASH_ADD(hh, p->lines, hash, sizeof(line->hash), line);
-	return 0;
+	if (!line->hh.tbl) {
+		free(line);
+		return -ENOMEM;
+	}
+	r = buf_add(&p->text, text, len);
+	if (r < 0) {
+		HASH_DEL(p->lines, line);
+		free(line);
+	}
+	return r;
 }
 
 int events_publish(struct events_table *t, const char *key, const struct buf *lines, struct body **ret)

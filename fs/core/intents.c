@@ -47,12 +47,17 @@ void intent_memo_clear(struct intent_memo *memo)
 	*memo = (struct intent_memo){ 0 };
 }
 
+static void seen_free(struct seen *seen)
+{
+	intent_memo_clear(&seen->memo);
+	free(seen);
+}
+
 static void drop_seen(struct intents *intents, struct seen *seen) REQUIRES(intents_locked)
 {
 	intents_assert_locked(intents);
 	HASH_DEL(intents->seen, seen);
-	intent_memo_clear(&seen->memo);
-	free(seen);
+	seen_free(seen);
 }
 
 struct intents *intents_free(struct intents *intents)
@@ -88,12 +93,15 @@ static struct seen *find_seen(struct intents *intents, const char *dir, const ch
 	if (!key)
 		return NULL;
 	HASH_FIND_STR(intents->seen, key, seen);
-	if (!seen)
-		return NULL;
-	/* To the recent end: uthash keeps the order of adding. */
+	if (!seen || !seen->hh.next)
+		return seen;
+	/* To the recent end: uthash keeps the order of adding. Where it has no memory to add it again, it is gone. */
 	HASH_DEL(intents->seen, seen);
 	HASH_ADD_STR(intents->seen, key, seen);
-	return seen->hh.tbl ? seen : NULL;
+	if (seen->hh.tbl)
+		return seen;
+	seen_free(seen);
+	return NULL;
 }
 
 static struct seen *obtain_seen(struct intents *intents, const char *dir, const char *id) REQUIRES(intents_locked)

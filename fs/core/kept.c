@@ -37,13 +37,19 @@ static size_t record_bytes(const struct record *record)
 	return sizeof(*record) + strlen(record->key) + (record->value.bytes ? record->value.bytes->len : 0);
 }
 
-static void remove_record_locked(struct kept *kept, struct record *record) REQUIRES(kept_locked)
+/* It stands in the table no more. */
+static void record_free_locked(struct kept *kept, struct record *record) REQUIRES(kept_locked)
 {
 	kept_assert_locked(kept);
 	kept->bytes -= record_bytes(record);
-	HASH_DEL(kept->records, record);
 	body_unref(record->value.bytes);
 	free(record);
+}
+
+static void remove_record_locked(struct kept *kept, struct record *record) REQUIRES(kept_locked)
+{
+	HASH_DEL(kept->records, record);
+	record_free_locked(kept, record);
 }
 
 struct kept *kept_free(struct kept *kept)
@@ -66,14 +72,15 @@ static struct record *find_locked(struct kept *kept, const char *key) REQUIRES(k
 	struct record *record;
 
 	HASH_FIND_STR(kept->records, key, record);
-	if (record) {
-		/* To the recent end: uthash keeps the order of adding. */
-		HASH_DEL(kept->records, record);
-		HASH_ADD_STR(kept->records, key, record);
-		if (!record->hh.tbl)
-			return NULL;
-	}
-	return record;
+	if (!record || !record->hh.next)
+		return record;
+	/* To the recent end: uthash keeps the order of adding. Where it has no memory to add it again, it is gone. */
+	HASH_DEL(kept->records, record);
+	HASH_ADD_STR(kept->records, key, record);
+	if (record->hh.tbl)
+		return record;
+	record_free_locked(kept, record);
+	return NULL;
 }
 
 static struct record *obtain_locked(struct kept *kept, const char *key) REQUIRES(kept_locked)

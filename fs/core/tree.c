@@ -485,6 +485,7 @@ int tree_move(struct tree *tree, struct entry *entry, struct entry *parent, cons
 {
 	struct entry *old = tree_find(tree, parent, name), *old_parent = entry->parent;
 	size_t len;
+	int result;
 	char *key;
 
 	tree_assert_locked(tree);
@@ -500,12 +501,14 @@ int tree_move(struct tree *tree, struct entry *entry, struct entry *parent, cons
 	free(entry->key);
 	entry->key = key;
 	entry->parent = entry_ref(parent);
-	entry->unlinked = false;
 	HASH_ADD_KEYPTR(hh, tree->entries, entry->key, len, entry);
+	/* Without memory for it no name leads to it any more. */
+	entry->unlinked = !entry->hh.tbl;
+	result = entry->unlinked ? -ENOMEM : 0;
 	tree_settle(tree, entry);
 	entry_unref_locked(tree, old_parent);
 	entry_unref_locked(tree, entry);
-	return 0;
+	return result;
 }
 
 static void add_path(const struct entry *entry, struct buf *out) REQUIRES(tree_locked)

@@ -38,6 +38,8 @@ struct dir_listing *dir_listing_free(struct dir_listing *l)
 
 static int add_name(struct dir_listing *l, const char *name, bool is_dir, uint64_t ino)
 {
+	char *copy;
+
 	if (l->count == l->cap) {
 		size_t cap = l->cap ? l->cap * 2 : 32;
 		struct dir_name *p = reallocarray(l->names, cap, sizeof(*p));
@@ -47,11 +49,10 @@ static int add_name(struct dir_listing *l, const char *name, bool is_dir, uint64
 		l->names = p;
 		l->cap = cap;
 	}
-	l->names[l->count].name = strdup(name);
-	if (!l->names[l->count].name)
+	copy = strdup(name);
+	if (!copy)
 		return -ENOMEM;
-	l->names[l->count].ino = ino;
-	l->names[l->count++].is_dir = is_dir;
+	l->names[l->count++] = (struct dir_name){ .name = copy, .is_dir = is_dir, .ino = ino };
 	return 0;
 }
 
@@ -90,6 +91,10 @@ static int copy_locals(struct tree *tree, struct entry *dir, struct local_name *
 		l->is_dir = entry_is_dir(e);
 		l->ino = e->ino;
 		HASH_ADD_STR(*ret, name, l);
+		if (!l->hh.tbl) {
+			free(l);
+			return -ENOMEM;
+		}
 	}
 	return 0;
 }

@@ -15,25 +15,27 @@
 #include "fs/send/trash.h"
 #include "fs/show/walk.h"
 
-static bool is_json(const struct identity *what)
+/* flags: of the kind. */
+static bool is_json(const struct identity *what, unsigned flags)
 {
 	if (what->place == PLACE_PART)
 		return true;
 	if (what->place == PLACE_LEAF)
 		return what->leaf->source == LEAF_CREDENTIALS;
-	return what->place == PLACE_RESOURCE && !(what->kind->flags & (KIND_SECRET | KIND_KEY_LINE));
+	return what->place == PLACE_RESOURCE && !(flags & (KIND_SECRET | KIND_KEY_LINE));
 }
 
 static struct draft *make_draft(const struct identity *what, const struct identity *dir, pid_t opener)
 {
 	struct draft *draft = draft_new();
 	const struct kind *kind = what->kind ? what->kind : dir ? dir->kind : NULL;
+	const unsigned flags = kind ? kind->flags : 0;
 
 	if (!draft)
 		return NULL;
-	draft->json = is_json(what);
-	draft->key_line = what->place == PLACE_RESOURCE && (what->kind->flags & KIND_KEY_LINE);
-	draft->secret = kind && (kind->flags & KIND_SECRET);
+	draft->json = is_json(what, flags);
+	draft->key_line = what->place == PLACE_RESOURCE && (flags & KIND_KEY_LINE);
+	draft->secret = flags & KIND_SECRET;
 	draft->opener = opener;
 	if (place_is_local(what->place))
 		draft_detach(draft);
@@ -53,7 +55,9 @@ static int fill_draft(struct request *r, const struct subject *s, struct draft *
 	result = view_make(r, &s->what, NULL, &view);
 	if (result == 0)
 		result = view_bytes(r, &s->what, &view, &bytes);
-	return result < 0 ? result : draft_begin(draft, bytes->data, bytes->len, view.mtime_ns);
+	if (result == 0)
+		result = draft_begin(draft, bytes->data, bytes->len, view.mtime_ns);
+	return result;
 }
 
 /* With the tree's lock: the entry shows this draft from now on. */
@@ -476,7 +480,7 @@ static int read_growing(struct request *r, struct handle *h)
 
 	if (result == 0)
 		result = view_bytes(r, &h->what, &view, &bytes);
-	return result < 0 ? result : read_body(r, bytes);
+	return result == 0 ? read_body(r, bytes) : result;
 }
 
 static int read_opened(struct request *r, struct handle *h)
@@ -492,7 +496,7 @@ static int read_opened(struct request *r, struct handle *h)
 	if (result == 0)
 		bytes = body_ref(h->view.bytes);
 	turn_give(&h->turn);
-	return result < 0 ? result : read_body(r, bytes);
+	return result == 0 ? read_body(r, bytes) : result;
 }
 
 /* Its node was written through by who had it without its name: there is nothing left of what it was opened on. */

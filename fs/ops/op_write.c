@@ -351,7 +351,7 @@ static int truncate_path(struct request *r, struct subject *s, size_t size)
 	result = view_make(r, &s->what, NULL, &view);
 	if (result == 0)
 		result = view_bytes(r, &s->what, &view, &bytes);
-	if (result < 0 || size == bytes->len)
+	if (result != 0 || size == bytes->len)
 		return result;
 	draft = draft_new();
 	if (!draft)

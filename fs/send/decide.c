@@ -67,7 +67,7 @@ int decide_rename(const struct gathered *g, struct change *c)
 	r = c->new_name ? rename_body(g, &body) : -ENOMEM;
 	if (r == 0)
 		r = decide_step(c, "rename", "PATCH", kind->item, body, &step);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	c->verb = VERB_RENAME;
 	step->settle = SETTLE_LOOK;

@@ -60,7 +60,7 @@ static int create(const struct gathered *g, struct change *c)
 	r = doc_create_body(change_file(c), &g->context.doc, &body, &c->refusal);
 	if (r == 0)
 		r = decide_step(c, "create", "POST", kind->create_path ? kind->create_path : kind->collection, body, &step);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	c->verb = VERB_CREATE;
 	/* A job or a rollout is never sent twice on a guess. */

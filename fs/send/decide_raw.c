@@ -116,7 +116,7 @@ int decide_credentials(const struct gathered *g, struct change *c)
 		r = doc_credentials_check(c->after, g->traits & TRAIT_MANAGED, &c->refusal);
 	if (r == 0)
 		r = decide_step(c, "credentials of", "POST", c->leaf->path, json_object_get(c->after), &step);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	c->verb = VERB_ASK;
 	step->answers = NULL;

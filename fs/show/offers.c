@@ -378,6 +378,10 @@ static int note_lacking(struct passage *p)
 		memcpy(lacking->path, p->path, n);
 		fill_refusal(&lacking->refusal, p->err);
 		HASH_ADD_STR(o->lacking, path, lacking);
+		if (!lacking->hh.tbl) {
+			free(lacking);
+			return err_set(p->err, ENOMEM, "out of memory");
+		}
 		o->serial++;
 		if (HASH_COUNT(o->lacking) > LACKING_MAX)
 			drop_lacking_locked(o, o->lacking);
