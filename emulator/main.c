@@ -30,7 +30,7 @@ static int run(struct emulator *em)
 	r = emulator_open(em, text, sizeof(text));
 	if (r == 0)
 		r = server_start(em, &server, &port, text, sizeof(text));
-	if (r < 0) {
+	if (r != 0) {
 		fprintf(stderr, "cfcfs-emulator: %s\n", text[0] ? text : strerror(-r));
 		return 1;
 	}

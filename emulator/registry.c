@@ -87,7 +87,7 @@ static int check_credential(struct call *c, struct json_object *credential, bool
 static int check(struct call *c, bool *ret_reference)
 {
 	struct json_object *auth = json_member(c->body, "auth");
-	const char *domain = json_str(c->body, "domain"), *kind = json_str(c->body, "kind");
+	const char *domain = json_str(c->body, "domain"), *kind = json_str(c->body, "kind"), *named;
 	bool is_public = json_true(c->body, "is_public");
 
 	if (emulator_live(c->em) && (is_public || !auth || !kind))
@@ -101,7 +101,8 @@ static int check(struct call *c, bool *ret_reference)
 		return call_invalid_field(c, "domain", "must be the domain of a registry, in lower case");
 	if (strcmp(domain, MANAGED) == 0)
 		return call_invalid_field(c, "domain", "is the managed registry");
-	if (kind && (kind_of(domain) ? strcmp(kind, kind_of(domain)) != 0 : emulator_live(c->em)))
+	named = kind_of(domain);
+	if (kind && (named ? strcmp(kind, named) != 0 : emulator_live(c->em)))
 		return call_invalid_field(c, "kind", "is not that of %s", domain);
 	if (is_public && auth)
 		return call_invalid_field(c, "auth", "does not go with is_public");
