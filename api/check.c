@@ -27,7 +27,7 @@ static bool is_word(const char *word, const struct kind *kind, const struct part
 {
 	cleanup_free_ char *name = NULL;
 
-	if (schema_name(kind, part, &name) < 0)
+	if (schema_name(part ? part->name : kind->name, &name) < 0)
 		return false;
 	return strcmp(word, name) == 0 || strcmp(word, part ? part->name : kind->name) == 0 ||
 	       (!part && kind->dir && strcmp(word, kind->dir) == 0);
@@ -59,7 +59,7 @@ static int refuse_word(const char *word, struct err *err)
 	for (const struct kind *const *k = kinds; *k; k++) {
 		cleanup_free_ char *name = NULL;
 
-		if (is_written(*k) && schema_name(*k, NULL, &name) == 0)
+		if (is_written(*k) && schema_name((*k)->name, &name) == 0)
 			buf_addf(&list, "%s, ", name);
 	}
 	return err_set(err, EINVAL, "'%.60s' is no kind of a document: must be one of %sdefaults, credentials", word,

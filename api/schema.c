@@ -276,14 +276,13 @@ static struct json_object *schema_of(const struct field *f, enum field_type type
 
 /* ---- documents ---- */
 
-int schema_name(const struct kind *kind, const struct part *part, char **ret)
+int schema_name(const char *described, char **ret)
 {
-	char *name = strdup(part ? part->name : kind->name);
+	/* A part is called as its file. */
+	char *name = strndup(described, strcspn(described, "."));
 
 	if (!name)
 		return -ENOMEM;
-	if (part)
-		name[strcspn(name, ".")] = '\0';
 	for (char *p = name; *p; p++)
 		*p = *p == ' ' ? '-' : *p;
 	*ret = name;
@@ -325,13 +324,19 @@ static int add_rules(struct json_object *o, const char *rules)
 	return r;
 }
 
-static int write_schema(const struct kind *kind, const struct part *part, struct buf *out)
+/* What a schema describes: a kind's documents or a part's. */
+struct described {
+	const char *title;
+	const struct field *fields;
+	const struct kind *kind; /* NULL: a part */
+	const char *rules;       /* of the kind's hook, or NULL */
+};
+
+static int write_schema(const struct described *d, struct buf *out)
 {
-	const struct field *fields = part ? part->fields : kind->fields;
-	const char *rules = !part && kind->hooks ? kind->hooks->schema : NULL;
 	cleanup_json_ struct json_object *o = json_object_new_object();
 	cleanup_free_ char *name = NULL, *id = NULL;
-	int r = o ? schema_name(kind, part, &name) : -ENOMEM;
+	int r = o ? schema_name(d->title, &name) : -ENOMEM;
 
 	if (r == 0 && asprintf(&id, SCHEMA_BASE "%s.json", name) < 0) {
 		id = NULL;
@@ -342,15 +347,15 @@ static int write_schema(const struct kind *kind, const struct part *part, struct
 	if (r == 0)
 		r = put_string(o, "$id", id);
 	if (r == 0)
-		r = put_string(o, "title", part ? part->name : kind->name);
+		r = put_string(o, "title", d->title);
 	if (r == 0)
 		r = put_string(o, "type", "object");
 	if (r == 0)
-		r = add_members(o, fields, false);
+		r = add_members(o, d->fields, false);
 	if (r == 0)
-		r = add_extras(doc_member(o, "properties"), part ? NULL : kind);
+		r = add_extras(doc_member(o, "properties"), d->kind);
 	if (r == 0)
-		r = add_rules(o, rules);
+		r = add_rules(o, d->rules);
 	if (r == 0)
 		r = doc_write(o, false, out);
 	return r < 0 ? r : buf_addc(out, '\n');
@@ -358,14 +363,23 @@ static int write_schema(const struct kind *kind, const struct part *part, struct
 
 int schema_write(const struct kind *kind, struct buf *out)
 {
+	const struct described d = {
+		.title = kind->name,
+		.fields = kind->fields,
+		.kind = kind,
+		.rules = kind->hooks ? kind->hooks->schema : NULL,
+	};
+
 	if (!(kind->verbs & KIND_CREATE) || kind->flags & (KIND_SECRET | KIND_KEY_LINE))
 		return -ENOENT;
-	return write_schema(kind, NULL, out);
+	return write_schema(&d, out);
 }
 
 int schema_write_part(const struct part *part, struct buf *out)
 {
-	return part->update ? write_schema(NULL, part, out) : -ENOENT;
+	const struct described d = { .title = part->name, .fields = part->fields };
+
+	return part->update ? write_schema(&d, out) : -ENOENT;
 }
 
 int schema_write_named(const char *name, struct buf *out)
@@ -373,14 +387,14 @@ int schema_write_named(const char *name, struct buf *out)
 	for (const struct kind *const *k = kinds; *k; k++) {
 		cleanup_free_ char *own = NULL;
 
-		if (schema_name(*k, NULL, &own) < 0)
+		if (schema_name((*k)->name, &own) < 0)
 			return -ENOMEM;
 		if (strcmp(own, name) == 0)
 			return schema_write(*k, out);
 		for (const struct part *p = (*k)->parts; p && p->name; p++) {
 			cleanup_free_ char *part = NULL;
 
-			if (schema_name(*k, p, &part) < 0)
+			if (schema_name(p->name, &part) < 0)
 				return -ENOMEM;
 			if (p->update && strcmp(part, name) == 0)
 				return schema_write_part(p, out);

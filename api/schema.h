@@ -14,5 +14,6 @@ int schema_write(const struct kind *kind, struct buf *out);
 int schema_write_part(const struct part *part, struct buf *out);
 /* By the schema's name, "registry-protocol" or "defaults". -ENOENT where there is none. */
 int schema_write_named(const char *name, struct buf *out);
-/* The schema's name, as in its $id and its file: "registry-protocol". 0 or -ENOMEM; freed by the caller. */
-int schema_name(const struct kind *kind, const struct part *part, char **ret);
+/* The schema's name, as in its $id and its file ("registry-protocol"), by the kind's name or the part's. 0 or -ENOMEM; freed by the
+   caller. */
+int schema_name(const char *described, char **ret);
