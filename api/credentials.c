@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "api/base/buf.h"
+#include "api/base/invariant.h"
 #include "api/base/log.h"
 #include "api/base/rand.h"
 #include "api/credentials_file.h"
@@ -253,8 +254,9 @@ int credentials_reload(struct credentials *c, struct err *err)
 	cleanup_(credentials_freep) struct credentials *fresh = NULL;
 	int r = credentials_load(c->token_file, &fresh, err);
 
-	if (r != 0)
+	if (r < 0)
 		return r;
+	assert_return(fresh, -EIO);
 	if (same_line(c->lines[0], fresh->lines[0]) && same_line(c->lines[1], fresh->lines[1]))
 		return 0;
 	if (!same_line(c->secret, fresh->secret))
