@@ -458,7 +458,7 @@ double transport_budget_left(struct transport *t)
 
 void transport_divide(struct transport *t, unsigned part)
 {
-	scoped_lock(&t->lock);
+	scope_lock(transport, t);
 	budget_divide(&t->budget, part, clock_now_ms());
 }
 

@@ -70,7 +70,7 @@ done < <(grep -rnE --include='*.c' '\bclient_(call|list)\(' fs | grep -vE '^fs/(
 # Locks are visible (api/base/lock.h).
 while IFS=: read -r file line _; do
   complain "$file:$line: a lock is a struct lock, which says what it guards"
-done < <(grep -rnE --include='*.[ch]' '\bpthread_mutex_' api cache fs | grep -v '^api/base/')
+done < <(grep -rnE --include='*.[ch]' '\b(pthread_mutex_|scoped_lock\()' api cache fs | grep -v '^api/base/')
 
 echo "$includes includes in $files files, $bad against the layers"
 ((files > 0 && bad == 0))

@@ -28,12 +28,12 @@ struct news {
 	bool moved;       /* it came, went or has another name */
 };
 
-static fuse_ino_t dir_of(const struct entry *entry)
+static fuse_ino_t dir_of(const struct entry *entry) REQUIRES(tree_locked)
 {
 	return entry->parent && entry->parent->current && !entry->unlinked ? entry->parent->current->id : 0;
 }
 
-/* With the tree's lock. Its name, and that of its directory, may have been looked for in vain. */
+/* Its name, and that of its directory, may have been looked for in vain. */
 static void tell_new_names(const struct news *n, const struct kind *kind, fuse_ino_t dir)
 {
 	size_t len = strlen(n->file), suffix = strlen(kind->suffix);
@@ -44,15 +44,14 @@ static void tell_new_names(const struct news *n, const struct kind *kind, fuse_i
 		notify_entry(n->mount->notifier, dir, own);
 }
 
-static bool is_below(const struct entry *entry, const char *id)
+static bool is_below(const struct entry *entry, const char *id) REQUIRES(tree_locked)
 {
 	const struct identity *what = &entry->what;
 
 	return (what->id && !strcmp(what->id, id)) || (what->parent_id && !strcmp(what->parent_id, id));
 }
 
-/* With the tree's lock. */
-static void tell_node(const struct news *n, const struct node *node)
+static void tell_node(const struct news *n, const struct node *node) REQUIRES(tree_locked)
 {
 	const struct entry *e = node->entry;
 	bool listed = e->what.kind && n->row && source_list_kind(e->what.kind) == n->row;
