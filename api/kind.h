@@ -149,6 +149,7 @@ struct kind {
 	const char *suffix;             /* ".json", ".pub", "" */
 	unsigned mode;                  /* permission bits of the file */
 	unsigned verbs, flags;          /* enum kind_verb, enum kind_flag */
+	const char *refers;             /* names of the kinds that its documents refer to, with commas between; NULL: none */
 	unsigned list_needs;            /* traits of the parent without which the list is empty, with no call */
 	const char *list_active;        /* the query that leaves history out of the list ("state=active"); NULL: none */
 	const char *active_key;         /* the parent's field that names the one that is active; NULL: none */
@@ -169,6 +170,11 @@ const struct kind *kind_by_dir(const struct kind *parent, const char *dir);
 const char *kind_article(const struct kind *kind);
 /* Whether resources of the kind have a directory: leaves, or kinds below. */
 bool kind_has_dir(const struct kind *kind);
+/* How many kinds must be there before one of it can be: 0 for what refers to none, one more than the highest of its parent and
+   of what it refers to elsewhere. */
+unsigned kind_rank(const struct kind *kind);
+/* The highest of all. */
+unsigned kind_rank_max(void);
 /* The row's place in the table. */
 unsigned kind_number(const struct kind *kind);
 /* There are fewer: a set of kinds fits into a word. */

@@ -27,6 +27,7 @@ static const struct leaf application_leaves[] = {
 
 static const struct kind application = {
 	.name = "application",
+	.refers = "secret,ssh key,registry,registry protocol,account",
 	.dir = "applications",
 	.collection = "/applications",
 	.item = "/applications/{id}",
@@ -114,6 +115,7 @@ static const struct leaf job_leaves[] = {
 
 static const struct kind job = {
 	.name = "job",
+	.refers = "secret,ssh key,registry,registry protocol,account",
 	.dir = "jobs",
 	.parent = &application,
 	.collection = "/applications/{parent}/jobs",
@@ -147,6 +149,7 @@ static const struct leaf rollout_leaves[] = {
 
 static const struct kind rollout = {
 	.name = "rollout",
+	.refers = "secret,ssh key,registry,registry protocol,account",
 	.dir = "rollouts",
 	.parent = &application,
 	.collection = "/applications/{parent}/rollouts",
@@ -178,6 +181,7 @@ static const struct leaf deployment_leaves[] = {
 
 static const struct kind deployment = {
 	.name = "deployment",
+	.refers = "secret,ssh key,registry,registry protocol,account",
 	.dir = "deployments",
 	.collection = "/deployments/v2",
 	.item = "/deployments/{id}/v2",

@@ -120,3 +120,31 @@ const char *kind_shown_name(const struct kind *kind, struct json_object *object)
 		return doc_name_label(object);
 	return kind->name_key ? json_get_string(object, kind->name_key) : NULL;
 }
+
+unsigned kind_rank(const struct kind *kind)
+{
+	unsigned rank = kind->parent ? kind_rank(kind->parent) + 1 : 0;
+
+	for (const char *at = kind->refers; at && *at;) {
+		size_t len = strcspn(at, ",");
+
+		for (const struct kind *const *k = kinds; *k; k++) {
+			if (strlen((*k)->name) == len && !strncmp((*k)->name, at, len) && kind_rank(*k) >= rank)
+				rank = kind_rank(*k) + 1;
+		}
+		at += len + (at[len] == ',');
+	}
+	return rank;
+}
+
+unsigned kind_rank_max(void)
+{
+	unsigned max = 0;
+
+	for (const struct kind *const *k = kinds; *k; k++) {
+		unsigned rank = (*k)->verbs & KIND_CREATE ? kind_rank(*k) : 0;
+
+		max = rank > max ? rank : max;
+	}
+	return max;
+}

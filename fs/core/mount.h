@@ -28,6 +28,8 @@ struct intents;
 struct offers;
 struct pace;
 struct fleet;
+struct stage;
+struct applies;
 struct walkers;
 struct overview;
 
@@ -58,7 +60,9 @@ struct mount {
 	struct pace *pace; /* of deletes, in a full view */
 	struct walkers *walkers;
 	struct overview *overview;
-	struct fleet *fleet;       /* those that it shares with; NULL: it is alone */
+	struct fleet *fleet; /* those that it shares with; NULL: it is alone */
+	struct applies *applies;
+	struct stage *stage;       /* NULL: what is written is sent at once */
 	char *base_url;            /* owned */
 	_Atomic bool read_only;    /* as the kernel has it now: option ro, then mount -o remount */
 	_Atomic int64_t ending_ms; /* an orderly end began, and is over by then (clock_now_ms); 0: not yet */

@@ -160,6 +160,7 @@ static const struct option_row rows[] = {
 	{ "instances", OPTION_WORD, .set = set_instances, .words = "active or all",
 	  .help = "all: instances/ has those of three months too (active)" },
 	{ "ro", OPTION_FLAG, AT(ro), .help = "read-only" },
+	{ "stage", OPTION_FLAG, AT(stage), .help = "send nothing until it is applied (.cfcfs/plan, .cfcfs/apply)" },
 	{ "nodelete", OPTION_FLAG, AT(nodelete), .help = "refuse every delete" },
 	{ "delete_grace", OPTION_SECONDS, AT(delete_grace_ms), 0, 3600, .help = "seconds between rm and the DELETE (1)" },
 	{ "history", OPTION_UNSIGNED, AT(history), 0, 1000000,

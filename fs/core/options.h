@@ -18,6 +18,7 @@ struct options {
 	char *share, *share_secret_file;                       /* owned; NULL: not given */
 	enum view_mode view;
 	uint64_t hidden; /* kinds that are left out: a set of their numbers */
+	bool stage;      /* nothing is sent until it is applied */
 	bool ro, nodelete, allow_other, secret_newline_keep;
 	bool instances_all; /* history too */
 	enum rollout_mode rollout;

@@ -87,6 +87,12 @@ static void keep_for_open(struct request *r, struct node *node, const struct vie
 	node->bytes_for = r->ctx.pid;
 }
 
+/* The kernel lets one write into a node at a time, and who waits for that is deaf to signals: orders have a node for each open. */
+static bool has_own_nodes(const struct identity *what)
+{
+	return what->control && what->control->order;
+}
+
 /* With the tree's lock: the node that the entry is found as, which shows this view (NULL: of a directory). */
 static struct node *find_node(struct request *r, struct entry *entry, const struct view *view) REQUIRES(tree_locked)
 {
@@ -95,7 +101,7 @@ static struct node *find_node(struct request *r, struct entry *entry, const stru
 	bool viewed = view && !entry->draft;
 	struct node *node;
 
-	if (view && entry->current && entry->current->version.base != view->base)
+	if (view && entry->current && (entry->current->version.base != view->base || has_own_nodes(&entry->what)))
 		tree_renew(entry);
 	node = viewed ? tree_lookup(tree, entry, &view->stamp, view->grows ? 0 : view->content, view->size) :
 			tree_lookup(tree, entry, &none, 0, 0);

@@ -289,6 +289,21 @@ static void settle_node(struct subject *s)
 	node->bytes = body_unref(node->bytes);
 }
 
+/* Made for this open, which keeps it. */
+static int make_control(struct request *r, const struct control *control, struct view *view)
+{
+	cleanup_buf_ struct buf out = BUF_INIT;
+	int result = request_need_worker(r);
+
+	if (result == 0)
+		result = control->make(r, &out);
+	if (result < 0)
+		return result;
+	view->bytes = body_new(out.len ? out.data : "", out.len);
+	view->size = (int64_t)out.len;
+	return view->bytes ? 0 : -ENOMEM;
+}
+
 static int open_read(struct request *r, struct subject *s)
 {
 	cleanup_view_ struct view view = { 0 };
@@ -296,6 +311,8 @@ static int open_read(struct request *r, struct subject *s)
 	struct handle *h;
 	int result = view_make(r, &s->what, &s->version, &view);
 
+	if (result == 0 && s->what.control && s->what.control->size)
+		result = make_control(r, s->what.control, &view);
 	if (result < 0)
 		return result;
 	other = !view.grows && view.content != s->version.content;

@@ -10,13 +10,15 @@
 #include "fs/core/failures.h"
 #include "fs/core/notify.h"
 #include "fs/core/pace.h"
+#include "fs/core/stage.h"
+#include "fs/core/tell.h"
 #include "fs/ops/reply.h"
 #include "fs/show/offers.h"
 #include "fs/show/source.h"
 #include "fs/send/trash.h"
 #include "fs/show/walk.h"
 
-enum outcome { UNLINK_DONE, UNLINK_RESOURCE };
+enum unlinked { UNLINK_DONE, UNLINK_RESOURCE };
 
 /* With the tree's lock: whether only what the mount keeps under the name goes. */
 static bool only_local(struct entry *e) REQUIRES(tree_locked)
@@ -49,7 +51,7 @@ static void drop_local(struct request *r, struct entry *e) REQUIRES(tree_locked)
 	}
 }
 
-static enum outcome unlink_local(struct request *r, struct subject *dir)
+static enum unlinked unlink_local(struct request *r, struct subject *dir)
 {
 	struct entry *e;
 
@@ -98,6 +100,31 @@ static int check_pace(struct request *r, const struct kind *kind)
 		       "who means it "
 		       "max_delete=N",
 		       o->max_delete, (long long)(MOUNT_PACE_MS + o->delete_grace_ms) / MSEC_PER_SEC);
+}
+
+/* The removal is staged: nothing is sent, and the name is gone. */
+static int stage_unlink(struct request *r, struct subject *dir, const struct identity *what)
+{
+	cleanup_free_ char *path = entry_path(dir->tree, dir->entry, r->unlink.name);
+	struct entry *entry;
+	int result = path ? commit_stage_delete(r, what, r->unlink.name, path) : -ENOMEM;
+
+	if (result < 0)
+		return result;
+	scope_lock(tree, dir->tree);
+	dir->tree->changes++;
+	entry = tree_find(dir->tree, dir->entry, r->unlink.name);
+	if (!entry)
+		return 0;
+	entry_ref(entry);
+	if (entry->draft) {
+		draft_detach(entry->draft);
+		entry->draft = draft_unref(entry->draft);
+	}
+	tell_dir_locked(r->mount, entry);
+	tree_unlink(dir->tree, entry);
+	entry_unref_locked(dir->tree, entry);
+	return 0;
 }
 
 static int unlink_resource(struct request *r, struct subject *dir, struct identity *what)
@@ -151,11 +178,13 @@ int op_unlink(struct request *r)
 		return reply_ok(r);
 	if (r->mount->read_only)
 		return -EROFS;
-	result = walk_identify(r, &dir.what, r->unlink.name, &what, &expires_ms);
+	result = r->mount->stage ? request_need_worker(r) : 0;
 	if (result == 0)
+		result = walk_identify(r, &dir.what, r->unlink.name, &what, &expires_ms);
+	if (result == 0 && !(what.place == PLACE_RESOURCE && stage_is_id(what.id)))
 		result = may_delete(r, &what, &snapshot);
 	if (result == 0)
-		result = unlink_resource(r, &dir, &what);
+		result = r->mount->stage ? stage_unlink(r, &dir, &what) : unlink_resource(r, &dir, &what);
 	identity_clear(&what);
 	return result < 0 ? result : reply_ok(r);
 }

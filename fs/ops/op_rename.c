@@ -438,7 +438,7 @@ static int rename_resource(struct renaming *n)
 		return -ENOMEM;
 	result = request_take_turn(n->r, &entry->turn);
 	if (result == 0) {
-		result = commit_rename(n->r, &n->what, n->args->name, name);
+		result = commit_rename(n->r, entry, &n->what, n->args->name, name);
 		if (result == 0)
 			renamed(n);
 		turn_give(&entry->turn);

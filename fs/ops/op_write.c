@@ -29,9 +29,12 @@ static int sendable(struct request *r, struct handle *h)
 
 static int write_control(struct request *r, struct handle *h)
 {
+	const struct control *control = h->what.control;
 	int result = request_need_worker(r);
 
-	if (result == 0)
+	if (result == 0 && control->order)
+		result = control->order(r, r->write.data, r->write.size);
+	else if (result == 0)
 		result = h->what.control->write ? h->what.control->write(r->mount, r->write.data, r->write.size, &r->err) :
 						  -EACCES;
 	return result < 0 ? result : reply_write(r, r->write.size);

@@ -7,6 +7,7 @@
 #include "fs/core/failures.h"
 #include "fs/ops/reply.h"
 #include "fs/show/source.h"
+#include "fs/core/stage.h"
 #include "fs/show/view.h"
 
 #define PREFIX "user.cfcfs."
@@ -32,7 +33,7 @@ static const struct snapshot *snapshot_of(const struct facts *f)
 
 static int get_id(const struct facts *f, struct buf *out)
 {
-	return f->s->what.id && f->s->what.kind ? buf_adds(out, f->s->what.id) : -ENODATA;
+	return f->s->what.id && f->s->what.kind && !stage_is_id(f->s->what.id) ? buf_adds(out, f->s->what.id) : -ENODATA;
 }
 
 static int get_kind(const struct facts *f, struct buf *out)
@@ -79,7 +80,8 @@ static int get_url(const struct facts *f, struct buf *out)
 						   kind->collection;
 	cleanup_free_ char *path = NULL;
 
-	if (!template || kind_path(template, f->s->what.parent_id, f->s->what.id, NULL, &path) < 0)
+	if (!template || stage_is_id(f->s->what.id) || stage_is_id(f->s->what.parent_id) ||
+	    kind_path(template, f->s->what.parent_id, f->s->what.id, NULL, &path) < 0)
 		return -ENODATA;
 	return buf_addf(out, "%s/accounts/%s/containers%s", f->r->mount->base_url, o->account_id, path);
 }
@@ -109,6 +111,11 @@ static int get_ending(const struct facts *f, struct buf *out)
 	return by ? buf_addf(out, "%.3f", (double)(left > 0 ? left : 0) / MSEC_PER_SEC) : -ENODATA;
 }
 
+static int get_staged(const struct facts *f, struct buf *out)
+{
+	return f->view->staged ? buf_adds(out, staged_word(staged_verb(f->view->staged))) : -ENODATA;
+}
+
 static int get_error(const struct facts *f, struct buf *out)
 {
 	return f->error ? buf_adds(out, f->error) : -ENODATA;
@@ -124,6 +131,7 @@ static const struct xattr xattrs[] = {
 	{ "age", get_age, true },
 	{ "stale", get_stale, true },
 	{ "pending", get_pending, true },
+	{ "staged", get_staged, true },
 	{ "error", get_error, true },
 	{ "ending", get_ending, true },
 };

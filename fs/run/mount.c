@@ -23,9 +23,12 @@
 #include "fs/core/kept.h"
 #include "fs/core/notify.h"
 #include "fs/core/pace.h"
+#include "fs/core/stage.h"
 #include "fs/core/timer.h"
 #include "fs/show/source.h"
 #include "fs/show/walkers.h"
+#include "fs/send/apply.h"
+#include "fs/send/stage_controls.h"
 #include "fs/send/trash.h"
 #include "fs/core/tree.h"
 
@@ -127,14 +130,16 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->contested = contested_new();
 	m->walkers = walkers_new();
 	m->overview = overview_new();
+	m->applies = applies_new();
+	control_add(stage_controls);
 	m->pace = pace_new(options->max_delete, MOUNT_PACE_MS + options->delete_grace_ms);
 	m->readers = pool_new("cfcfs-read", MOUNT_READERS_MAX, MOUNT_STACK_BYTES);
 	m->writers = pool_new("cfcfs-write", MOUNT_WRITERS_MAX, MOUNT_STACK_BYTES);
 	m->deleters = pool_new("cfcfs-delete", MOUNT_DELETERS_MAX, MOUNT_STACK_BYTES);
 	m->fetchers = pool_new("cfcfs-fetch", MOUNT_FETCHERS_MAX, MOUNT_STACK_BYTES);
 	if (m->base_url && m->tree && m->timer && m->trash && m->kept && m->failures && m->notifier && m->credentials &&
-	    m->defaults && m->events && m->crawl && m->deleted && m->contested && m->walkers && m->pace && m->readers &&
-	    m->writers && m->deleters && m->fetchers && m->overview)
+	    m->defaults && m->events && m->crawl && m->deleted && m->contested && m->walkers && m->applies && m->pace &&
+	    m->readers && m->writers && m->deleters && m->fetchers && m->overview)
 		r = make_state(m);
 	if (r == 0) {
 		r = sharing_open(m, err);
@@ -144,6 +149,8 @@ int mount_new(const struct options *options, struct client *client, const char *
 		}
 	}
 	if (r == 0 && !(m->offers = offers_new(m->state)))
+		r = -ENOMEM;
+	if (r == 0 && options->stage && !(m->stage = stage_new(m->state, options->mountpoint)))
 		r = -ENOMEM;
 	if (r == 0)
 		r = make_store(m);
@@ -212,7 +219,9 @@ struct mount *mount_free(struct mount *m)
 	offers_free(m->offers);
 	walkers_free(m->walkers);
 	overview_free(m->overview);
+	applies_free(m->applies);
 	pace_free(m->pace);
+	stage_free(m->stage);
 	state_close(m->state);
 	fleet_free(m->fleet);
 	tree_free(m->tree);

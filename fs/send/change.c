@@ -151,14 +151,14 @@ static int refer(struct json_object *out, const char *before, const char *name, 
 	return asprintf(&text, "%s%s%s", before, name, after) < 0 ? -ENOMEM : doc_append(out, json_object_new_string(text));
 }
 
-static int refer_keys(const struct change *change, struct json_object *ids, struct json_object *out)
+static int refer_keys(const struct doc_context *doc, struct json_object *ids, struct json_object *out)
 {
-	const struct doc_context *doc = &change->context.doc;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < json_object_array_length(ids); i++) {
 		struct json_object *item = json_object_array_get_idx(ids, i);
-		const char *id = json_object_get_string(item), *name = doc->key_name && id ? doc->key_name(doc->keys, id) : NULL;
+		const char *id = json_object_get_string(item),
+			   *name = doc && doc->key_name && id ? doc->key_name(doc->keys, id) : NULL;
 
 		if (name)
 			r = refer(out, "ssh-keys/", name, ".pub");
@@ -181,7 +181,16 @@ static int refer_secrets(struct json_object *secrets, struct json_object *out)
 	return r;
 }
 
-static int refer_members(const struct change *change, struct json_object *object, struct json_object *out)
+/* The host of an image's reference: what stands before the first slash, where it is one. */
+static int refer_registry(const char *image, struct json_object *out)
+{
+	size_t n = strcspn(image, "/");
+	cleanup_free_ char *host = image[n] ? strndup(image, n) : NULL;
+
+	return host && strchr(host, '.') ? refer(out, "registries/", host, ".json") : 0;
+}
+
+int change_refers_of(struct json_object *object, const struct doc_context *doc, struct json_object *out)
 {
 	int r = 0;
 
@@ -189,11 +198,13 @@ static int refer_members(const struct change *change, struct json_object *object
 		if (r < 0)
 			break;
 		if (json_object_is_type(value, json_type_object))
-			r = refer_members(change, value, out);
+			r = change_refers_of(value, doc, out);
+		else if (strcmp(key, "image") == 0 && json_object_is_type(value, json_type_string))
+			r = refer_registry(json_object_get_string(value), out);
 		else if (!json_object_is_type(value, json_type_array))
 			continue;
 		else if (strcmp(key, "ssh_public_key_ids") == 0)
-			r = refer_keys(change, value, out);
+			r = refer_keys(doc, value, out);
 		else if (strcmp(key, "secrets") == 0)
 			r = refer_secrets(value, out);
 	}
@@ -204,7 +215,8 @@ struct json_object *change_refers(const struct change *change)
 {
 	struct json_object *out = json_object_new_array();
 
-	if (out && json_object_is_type(change->after, json_type_object) && refer_members(change, change->after, out) < 0) {
+	if (out && json_object_is_type(change->after, json_type_object) &&
+	    change_refers_of(change->after, &change->context.doc, out) < 0) {
 		json_object_put(out);
 		return NULL;
 	}

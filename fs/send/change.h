@@ -109,3 +109,5 @@ int change_print(const struct change *change, struct buf *out);
 /* The names in the tree that it refers to (secrets/NAME, ssh-keys/NAME.pub), as an array of strings; owned by the caller; NULL
    without memory. */
 struct json_object *change_refers(const struct change *change);
+/* The same of a document: appends to out. doc: for keys' names, or NULL. 0 or -ENOMEM. */
+int change_refers_of(struct json_object *document, const struct doc_context *doc, struct json_object *out);

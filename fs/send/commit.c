@@ -12,11 +12,11 @@
 #include "fs/core/trace.h"
 #include "fs/core/tell.h"
 #include "fs/core/undo.h"
-#include "fs/send/accept.h"
 #include "fs/send/decide.h"
 #include "fs/send/gate.h"
 #include "fs/send/history.h"
 #include "fs/send/owed.h"
+#include "fs/send/staging.h"
 #include "fs/send/trash.h"
 #include "fs/show/source.h"
 #include "fs/show/view.h"
@@ -60,6 +60,7 @@ static int decide_once(struct request *r, struct wish *wish, struct gathered *g,
 {
 	struct line line = { .mount = r->mount, .r = r, .deadline_ms = r->deadline_ms, .waiter = &r->waiter, .err = &r->err };
 	cleanup_(change_freep) struct change *change = NULL;
+	bool stage = staging_is_on(r->mount, wish);
 	int result = gather(r, wish, g);
 
 	line.path = wish->path;
@@ -68,7 +69,8 @@ static int decide_once(struct request *r, struct wish *wish, struct gathered *g,
 	change = decide(g);
 	if (!change)
 		return -ENOMEM;
-	if (gather_is_old(g, change)) {
+	/* What is staged is looked at anew when it is sent. */
+	if (!stage && gather_is_old(g, change)) {
 		wish->fresh = true;
 		return 1;
 	}
@@ -76,11 +78,13 @@ static int decide_once(struct request *r, struct wish *wish, struct gathered *g,
 		wish->strange = true;
 		return 1;
 	}
+	if (stage)
+		result = staging_keep(r, g, change, ret);
 	if (change->refusal.errnum) {
 		r->err = change->refusal;
 		return -change->refusal.errnum;
 	}
-	if (change->steps_count)
+	if (!stage && change->steps_count)
 		result = send_it(&line, change, ret, wish);
 	*ret_change = steal_ptr(change);
 	return result;
@@ -204,6 +208,10 @@ static void keep_bytes(struct commit *c, const struct change *change, struct acc
 	key = view_key(&c->what);
 	if (!key || c->what.leaf)
 		return;
+	if (staging_is_on(c->r->mount, &c->wish))
+		attributes_keep(c->r->mount, c->entry, key, data, c->wish.content->len);
+	if (staging_is_on(c->r->mount, &c->wish))
+		return;
 	if (change->keep)
 		kept_set_bytes(kept, key, data, c->wish.content->len, accepted->hash);
 	else
@@ -295,6 +303,10 @@ int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bo
 	c.wish.path = c.path;
 	c.wish.by_name = rename;
 	c.wish.again = draft_only_blanks_since(draft, &content);
+	c.wish.secret = holds_secret(&c, draft);
+	result = staging_aim(r->mount, &c.what, &c.wish);
+	if (result < 0)
+		return result;
 	TRACE1(commit_start, c.file_name);
 	result = run(&c, draft);
 	TRACE2(commit_end, c.file_name, result);
@@ -309,7 +321,8 @@ int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bo
 
 /* ---- names ---- */
 
-int commit_rename(struct request *r, const struct identity *what, const char *file_name, const char *new_name)
+int commit_rename(struct request *r, struct entry *entry, const struct identity *what, const char *file_name,
+		  const char *new_name)
 {
 	struct wish wish = { .verb = WISH_RENAME, .what = what, .file_name = file_name, .new_name = new_name };
 	cleanup_(change_freep) struct change *change = NULL;
@@ -320,17 +333,65 @@ int commit_rename(struct request *r, const struct identity *what, const char *fi
 	if (asprintf(&path, "/%s/%s", what->kind->dir, file_name) < 0)
 		return -ENOMEM;
 	wish.path = path;
+	if (staging_is_on(r->mount, &wish) && stage_is_id(what->id))
+		return staging_rename_new(r, entry, what, new_name);
+	return run_line(r, &wish, &g, &change, &accepted);
+}
+
+int commit_stage_delete(struct request *r, const struct identity *what, const char *file_name, const char *path)
+{
+	struct wish wish = { .verb = WISH_DELETE, .what = what, .file_name = file_name, .path = path };
+	cleanup_(change_freep) struct change *change = NULL;
+	cleanup_gathered_ struct gathered g = { 0 };
+	cleanup_(accepted_clear) struct accepted accepted = { 0 };
+
+	if (stage_is_id(what->id))
+		return staging_drop_new(r->mount, what);
 	return run_line(r, &wish, &g, &change, &accepted);
 }
 
 /* Before the DELETE goes out, so that a kill -9 behind it takes nothing away. Whoever cannot write to the disk deletes all the same. */
+static void keep_text(struct mount *mount, const char *path, const struct body *document)
+{
+	int r = undo_keep(mount->state, path, document->data, document->len);
+
+	if (r < 0 && r != -ENOTCONN)
+		log_warning("%s: the document of what is deleted is not on the disk: %s", path, errno_name(-r));
+}
+
+int commit_staged(struct request *r, const struct wish *wish, struct accepted *ret, bool *ret_keep)
+{
+	cleanup_(change_freep) struct change *change = NULL;
+	cleanup_gathered_ struct gathered g = { 0 };
+	cleanup_buf_ struct buf earlier = BUF_INIT;
+	/* What the file showed is kept, as for every delete. */
+	bool kept = wish->verb == WISH_DELETE && wish->base && !(wish->what->kind->flags & KIND_SECRET), had = false;
+	int64_t earlier_ns = 0;
+	int result;
+
+	if (kept) {
+		had = undo_get(r->mount->state, wish->path, &earlier, &earlier_ns) == 0;
+		keep_text(r->mount, wish->path, wish->base);
+	}
+	result = run_line(r, wish, &g, &change, ret);
+	if (kept && result < 0 && !r->err.outcome_unknown)
+		undo_forget(r->mount->state, wish->path, had ? &earlier : NULL, earlier_ns);
+	if (result < 0)
+		return result;
+	if (!change->steps_count)
+		ret->hash = g.hash;
+	if (!ret->id && wish->verb != WISH_DELETE && g.id)
+		ret->id = strdup(g.id);
+	*ret_keep = change->keep;
+	return 0;
+}
+
 static void keep_document(struct mount *mount, const struct doomed_path *doomed)
 {
 	cleanup_(body_unrefp) struct body *document = doomed->doomed ? body_plain(doomed->doomed->document) : NULL;
-	int r = document ? undo_keep(mount->state, doomed->path, document->data, document->len) : 0;
 
-	if (r < 0 && r != -ENOTCONN)
-		log_warning("%s: the document of what is deleted is not on the disk: %s", doomed->path, errno_name(-r));
+	if (document)
+		keep_text(mount, doomed->path, document);
 }
 
 int commit_delete(struct mount *mount, struct request *r, const struct identity *what, const struct doomed_path *doomed,

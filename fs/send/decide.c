@@ -4,6 +4,7 @@
 
 #include "api/doc_json.h"
 #include "fs/core/tree.h"
+#include "fs/send/outdated.h"
 
 /* ---- pieces ---- */
 
@@ -90,6 +91,8 @@ int decide_delete(const struct gathered *g, struct change *c)
 		return change_refuse(c, EPERM, "the mount was made with nodelete");
 	if (g->traits & TRAIT_MANAGED)
 		return change_refuse(c, EPERM, "the managed registry cannot be removed");
+	if (!g->exists)
+		return 0;
 	if (kind_path(kind->delete_item ? kind->delete_item : kind->item, c->parent_id, key, NULL, &path) < 0)
 		return -ENOMEM;
 	snprintf(operation, sizeof(operation), "delete %s", kind->name);
@@ -174,6 +177,8 @@ struct change *decide(const struct gathered *g)
 
 	if (r == 0)
 		r = dispatch(g, c);
+	if (r == 0 && g->wish.staged && !g->wish.force && c->steps_count)
+		r = outdated_refuse(g, c);
 	if (!c || r == -ENOMEM)
 		return NULL;
 	/* What checks and compares leaves the reason in the refusal; without one it is the errno's own. */

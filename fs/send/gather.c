@@ -151,6 +151,9 @@ static int find(struct request *r, struct gathered *g, struct snapshot **ret)
 		if (result > 0 && !by_name)
 			break;
 	}
+	/* Somebody else was faster. */
+	if (result > 0 && g->wish.verb == WISH_DELETE)
+		return 0;
 	if (result > 0)
 		return err_set(&r->err, ESTALE, "the %s was removed meanwhile", g->wish.what->kind->name);
 	return result;
@@ -305,7 +308,8 @@ int gather(struct request *r, const struct wish *wish, struct gathered *g)
 		return gather_part(r, g);
 	if (wish->verb == WISH_WRITE && what->kind->flags & KIND_SECRET)
 		return gather_secret(r, g);
-	if (wish->verb == WISH_RENAME || what->kind->flags & KIND_KEY_LINE)
+	/* What is staged is compared with what it was. */
+	if ((wish->verb == WISH_RENAME && !r->mount->stage) || what->kind->flags & KIND_KEY_LINE)
 		return gather_plain(r, g);
 	return gather_document(r, g);
 }

@@ -16,8 +16,13 @@ struct wish {
 	const struct buf *content;   /* WISH_WRITE */
 	bool again;                  /* the same was sent with success, and only blanks came after it */
 	const char *new_name;        /* WISH_RENAME: decoded */
-	const char *path;            /* of its file in the tree, for the history; NULL: not known */
+	const char *path;            /* of its file in the tree, for the history and the stage; NULL: not known */
 	bool by_name;                /* it is for whoever has the name: where what is gone, for the next, or a new one */
+	bool secret;                 /* the content holds a secret's value */
+	/* Where it was staged, and is to be sent (fs/send/apply.h). */
+	bool staged;
+	const struct body *base; /* what the account meant when it was staged; NULL: there was none */
+	bool force;              /* whatever the account means now */
 	/* What was found out on the way: */
 	bool fresh;     /* the decision is to rest on what the account says now */
 	bool strange;   /* the document of a new one has fields that the contract does not know */

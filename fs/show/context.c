@@ -5,6 +5,7 @@
 
 #include "fs/core/defaults.h"
 #include "fs/show/source.h"
+#include "fs/show/staged.h"
 
 /* The account's defaults hardly ever change; a write should not wait for them. */
 #define DEFAULTS_TTL_MS (5 * 60 * 1000)
@@ -63,6 +64,7 @@ static int load_keys(struct request *r, struct context *c)
 	}
 	if (result < 0 || !c->keys)
 		return result;
+	c->keys = staged_with_keys(r->mount, kind, c->keys);
 	c->doc.key_name = key_name;
 	c->doc.key_id = key_id;
 	c->doc.keys = c->keys;

@@ -23,7 +23,16 @@ struct control {
 	const struct control_log *log; /* NULL: none */
 	/* In the place of read, for what is made of the account: may wait for the network, as a handler may (fs/core/request.h). */
 	int (*make)(struct request *r, struct buf *out);
+	/* Beside make: it is made for an open alone, and this is what stat has: the size of the last one. */
+	size_t (*size)(struct mount *mount);
+	/* An order, in the place of write: a worker's, which answers when it is done. */
+	int (*order)(struct request *r, const char *text, size_t len);
 };
+
+/* Adds the rows of those who stand above, whose table ends with a NULL name. At the start, before anything else runs. */
+void control_add(const struct control *rows);
+/* Calls each() for every row of /.cfcfs itself; ends at its first non-zero result and returns it. */
+int control_each(int (*each)(void *arg, const struct control *row), void *arg);
 
 /* Ends with a NULL name. schemas/ and those of control_tree.h are directories and no rows. */
 extern const struct control control_rows[];

@@ -5,6 +5,7 @@
 #include <malloc.h>
 
 #include "api/base/clock.h"
+#include "fs/core/stage.h"
 #include "fs/core/trace.h"
 #include "fs/show/contested.h"
 #include "fs/show/listing.h"
@@ -326,14 +327,26 @@ int source_fetch(void *arg, const void *row, const char *key, struct store_value
 
 /* ---- what requests ask ---- */
 
+/* Below what is staged itself the account has nothing yet. */
+static int list_nothing(const struct kind *kind, struct list **ret)
+{
+	*ret = list_new(NULL, 0, kind->suffix);
+	return *ret ? 0 : -ENOMEM;
+}
+
 static int get_list(struct request *r, const struct kind *kind, const char *parent, int64_t ttl_ms, struct list **ret,
 		    struct store_info *ret_info)
 {
 	const struct kind *row = source_list_kind(kind);
 	cleanup_free_ char *key = NULL;
 	struct store_value value = { 0 };
-	int result = source_list_key(row, row->parent ? parent : NULL, &key);
+	int result;
 
+	if (stage_is_id(parent)) {
+		*ret_info = (struct store_info){ .fetched_ms = clock_now_ms() };
+		return list_nothing(row, ret);
+	}
+	result = source_list_key(row, row->parent ? parent : NULL, &key);
 	if (result == 0)
 		result = request_get(r, row, key, ttl_ms < 0 ? source_ttl(r->mount, row) : ttl_ms, &value, ret_info);
 	if (result == 0)
@@ -511,6 +524,9 @@ int source_list_again(struct request *r, const struct kind *kind, const char *pa
 	int result = source_list_key(row, row->parent ? parent : NULL, &key);
 	struct store_get get = { .key = key, .row = row, .refresh = true, .deadline_ms = r->deadline_ms, .waiter = NULL };
 	struct waiter waiter;
+
+	if (stage_is_id(parent))
+		return list_nothing(row, ret);
 
 	if (result == 0)
 		result = waiter_init(&waiter);

@@ -13,6 +13,7 @@
 #include "fs/core/events.h"
 #include "fs/show/meaning.h"
 #include "fs/show/source.h"
+#include "fs/show/staged.h"
 
 char *view_key(const struct identity *what)
 {
@@ -66,6 +67,7 @@ void view_clear(struct view *view)
 	view->bytes = body_unref(view->bytes);
 	free(view->pending);
 	view->pending = NULL;
+	view->staged = staged_unref(view->staged);
 	kept_value_clear(&view->kept);
 }
 
@@ -351,6 +353,8 @@ static int load(struct request *r, const struct identity *what, struct view *vie
 {
 	switch (what->place) {
 	case PLACE_RESOURCE:
+		if (stage_is_id(what->id))
+			return view->staged ? 0 : -ENOENT;
 		return what->id ? load_meaning(r, what, view) : -ENOENT;
 	case PLACE_LEAF:
 		if (what->leaf->source == LEAF_FETCH)
@@ -393,7 +397,7 @@ static int64_t time_of(struct mount *mount, const struct identity *what, const s
 static void set_attributes(struct request *r, const struct identity *what, struct view *view)
 {
 	const struct kept_value *k = &view->kept;
-	const int64_t ns = time_of(r->mount, what, view->snapshot);
+	const int64_t ns = view->staged && view->kept.bytes ? view->staged->staged_ns : time_of(r->mount, what, view->snapshot);
 	struct attributes a = {
 		.mtime_ns = ns,
 		.atime_ns = ATTRIBUTE_NONE,
@@ -435,14 +439,32 @@ static void measure_log(struct mount *mount, const struct control_log *log, cons
 	ret->content = 1;
 }
 
-int view_make(struct request *r, const struct identity *what, const struct version *known, struct view *ret)
+/* What is staged stands in the place of what was written last. Its serials are other numbers than those of what is kept. */
+#define STAGED_SERIAL (UINT64_C(1) << 63)
+
+static int take_staged(struct request *r, const char *key, struct view *view)
+{
+	struct body *bytes = view->staged ? staged_bytes(view->staged) : NULL;
+
+	if (!bytes)
+		return view->staged && staged_verb(view->staged) == STAGED_CREATE ? -ENOMEM : 0;
+	if (!view->snapshot)
+		kept_get(r->mount->kept, key, &view->kept);
+	body_unref(view->kept.bytes);
+	view->kept.bytes = bytes;
+	view->kept.serial = view->staged->serial | STAGED_SERIAL;
+	view->stamp.kept_serial = view->kept.serial;
+	return 0;
+}
+
+static int view_load(struct request *r, const struct identity *what, struct view *ret)
 {
 	cleanup_free_ char *key = view_key(what);
 	int result;
 
-	*ret = (struct view){ .grows = grows(what) };
 	if (!key)
 		return -ENOMEM;
+	ret->staged = staged_file(r->mount, what);
 	result = load(r, what, ret);
 	if (result < 0)
 		return result;
@@ -452,10 +474,22 @@ int view_make(struct request *r, const struct identity *what, const struct versi
 		result = check_kept(r, what, key, ret);
 		ret->stamp.kept_serial = ret->kept.bytes ? ret->kept.serial : 0;
 	}
+	return result < 0 ? result : take_staged(r, key, ret);
+}
+
+int view_make(struct request *r, const struct identity *what, const struct version *known, struct view *ret)
+{
+	int result;
+
+	*ret = (struct view){ .grows = grows(what) };
+	result = view_load(r, what, ret);
 	if (result < 0)
 		return result;
 	if (view_log(what)) {
 		measure_log(r->mount, view_log(what), known, ret);
+	} else if (what->place == PLACE_CONTROL && what->control && what->control->size) {
+		ret->size = (int64_t)what->control->size(r->mount);
+		ret->content = 1;
 	} else if (stamp_holds(ret, what, known)) {
 		ret->content = known->content;
 		ret->size = known->size;

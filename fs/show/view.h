@@ -20,6 +20,7 @@ struct view {
 	struct snapshot *snapshot; /* owned reference; NULL where it has none */
 	struct kept_value kept;    /* its bytes are the content where kept.bytes is set */
 	struct body *bytes;        /* owned reference: the content where it is at hand, or NULL */
+	struct staged *staged;     /* owned reference: what is staged of it, or NULL */
 	char *pending;             /* owned: what brings the content, where something else runs still (meaning.h); NULL */
 };
 

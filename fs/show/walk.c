@@ -9,6 +9,7 @@
 #include "fs/show/offers.h"
 #include "fs/show/shown.h"
 #include "fs/show/source.h"
+#include "fs/show/staged.h"
 
 /* Names that never change while the mount lives. */
 #define FIXED_MS (3600 * 1000)
@@ -54,6 +55,8 @@ static int list_below(struct request *r, const struct identity *dir, struct list
 	const struct kind *kind = dir->kind;
 	int result;
 
+	if (stage_is_id(dir->parent_id))
+		return 0;
 	if (kind->list_needs) {
 		result = source_snapshot(r, kind->parent, dir->grandparent_id, dir->parent_id, &parent, ret_info);
 		if (result < 0)
@@ -72,8 +75,12 @@ static int identify_item(struct request *r, const struct identity *dir, const ch
 	char file_name[NAME_MAX_BYTES + 1];
 	enum place place = PLACE_RESOURCE;
 	struct store_info info = { 0 };
-	int result = list_below(r, dir, &list, &info);
+	int result = staged_identify(r->mount, dir, name, has_dirs(r->mount, dir->kind), ret);
 
+	*ret_expires_ms = 0;
+	if (result != -ENOENT)
+		return result;
+	result = list_below(r, dir, &list, &info);
 	if (result < 0)
 		return result;
 	*ret_expires_ms = info.expires_ms;
@@ -86,6 +93,10 @@ static int identify_item(struct request *r, const struct identity *dir, const ch
 	}
 	if (!item || !walk_shows_resource(r->mount, dir->kind, dir->parent_id, item->snapshot))
 		return -ENOENT;
+	if (!staged_leaves(r->mount, dir->kind, dir->parent_id, item->snapshot->id)) {
+		*ret_expires_ms = 0;
+		return -ENOENT;
+	}
 	return set(ret, place, dir->kind, dir->parent_id, item->snapshot->id);
 }
 
@@ -97,8 +108,12 @@ static bool has_leaf(const struct leaf *leaf, unsigned traits)
 static int identify_child(struct request *r, const struct identity *dir, const struct kind *child, struct identity *ret,
 			  int64_t *ret_expires_ms)
 {
-	int result = shown_is_left_out(r->mount, child) ? -ENOENT : shown_find_dir(r, child, dir->id, ret_expires_ms);
+	int result = shown_is_left_out(r->mount, child) ? -ENOENT : 0;
 
+	if (result == 0 && !stage_is_id(dir->id))
+		result = shown_find_dir(r, child, dir->id, ret_expires_ms);
+	else if (result == 0 && !(child->verbs & KIND_CREATE))
+		result = -ENOENT;
 	if (result == 0)
 		result = set(ret, PLACE_COLLECTION, child, dir->id, NULL);
 	if (result == 0 && dir->parent_id && !(ret->grandparent_id = strdup(dir->parent_id))) {
@@ -118,6 +133,10 @@ static int identify_leaf(struct request *r, const struct identity *dir, const ch
 
 	if (child)
 		return identify_child(r, dir, child, ret, ret_expires_ms);
+	if (stage_is_id(dir->id)) {
+		*ret_expires_ms = 0;
+		return -ENOENT;
+	}
 	for (const struct leaf *leaf = dir->kind->leaves; leaf && leaf->name; leaf++) {
 		if (strcmp(leaf->name, name))
 			continue;
@@ -238,7 +257,8 @@ static int each_item(struct request *r, const struct identity *dir, struct list 
 		const struct list_item *item = list_at(list, i);
 		char dir_name[NAME_MAX_BYTES + 1];
 
-		if (!walk_shows_resource(r->mount, kind, dir->parent_id, item->snapshot))
+		if (!walk_shows_resource(r->mount, kind, dir->parent_id, item->snapshot) ||
+		    !staged_leaves(r->mount, kind, dir->parent_id, item->snapshot->id))
 			continue;
 		what.id = item->snapshot->id;
 		result = each(arg, item->file_name, false, &what);
@@ -252,10 +272,26 @@ static int each_item(struct request *r, const struct identity *dir, struct list 
 	return result;
 }
 
+/* What is staged itself has no leaves yet; what can be made below it can be staged, too. */
+static int each_below_staged(struct request *r, const struct identity *dir, walk_fn each, void *arg)
+{
+	int result = 0;
+
+	for (const struct kind *const *k = kinds; *k && result == 0; k++) {
+		if ((*k)->parent == dir->kind && (*k)->verbs & KIND_CREATE && !shown_is_left_out(r->mount, *k))
+			result = each_kind(*k, dir->id, dir->parent_id, each, arg);
+	}
+	return result;
+}
+
 static int each_leaf(struct request *r, const struct identity *dir, walk_fn each, void *arg, struct store_info *ret_info)
 {
 	cleanup_(snapshot_unrefp) struct snapshot *snapshot = NULL;
-	int result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, &snapshot, ret_info);
+	int result;
+
+	if (stage_is_id(dir->id))
+		return each_below_staged(r, dir, each, arg);
+	result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, &snapshot, ret_info);
 
 	for (const struct leaf *leaf = dir->kind->leaves; leaf && leaf->name && result == 0; leaf++) {
 		const struct identity what = {
@@ -298,6 +334,14 @@ static int each_document(void *arg, const char *name, bool is_dir)
 	return c->each(c->arg, name, is_dir, &what);
 }
 
+static int each_row(void *arg, const struct control *row)
+{
+	const struct identity what = { .place = PLACE_CONTROL, .control = row };
+	struct control_each *c = arg;
+
+	return c->each(c->arg, row->name, false, &what);
+}
+
 static int each_control(struct request *r, const struct identity *dir, walk_fn each, void *arg)
 {
 	const struct identity schemas = { .place = PLACE_CONTROL_DIR, .id = (char[]){ CONTROL_SCHEMAS } };
@@ -307,11 +351,10 @@ static int each_control(struct request *r, const struct identity *dir, walk_fn e
 
 	if (dir->id && !inside)
 		return control_tree_each(r->mount, dir->id, each_document, &c);
-	for (const struct control *row = inside ? control_schemas : control_rows; row->name && result == 0; row++) {
-		const struct identity what = { .place = PLACE_CONTROL, .control = row };
-
-		result = each(arg, row->name, false, &what);
-	}
+	if (!inside)
+		result = control_each(each_row, &c);
+	for (const struct control *row = control_schemas; inside && row->name && result == 0; row++)
+		result = each_row(&c, row);
 	if (inside || result)
 		return result;
 	for (const struct control_tree *tree = control_trees; tree->name && result == 0; tree++) {
@@ -364,7 +407,9 @@ int walk_each(struct request *r, const struct identity *dir, walk_fn each, void 
 		return each_root(r, each, arg);
 	case PLACE_COLLECTION:
 		result = list_of(r, dir, &list, ret_info);
-		return result < 0 || !list ? result : each_item(r, dir, list, each, arg);
+		if (result == 0 && list)
+			result = each_item(r, dir, list, each, arg);
+		return result ? result : staged_each(r->mount, dir, has_dirs(r->mount, dir->kind), each, arg);
 	case PLACE_RESOURCE_DIR:
 		return each_leaf(r, dir, each, arg, ret_info);
 	case PLACE_PARTS:
@@ -388,7 +433,9 @@ int walk_serial(struct request *r, const struct identity *dir, uint64_t *ret_ser
 		*ret_serial = offers_serial(r->mount->offers);
 	} else if (dir->place == PLACE_COLLECTION) {
 		result = list_of(r, dir, &list, ret_info);
-		*ret_serial = list ? ret_info->generation + 2 : 1;
+		*ret_serial = (list ? ret_info->generation + 2 : 1) + (stage_serial(r->mount->stage) << 32);
+	} else if (dir->place == PLACE_RESOURCE_DIR && stage_is_id(dir->id)) {
+		*ret_serial = 0;
 	} else if (dir->place == PLACE_RESOURCE_DIR) {
 		result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, &snapshot, ret_info);
 		*ret_serial = result == 0 ? (offers_serial(r->mount->offers) << 16) + snapshot->traits : 1;

@@ -1,0 +1,422 @@
+#include "fs/send/plan.h"
+
+#include <errno.h>
+
+#include "api/doc_json.h"
+#include "fs/core/tree.h"
+#include "fs/send/decide.h"
+#include "fs/send/outdated.h"
+#include "fs/send/plan_follows.h"
+#include "fs/send/staging.h"
+#include "fs/show/plan_print.h"
+#include "fs/show/source.h"
+
+/* ---- the documents on both sides ---- */
+
+/* What the account means as a document; NULL: nothing. */
+static int document_before(const struct gathered *g, struct json_object **ret)
+{
+	cleanup_buf_ struct buf text = BUF_INIT;
+	int r = g->wish.what->kind->flags & (KIND_SECRET | KIND_KEY_LINE) ? 0 : outdated_base(g, &text);
+
+	*ret = r == 0 && text.len ? json_tokener_parse(text.data) : NULL;
+	return r;
+}
+
+static int overlay_part(const struct change *c, struct json_object *object)
+{
+	struct json_object *patch = doc_member(c->patch, c->part->key), *into = doc_member(object, c->part->key);
+	int r = 0;
+
+	if (!patch || !into)
+		return 0;
+	json_object_object_foreach(patch, key, value) {
+		if (r == 0)
+			r = value ? doc_set(into, key, json_object_get(value)) : doc_set_null(into, key);
+	}
+	return r;
+}
+
+/* What it will mean, in the spelling of what it means now. */
+static int document_after_update(const struct gathered *g, const struct change *c, struct json_object **ret)
+{
+	cleanup_json_ struct json_object *object = NULL;
+	cleanup_buf_ struct buf text = BUF_INIT;
+	struct gathered after = *g;
+	int r = doc_copy(g->object, &object);
+
+	if (r == 0 && c->patch)
+		r = c->part ? overlay_part(c, object) : doc_lay_over(c->kind, object, c->patch);
+	after.object = object;
+	if (r == 0)
+		r = outdated_base(&after, &text);
+	*ret = r == 0 && text.len ? json_tokener_parse(text.data) : NULL;
+	return r;
+}
+
+static int document_after_create(const struct change *c, struct json_object **ret)
+{
+	int r = c->after ? doc_copy(c->after, ret) : 0;
+
+	if (r == 0 && *ret && c->kind)
+		doc_drop_secrets(c->kind, *ret);
+	return r;
+}
+
+static int add_value(struct json_object *fields, const char *key, struct json_object *value)
+{
+	cleanup_json_ struct json_object *after = json_object_new_object();
+	static const struct field_words words = { "old", "new" };
+	int r = doc_set(after, key, value);
+
+	return r < 0 ? r : outdated_compare(NULL, after, &words, fields);
+}
+
+static int add_fields(const struct gathered *g, const struct change *c, struct json_object *fields)
+{
+	static const struct field_words words = { "old", "new" };
+	cleanup_json_ struct json_object *before = NULL, *after = NULL;
+	int r = 0;
+
+	/* Never the value: that it is another is all there is to see. */
+	if (c->verb == VERB_CREATE || c->verb == VERB_UPDATE) {
+		if (c->kind->flags & KIND_SECRET)
+			return add_value(fields, "value", json_object_new_string("(secret)"));
+		if (c->kind->flags & KIND_KEY_LINE && g->wish.content)
+			return add_value(
+				fields, "public_key",
+				json_object_new_string_len(g->wish.content->data, (int)strcspn(g->wish.content->data, "\n")));
+	}
+	if (c->verb == VERB_CREATE)
+		r = document_after_create(c, &after);
+	else if (c->verb != VERB_UPDATE)
+		return 0;
+	else
+		r = document_before(g, &before);
+	if (r == 0 && c->verb == VERB_UPDATE)
+		r = document_after_update(g, c, &after);
+	return r == 0 && (before || after) ? outdated_compare(before, after, &words, fields) : r;
+}
+
+/* ---- the requests ---- */
+
+static int add_request(const struct step *step, struct json_object *requests)
+{
+	struct json_object *row = json_object_new_object(), *body;
+	int r = doc_set(row, "method", json_object_new_string(step->method));
+
+	if (r == 0)
+		r = doc_set(row, "path", json_object_new_string(step->path));
+	if (r == 0 && step->secret)
+		r = doc_set(row, "secret", json_object_new_boolean(true));
+	else if (r == 0 && step->body.len) {
+		body = json_tokener_parse(step->body.data);
+		r = doc_set(row, "body", body);
+	}
+	if (r < 0) {
+		json_object_put(row);
+		return r;
+	}
+	return doc_append(requests, row);
+}
+
+static int add_requests(const struct change *c, struct json_object *requests)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->steps_count; i++)
+		r = add_request(&c->steps[i], requests);
+	return r;
+}
+
+/* ---- a row ---- */
+
+/* What the wishes of a row came to. */
+struct planned {
+	const char *state;
+	struct err err;
+	struct json_object *fields, *conflicts, *follows, *requests; /* owned arrays */
+};
+
+static void planned_clear(struct planned *p)
+{
+	json_object_put(p->fields);
+	json_object_put(p->conflicts);
+	json_object_put(p->follows);
+	json_object_put(p->requests);
+}
+
+static int take_conflicts(struct planned *p, const struct gathered *g)
+{
+	cleanup_json_ struct json_object *conflicts = NULL;
+	int r = outdated_fields(g, &conflicts);
+
+	if (r < 0 || !conflicts)
+		return r;
+	p->state = "outdated";
+	err_set(&p->err, ESTALE, "%s",
+		g->wish.base ? "changed in the account since it was staged: 'apply!' overwrites it" :
+			       "somebody made it since it was staged: 'apply!' overwrites it");
+	json_object_put(p->conflicts);
+	p->conflicts = steal_ptr(conflicts);
+	return 0;
+}
+
+/* An action's word stands for what is done. */
+static int add_action(const struct change *c, struct json_object *fields)
+{
+	return c->verb == VERB_ACTION ? add_value(fields, "action", json_object_new_string(c->action->word)) : 0;
+}
+
+static int take_change(struct request *r, struct planned *p, const struct gathered *g, const struct change *c)
+{
+	int result;
+
+	if (c->refusal.errnum) {
+		p->state = "refused";
+		p->err = c->refusal;
+		return 0;
+	}
+	if (!c->steps_count)
+		return 0;
+	if (!strcmp(p->state, "nothing"))
+		p->state = "ready";
+	result = take_conflicts(p, g);
+	if (result == 0)
+		result = add_fields(g, c, p->fields);
+	if (result == 0)
+		result = add_action(c, p->fields);
+	if (result == 0)
+		result = plan_follows(r, c, p->follows);
+	return result < 0 ? result : add_requests(c, p->requests);
+}
+
+static int plan_wish(struct request *r, struct wish *wish, struct planned *p)
+{
+	cleanup_gathered_ struct gathered g = { 0 };
+	cleanup_(change_freep) struct change *c = NULL;
+	int result;
+
+	/* The text tells of it; applying refuses it. */
+	wish->force = true;
+	for (int tries = 0; tries < 2; tries++) {
+		gathered_clear(&g);
+		c = change_free(c);
+		result = gather(r, wish, &g);
+		if (result == -ENOMEM || result == -EINTR || result == -ETIMEDOUT)
+			return result;
+		if (result < 0) {
+			p->state = result == -ESTALE ? "outdated" : "unknown";
+			if (!r->err.text[0])
+				err_set(&r->err, -result, "%s", strerrordesc_np(-result));
+			p->err = r->err;
+			p->err.errnum = -result;
+			err_clear(&r->err);
+			return 0;
+		}
+		c = decide(&g);
+		if (!c)
+			return -ENOMEM;
+		if (!gather_is_strange(&g, c))
+			break;
+		wish->strange = true;
+	}
+	return take_change(r, p, &g, c);
+}
+
+static void tell_lost(const struct staged *row, struct planned *p)
+{
+	p->state = "lost";
+	err_set(&p->err, ENODATA, "the %s's secret value was lost with the process that held it: write it again",
+		row->kind->name);
+}
+
+static int plan_wishes(struct request *r, const struct staged *row, struct planned *p)
+{
+	cleanup_wishes_ struct staged_wishes wishes = { 0 };
+	int result = staged_wishes_init(row, false, &wishes);
+
+	for (size_t i = 0; result == 0 && i < wishes.count; i++)
+		result = plan_wish(r, &wishes.wishes[i], p);
+	/* Of the last try, as long as nothing else is in the way. */
+	if (result == 0 && !strcmp(p->state, "ready") && row->errnum)
+		err_set(&p->err, row->errnum, "%s", row->reason ? row->reason : "");
+	return result;
+}
+
+static char *own_path(const struct staged *row)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", row->dir, row->file_name) < 0 ? NULL : path;
+}
+
+static int set_array(struct json_object *out, const char *key, struct json_object *array)
+{
+	return json_object_array_length(array) ? doc_set(out, key, json_object_get(array)) : 0;
+}
+
+static int fill(const struct staged *row, const struct planned *p, struct json_object *out)
+{
+	cleanup_free_ char *path = own_path(row), *to = row->new_name ? staged_path(row) : NULL;
+	int r = path && (to || !row->new_name) ? 0 : -ENOMEM;
+
+	if (r == 0)
+		r = doc_set(out, "path", json_object_new_string(path));
+	if (r == 0 && to)
+		r = doc_set(out, "to", json_object_new_string(to));
+	if (r == 0)
+		r = doc_set(out, "verb", json_object_new_string(staged_word(staged_verb(row))));
+	if (r == 0)
+		r = doc_set(out, "kind", json_object_new_string(row->kind->name));
+	if (r == 0)
+		r = doc_set(out, "wave", json_object_new_int((int)staged_wave(row)));
+	if (r == 0)
+		r = doc_set(out, "state", json_object_new_string(p->state));
+	if (r == 0 && p->err.errnum)
+		r = doc_set(out, "errno", json_object_new_string(errno_name(p->err.errnum)));
+	if (r == 0 && p->err.errnum)
+		r = doc_set(out, "reason", json_object_new_string(p->err.text));
+	if (r == 0)
+		r = set_array(out, "fields", p->fields);
+	if (r == 0 && p->conflicts)
+		r = set_array(out, "conflicts", p->conflicts);
+	if (r == 0)
+		r = set_array(out, "follows", p->follows);
+	return r < 0 ? r : set_array(out, "requests", p->requests);
+}
+
+int plan_row(struct request *r, const struct staged *row, struct json_object **ret)
+{
+	cleanup_(planned_clear) struct planned p = { .state = "nothing",
+						     .fields = json_object_new_array(),
+						     .follows = json_object_new_array(),
+						     .requests = json_object_new_array() };
+	cleanup_json_ struct json_object *out = json_object_new_object();
+	int result = out && p.fields && p.follows && p.requests ? 0 : -ENOMEM;
+
+	if (result == 0 && row->lost)
+		tell_lost(row, &p);
+	else if (result == 0)
+		result = plan_wishes(r, row, &p);
+	if (result == 0)
+		result = fill(row, &p, out);
+	if (result == 0)
+		*ret = steal_ptr(out);
+	return result;
+}
+
+/* ---- the whole ---- */
+
+static bool is_asked(struct staged *const *rows, size_t i)
+{
+	for (size_t k = i; k-- > 0;) {
+		if (rows[k]->kind == rows[i]->kind &&
+		    !strcmp(rows[k]->parent_id ? rows[k]->parent_id : "", rows[i]->parent_id ? rows[i]->parent_id : ""))
+			return true;
+		/* They are sorted by their directories within a wave. */
+		if (rows[k]->kind != rows[i]->kind && staged_wave(rows[k]) != staged_wave(rows[i]))
+			return false;
+	}
+	return false;
+}
+
+int plan_refresh(struct request *r, struct staged *const *rows, size_t count)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < count && (result == 0 || result == -EIO); i++) {
+		cleanup_(list_unrefp) struct list *list = NULL;
+
+		if (rows[i]->part)
+			source_drop_parts(r->mount);
+		else if (!is_asked(rows, i) && rows[i]->kind->verbs & KIND_LIST)
+			result = source_list_again(r, rows[i]->kind, rows[i]->parent_id, false, &list);
+	}
+	/* What is not to be had is told row by row. */
+	if (result == -EINTR || result == -ETIMEDOUT || result == -ENOMEM)
+		return result;
+	err_clear(&r->err);
+	return 0;
+}
+
+static int print_rows(struct request *r, struct staged *const *rows, size_t count, struct plan_sum *sum, struct buf *out)
+{
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < count; i++) {
+		cleanup_json_ struct json_object *row = NULL;
+
+		result = plan_row(r, rows[i], &row);
+		if (result < 0)
+			break;
+		plan_sum_add(sum, row);
+		result = plan_print_row(row, out);
+	}
+	return result;
+}
+
+/* The rows in the order of the plan; freed with stage_list_free. */
+static struct staged **sorted(struct request *r, size_t *ret_count)
+{
+	struct staged **rows = r->mount->stage ? stage_list(r->mount->stage, ret_count) : NULL;
+
+	if (rows)
+		qsort(rows, *ret_count, sizeof(*rows), staged_compare);
+	return rows;
+}
+
+int plan_text(struct request *r, struct buf *out)
+{
+	struct plan_sum sum = PLAN_SUM_INIT;
+	size_t count = 0;
+	struct staged **rows = sorted(r, &count);
+	int result = rows || !r->mount->stage ? plan_refresh(r, rows, count) : -ENOMEM;
+
+	if (result == 0)
+		result = print_rows(r, rows, count, &sum, out);
+	stage_list_free(rows, count);
+	return result < 0 ? result : plan_print_sum(&sum, out);
+}
+
+/* A row at a time, so that the texts alone are held. */
+static int add_rows(struct request *r, struct staged *const *rows, size_t count, struct plan_sum *sum, struct buf *out)
+{
+	bool any = false;
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < count; i++) {
+		cleanup_json_ struct json_object *row = NULL;
+
+		result = plan_row(r, rows[i], &row);
+		if (result < 0)
+			break;
+		plan_sum_add(sum, row);
+		if (!strcmp(json_get_string(row, "state"), "nothing"))
+			continue;
+		result = buf_addf(out, "%s\n    %s", any ? "," : "",
+				  json_object_to_json_string_ext(row, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+		any = true;
+	}
+	return result;
+}
+
+int plan_json(struct request *r, struct buf *out)
+{
+	struct plan_sum sum = PLAN_SUM_INIT;
+	cleanup_json_ struct json_object *summary = NULL;
+	size_t count = 0;
+	struct staged **rows = sorted(r, &count);
+	int result = rows || !r->mount->stage ? plan_refresh(r, rows, count) : -ENOMEM;
+
+	if (result == 0)
+		result = buf_adds(out, "{\n  \"changes\": [");
+	if (result == 0)
+		result = add_rows(r, rows, count, &sum, out);
+	stage_list_free(rows, count);
+	summary = plan_sum_json(&sum);
+	if (result < 0 || !summary)
+		return result < 0 ? result : -ENOMEM;
+	return buf_addf(out, "\n  ],\n  \"summary\": %s\n}\n",
+			json_object_to_json_string_ext(summary, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
