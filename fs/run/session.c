@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #include "api/base/buf.h"
 #include "api/base/log.h"
@@ -118,6 +119,55 @@ static const char *plain_reason(char *text)
 	return *reason ? reason : "the kernel refused it";
 }
 
+/* ---- lookups side by side ---- */
+
+/* The kernel's, as far as they are looked at; its header has names that ours forbid. */
+struct answer_header {
+	uint32_t len;
+	int32_t error;
+	uint64_t unique;
+};
+struct init_answer {
+	uint32_t major, minor, max_readahead, flags;
+};
+#define INIT_PARALLEL_DIROPS (1U << 18)
+
+static bool greeted;
+
+/*
+ * libfuse before 3.17 keeps FUSE_CAP_PARALLEL_DIROPS to itself. Without the flag the kernel lets one process at a time look into a
+ * directory, and those behind it wait where no signal reaches them, for as long as the first one's answer takes. So it goes into
+ * the answer to INIT here, which is the first that is no error.
+ */
+static ssize_t write_answer(int fd, struct iovec *iov, int count, void *userdata)
+{
+	const struct answer_header *header = iov[0].iov_base;
+	struct init_answer *init = count > 1 && iov[1].iov_len >= sizeof(*init) ? iov[1].iov_base : NULL;
+	(void)userdata;
+
+	if (!greeted && init && header->unique && !header->error) {
+		greeted = true;
+		init->flags |= INIT_PARALLEL_DIROPS;
+	}
+	return writev(fd, iov, count);
+}
+
+static ssize_t read_request(int fd, void *data, size_t size, void *userdata)
+{
+	(void)userdata;
+	return read(fd, data, size);
+}
+
+static int look_side_by_side(struct fuse_session *session)
+{
+	static const struct fuse_custom_io io = { .writev = write_answer, .read = read_request };
+
+	greeted = fuse_version() >= FUSE_MAKE_VERSION(3, 17);
+	return greeted ? 0 : fuse_session_custom_io(session, &io, fuse_session_fd(session));
+}
+
+/* ---- mounting ---- */
+
 int session_mount(struct fuse_session *session, const char *path, dev_t *ret_device, struct err *err)
 {
 	struct mounted mounted;
@@ -136,7 +186,7 @@ int session_mount(struct fuse_session *session, const char *path, dev_t *ret_dev
 	if (r != 0)
 		return err_set(err, EIO, "mounting on %s: %s", path, plain_reason(text));
 	*ret_device = mountpoint_find(path, &mounted) > 0 ? mounted.device : 0;
-	return 0;
+	return look_side_by_side(session) == 0 ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
 int session_adopt(struct fuse_session *session, int device)
@@ -145,7 +195,7 @@ int session_adopt(struct fuse_session *session, int device)
 
 	/* libfuse's own word for a device that is mounted already; it then unmounts nothing. */
 	snprintf(path, sizeof(path), "/dev/fd/%d", device);
-	return fuse_session_mount(session, path) == 0 ? 0 : -EIO;
+	return fuse_session_mount(session, path) == 0 && look_side_by_side(session) == 0 ? 0 : -EIO;
 }
 
 void session_abort(struct fuse_session *session)

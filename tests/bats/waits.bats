@@ -219,3 +219,20 @@ hastens_calls() {
   cp "$T/changed.json" "$APPS/app-00003.json"
   assert_writes 1
 }
+
+@test "a signal ends a wait in a directory in which another waits for another name" {
+  start_emulator
+  mount_cfcfs -o "timeout=60,retries=0"
+  fault '{"method":"GET","path":"/registries","stall":true}'
+  local first
+  spawn stat "$MNT/registries/x.json"
+  first=$SPAWNED
+  wait_until 30 "the first to wait" in_the_mount "$first"
+  spawn stat "$MNT/registries/y.json"
+  wait_until 30 "the second to wait" in_the_mount "$SPAWNED"
+  kill -KILL "$SPAWNED"
+  wait_until 30 "the second to end" ended "$SPAWNED"
+  in_the_mount "$first" || fail "the first was to wait on"
+  kill -KILL "$first"
+  wait_until 30 "the first to end" ended "$first"
+}
