@@ -5,18 +5,26 @@
 # deadline: 240 s
 load lib
 
-# What is promised, for the median of the turns; and what no turn may take, though the machine was busy with something else.
+# What is promised, for the median of the turns; and what no turn may take, though the machine was busy with something else. Each
+# of some twenty times that a call has to wait for a processor, the machine is as late as it is.
 PROMISED_US=100000
 LONGEST_US=1000000
+WAKES=20
+
+setup() {
+  setup_base
+  watch_lateness
+}
 
 # at_once TIMES OPERATION... : tests/bats/timed.c makes it so often; each succeeds, and as soon as promised.
 at_once() {
-  local median longest took
+  local median longest took mean worst
   took=$(timeout -s KILL 60 "$TIMED" "$@" 2>&1) || fail "failed: $*: $took"
   read -r median longest <<<"$took"
-  echo "$median $longest us: ${*:1:4}"
-  ((median <= PROMISED_US)) || fail "the median is $median us: $*"
-  ((longest <= LONGEST_US)) || fail "the longest took $longest us: $*"
+  read -r mean worst <"$T/late"
+  echo "$median $longest us, the machine $mean $worst us: ${*:1:4}"
+  ((median <= PROMISED_US + WAKES * mean)) || fail "the median is $median us: $*"
+  ((longest <= LONGEST_US + WAKES * worst)) || fail "the longest took $longest us: $*"
 }
 
 # The emulator first, so that nobody waits for what is stalled.
@@ -198,14 +206,16 @@ documents() {
   mount_cfcfs -o "timeout=60,rps=0.02,burst=5,rollout=none"
   ls "$APPS" >/dev/null
   # Uses up what is left for reads.
-  local READERS=()
-  spawn ls "$MNT/secrets" "$MNT/ssh-keys" "$MNT/registries" "$MNT/ips" "$MNT/deployments"
   wait_until 30 "the budget to be used up" spent
-  end_readers
   clear_requests
   at_once 10 signal INT ls "$MNT/registry-protocols"
   assert_equal "$(requests | wc -l)" 0 "calls"
   at_once 20 ls "$MNT"
 }
-# Reads leave a fifth of the burst to writes.
-spent() { awk '$1 == "cfcfs_budget_left" { exit $2 > 1 }' "$MNT/.cfcfs/metrics"; }
+# Reads leave a fifth of the burst to writes. One list again and again: of several, the mount would fetch more.
+spent() {
+  (($(budget_left) <= 1)) && return 0
+  refresh
+  ls "$APPS" >/dev/null
+  return 1
+}

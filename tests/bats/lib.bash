@@ -301,6 +301,29 @@ looks_anew() {
 # now. That is a bound that is promised, not a wait for something.
 lived() { sleep "$1"; } # poll
 
+# budget_left : calls that the mount could send at once.
+budget_left() { sed -n 's/^cfcfs_budget_left[^ ]* \([0-9]*\).*/\1/p' "$MNT/.cfcfs/metrics" | grep .; }
+
+# watch_lateness : from now on $T/late says by how much this machine is late, in microseconds: on average of late, and at worst. A
+# process that sleeps a little, again and again, measures it. What a test allows for beside what is promised is some times that.
+watch_lateness() {
+  echo "0 0" >"$T/late"
+  python3 -c '
+import os, sys, time
+mean, worst, count = 0.0, 0.0, 0
+while True:
+    began = time.monotonic()
+    time.sleep(0.005)  # poll
+    late = (time.monotonic() - began - 0.005) * 1e6
+    mean, worst, count = mean * 0.98 + late * 0.02, max(worst, late), count + 1
+    if count % 20 == 0:
+        with open(sys.argv[1] + ".new", "w") as f:
+            print(int(mean), int(worst), file=f)
+        os.rename(sys.argv[1] + ".new", sys.argv[1])
+' "$T/late" </dev/null >/dev/null 2>&1 3>&- &
+  record_pid "$T/pids" $!
+}
+
 # hasten COMMAND... : ten seconds go by in one for a mount with a clock of its own, until the command ends.
 hasten() {
   local pid

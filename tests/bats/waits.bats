@@ -105,7 +105,7 @@ posted() { [ "$(count_calls POST /applications)" = 1 ]; }
   assert_equal "$(app_names | grep -c late)" 0
 }
 spent() {
-  awk '$1 == "cfcfs_budget_left" { exit $2 >= 1 }' "$MNT/.cfcfs/metrics" && return 0
+  (($(budget_left) == 0)) && return 0
   refresh
   ls "$APPS" >/dev/null
   return 1
