@@ -201,7 +201,7 @@ hastens_calls() {
 @test "a write that waits for the account's answer before anything is sent ends by a signal" {
   start_emulator
   seed '{"applications":5}'
-  mount_with_clock -o "timeout=300,connect_timeout=2,cache_ttl=0.5,retries=0,rollout=none"
+  mount_with_clock -o "timeout=60,connect_timeout=2,cache_ttl=0.5,retries=0,rollout=none"
   jq '.max_instances = 9' "$APPS/app-00003.json" >"$T/changed.json"
   pass 1
   fault '{"method":"GET","path":"/applications","stall":true}'
@@ -216,7 +216,8 @@ hastens_calls() {
   wait_until 5 "the writer to end" ended "$SPAWNED"
   assert_writes 0
   clear_faults
-  cp "$T/changed.json" "$APPS/app-00003.json"
+  # It may join the call that is never answered, until that one's deadline.
+  hasten cp "$T/changed.json" "$APPS/app-00003.json"
   assert_writes 1
 }
 
