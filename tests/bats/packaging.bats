@@ -44,6 +44,20 @@ emulator_options() { "$EMULATOR" --help | grep -o '^  --[a-z-]*' | sed 's/^ *--/
   [ -z "$missing" ] || fail "no completion for: $missing; fish says: $(head -n 3 "$T/fish"), zsh says: $(head -n 3 "$T/zsh")"
 }
 
+@test "the completions know every option and verb of cfcfs-sync" {
+  local word missing=''
+  for word in $("$BUILD/sync/cfcfs-sync" --help | grep -oE -- '--[a-z-]+' | sort -u); do
+    grep -qE -- "(^|[ '])$word([ '\\[]|\$)" "$SOURCE_DIR/packaging/bash-completion" || missing+="bash: $word "
+    grep -qF -- "$word[" "$SOURCE_DIR/packaging/zsh/_cfcfs" || missing+="zsh: $word "
+    grep -qE -- "-l ${word#--}( |\$)" "$SOURCE_DIR/packaging/fish/cfcfs-sync.fish" || missing+="fish: $word "
+    sed 's/\\-/-/g; s/Fl -/--/g' "$SOURCE_DIR/man/cfcfs-sync.1" | grep -qE -- "$word( |\$)" || missing+="man: $word "
+  done
+  for word in plan apply export wait; do
+    grep -qE "^\.It Cm $word\$" "$SOURCE_DIR/man/cfcfs-sync.1" || missing+="man: $word "
+  done
+  [ -z "$missing" ] || fail "missing: $missing"
+}
+
 @test "mount.cfcfs gives cfcfs what mount(8) gives it" {
   installed
   local helper=$PREFIX/sbin/mount.cfcfs
