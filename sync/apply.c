@@ -198,7 +198,7 @@ static void tell_left(const char *mount)
 	cleanup_buf_ struct buf text = BUF_INIT;
 
 	if (control_read(mount, "plan", &text, NULL) == 0)
-		say_plan(stderr, text.data);
+		say_plan_heads(stderr, text.data);
 }
 
 static int run_apply(const struct args *args, const char *mount, struct err *err)

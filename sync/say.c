@@ -54,7 +54,7 @@ static const char *colour_of(const char *line, size_t len)
 	}
 }
 
-void say_plan(FILE *out, const char *text)
+static void say_lines(FILE *out, const char *text, bool heads)
 {
 	bool coloured = say_is_coloured(out);
 
@@ -62,9 +62,20 @@ void say_plan(FILE *out, const char *text)
 		size_t len = strcspn(text, "\n");
 		const char *colour = coloured ? colour_of(text, len) : "";
 
-		fprintf(out, "%s%.*s%s\n", colour, (int)len, text, *colour ? "\033[0m" : "");
+		if (!heads || *text != ' ')
+			fprintf(out, "%s%.*s%s\n", colour, (int)len, text, *colour ? "\033[0m" : "");
 		text += len + (text[len] == '\n');
 	}
+}
+
+void say_plan(FILE *out, const char *text)
+{
+	say_lines(out, text, false);
+}
+
+void say_plan_heads(FILE *out, const char *text)
+{
+	say_lines(out, text, true);
 }
 
 /* ---- progress ---- */

@@ -11,6 +11,8 @@ bool say_is_coloured(FILE *out);
 void say_error(const char *fmt, ...) printf_like_(1, 2);
 /* A plan's text, line by line; each is coloured by its first word's mark (+ ~ - >). */
 void say_plan(FILE *out, const char *text);
+/* Of each change its first line alone. */
+void say_plan_heads(FILE *out, const char *text);
 
 /* Of an apply that is under way. */
 struct progress {

@@ -48,7 +48,7 @@ emulator_options() { "$EMULATOR" --help | grep -o '^  --[a-z-]*' | sed 's/^ *--/
   local word missing=''
   for word in $("$BUILD/sync/cfcfs-sync" --help | grep -oE -- '--[a-z-]+' | sort -u); do
     grep -qE -- "(^|[ '])$word([ '\\[]|\$)" "$SOURCE_DIR/packaging/bash-completion" || missing+="bash: $word "
-    grep -qF -- "$word[" "$SOURCE_DIR/packaging/zsh/_cfcfs" || missing+="zsh: $word "
+    grep -qF -- "${word}[" "$SOURCE_DIR/packaging/zsh/_cfcfs" || missing+="zsh: $word "
     grep -qE -- "-l ${word#--}( |\$)" "$SOURCE_DIR/packaging/fish/cfcfs-sync.fish" || missing+="fish: $word "
     sed 's/\\-/-/g; s/Fl -/--/g' "$SOURCE_DIR/man/cfcfs-sync.1" | grep -qE -- "$word( |\$)" || missing+="man: $word "
   done

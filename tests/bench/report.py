@@ -81,6 +81,7 @@ def cold_targets():
     for how, got in trips.items():
         target(f"{how} cold, round trips of 20 ms", got, 4, stretch=True)
     target("rsync of 100 new / 100 POSTs, 20 ms", ratio("create.rsync100", "create.post100"), 1.3)
+    target("cfcfs-sync apply of 100 new / rsync of them, 20 ms", ratio("create.sync100", "create.rsync100"), 0.2)
 
 
 def size_targets():
