@@ -14,7 +14,7 @@
 #include "sync/verbs.h"
 
 #define OPTIONS        "stage,view=spec,delete_grace=0"
-#define POLL_MS        50
+#define POLL_MS        10
 #define LINE_MAX_BYTES ((size_t)1 << 20)
 
 static int fail(const struct err *err)
@@ -32,14 +32,15 @@ static int64_t count_changes(struct json_object *plan)
 	return json_object_is_type(changes, json_type_array) ? (int64_t)json_object_array_length(changes) : 0;
 }
 
-/* Stages what the repository wants, without more deletes than it wants. */
-static int begin(const struct args *args, struct wanted *wanted, struct mounted *m, struct err *err)
+/* Stages what the repository wants, without more deletes than it wants. *ret_plan is put by the caller. */
+static int begin(const struct args *args, struct wanted *wanted, struct mounted *m, struct json_object **ret_plan,
+		 struct err *err)
 {
 	int r = wanted_read(args, wanted, err);
 
 	if (r == 0)
 		r = mounted_start(m, args, args->prune ? OPTIONS : OPTIONS ",nodelete", err);
-	return r < 0 ? r : wanted_stage(wanted, args, m->dir, err);
+	return r < 0 ? r : wanted_stage(wanted, args, m->dir, ret_plan, err);
 }
 
 /* ---- plan ---- */
@@ -79,10 +80,11 @@ int do_plan(const struct args *args)
 	cleanup_wanted_ struct wanted wanted = { 0 };
 	struct json_object *plan = NULL;
 	struct err err = ERR_INIT;
-	int r = begin(args, &wanted, &m, &err), status = SYNC_FAILED;
+	int r = begin(args, &wanted, &m, &plan, &err), status = SYNC_FAILED;
 
-	if (r == 0 || r == -EINVAL)
-		plan = m.pid ? control_plan(m.dir, r == 0 ? &err : NULL) : NULL;
+	/* The rest of it is worth a look, too. */
+	if (r == -EINVAL && m.pid)
+		plan = control_plan(m.dir, NULL);
 	if (plan && print_plan(args, m.dir, r == 0 ? &err : NULL) == 0 && r == 0)
 		status = !is_fine(plan) ? SYNC_FAILED : count_changes(plan) ? SYNC_CHANGES : SYNC_WELL;
 	if (m.pid)
@@ -201,24 +203,19 @@ static void tell_left(const char *mount)
 		say_plan_heads(stderr, text.data);
 }
 
-static int run_apply(const struct args *args, const char *mount, struct err *err)
+static int run_apply(const char *mount, struct json_object *plan, struct err *err)
 {
-	struct json_object *plan = control_plan(mount, err), *summary = NULL;
+	struct json_object *summary = NULL;
 	struct follow f = { .fd = -1 };
 	int64_t changes = count_changes(plan);
 	int r = 0;
 
-	(void)args;
-	if (!plan)
-		return -err->errnum;
 	if (!changes) {
 		printf("Plan: nothing to do\n");
-		json_object_put(plan);
 		return 0;
 	}
 	json_object_object_get_ex(plan, "summary", &summary);
 	progress_init(&f.progress, (size_t)changes, (unsigned)control_number(summary, "waves"));
-	json_object_put(plan);
 	r = follow_open(&f, mount);
 	if (r == 0)
 		r = run_order(mount, &f);
@@ -238,13 +235,15 @@ int do_apply(const struct args *args)
 {
 	cleanup_mounted_ struct mounted m = MOUNTED_NONE;
 	cleanup_wanted_ struct wanted wanted = { 0 };
+	struct json_object *plan = NULL;
 	struct err err = ERR_INIT;
-	int r = begin(args, &wanted, &m, &err);
+	int r = begin(args, &wanted, &m, &plan, &err);
 
 	if (r == 0)
-		r = run_apply(args, m.dir, &err);
+		r = run_apply(m.dir, plan, &err);
 	else if (m.pid && r != -EINTR)
 		control_order(m.dir, "discard");
+	json_object_put(plan);
 	if (mounted_end(&m) < 0 && r == 0)
 		r = -EIO;
 	if (r < 0)

@@ -17,7 +17,7 @@
 
 /* Runs that may go on at once. */
 #define PLACES_MAX 32
-#define POLL_MS    20
+#define POLL_MS    5
 /* Somebody who still looks at the mount is waited for so long; then it goes without them. */
 #define BUSY_MS 5000
 

@@ -172,11 +172,12 @@ static bool is_wanted(const struct wanted *wanted, const char *path)
 	return files_has(&wanted->repo, path);
 }
 
-/* wanted NULL: what cannot go on as it is. */
-static int discard(const struct wanted *wanted, const char *mount, struct err *err)
+/* wanted NULL: what cannot go on as it is. *ret_plan: the plan without what was discarded, put by the caller. */
+static int discard(const struct wanted *wanted, const char *mount, struct json_object **ret_plan, struct err *err)
 {
 	struct json_object *plan = control_plan(mount, err), *changes = NULL;
 	int r = plan ? 0 : -err->errnum;
+	bool discarded = false;
 
 	json_object_object_get_ex(plan, "changes", &changes);
 	for (size_t i = 0; r == 0 && changes && i < json_object_array_length(changes); i++) {
@@ -186,19 +187,31 @@ static int discard(const struct wanted *wanted, const char *mount, struct err *e
 
 		if (wanted ? is_wanted(wanted, path) : !strcmp(state, "ready") || !strcmp(state, "unknown"))
 			continue;
+		discarded = true;
 		if (asprintf(&order, "discard %s", path) < 0)
 			r = -ENOMEM;
 		else
 			r = control_order(mount, order);
 	}
-	json_object_put(plan);
+	if (r == 0 && discarded) {
+		json_object_put(plan);
+		plan = control_plan(mount, err);
+		r = plan ? 0 : -err->errnum;
+	}
+	if (r == 0)
+		*ret_plan = plan;
+	else
+		json_object_put(plan);
 	return r < 0 && !err->errnum ? err_set(err, -r, "what an earlier run left cannot be discarded: %s", strerror(-r)) : r;
 }
 
-int wanted_stage(struct wanted *wanted, const struct args *args, const char *mount, struct err *err)
+int wanted_stage(struct wanted *wanted, const struct args *args, const char *mount, struct json_object **ret_plan,
+		 struct err *err)
 {
-	int r = discard(NULL, mount, err), files, deletes;
+	struct json_object *before = NULL;
+	int r = discard(NULL, mount, &before, err), files, deletes;
 
+	json_object_put(before);
 	if (r == 0)
 		r = plan_deletes(wanted, args, mount, err);
 	if (r < 0)
@@ -210,5 +223,5 @@ int wanted_stage(struct wanted *wanted, const struct args *args, const char *mou
 	if (files || deletes)
 		return err_set(err, EINVAL, "%d of %zu were refused: nothing was sent", files + deletes,
 			       wanted->repo.count + wanted->deletes_count);
-	return discard(wanted, mount, err);
+	return discard(wanted, mount, ret_plan, err);
 }
