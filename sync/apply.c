@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -159,6 +160,8 @@ static pid_t start_order(const char *mount)
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
+		/* Who is killed orders nothing any more. */
+		prctl(PR_SET_PDEATHSIG, SIGINT);
 		if (getppid() != parent)
 			_exit(1);
 		signal(SIGINT, SIG_DFL);

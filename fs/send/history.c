@@ -59,7 +59,7 @@ static int add_before(struct json_object *line, const struct line *sent, const s
 
 	if (doomed)
 		return add_document(line, "before", change->kind, doomed->data, doomed->len);
-	if (change->kind->flags & KIND_SECRET || change->verb != VERB_UPDATE || !change->before)
+	if (change->kind->flags & KIND_SECRET || !change->before || (change->verb != VERB_UPDATE && change->verb != VERB_DELETE))
 		return 0;
 	if (!change->part)
 		r = doc_render(change->kind, DOC_SETTABLE, change->before, NULL, ctx, &text);

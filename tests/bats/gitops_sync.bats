@@ -147,7 +147,7 @@ some_are_in() { [ "$(count_calls POST /applications)" -ge 2 ]; }
 
 @test "gitops: an interrupt stops before the next change and says what is left; the next run does the rest, once" {
   make_repo "$REPO" 40
-  fault '{"method":"POST","path":"/applications","times":1000,"latency_ms":400}'
+  fault '{"method":"POST","path":"/applications","times":1000,"latency_ms":500}'
   CLOUDFLARE_ACCOUNT_ID=$ACCOUNT "$SYNC" -o "$(options),max_conns=1" apply "$REPO" >"$T/out" 2>&1 </dev/null 3>&- &
   local pid=$!
   record_pid "$T/pids" "$pid"
@@ -169,8 +169,8 @@ some_are_in() { [ "$(count_calls POST /applications)" -ge 2 ]; }
 }
 
 @test "gitops: who was killed leaves no mount, and what it had staged is done by the next run" {
-  make_repo "$REPO" 20
-  fault '{"method":"POST","path":"/applications","times":1000,"latency_ms":300}'
+  make_repo "$REPO" 40
+  fault '{"method":"POST","path":"/applications","times":1000,"latency_ms":500}'
   CLOUDFLARE_ACCOUNT_ID=$ACCOUNT "$SYNC" -o "$(options),max_conns=1" apply "$REPO" >"$T/out" 2>&1 </dev/null 3>&- &
   local pid=$!
   record_pid "$T/pids" "$pid"
@@ -183,7 +183,35 @@ some_are_in() { [ "$(count_calls POST /applications)" -ge 2 ]; }
   run sync_ apply "$REPO"
   assert_status 0
   settle
-  assert_equal "$(app_names | wc -l)" 20
+  assert_equal "$(app_names | wc -l)" 40
   run sync_ plan "$REPO"
   assert_status 0
+}
+
+@test "gitops: on a terminal the plan has colours and the apply a bar; elsewhere neither" {
+  make_repo "$REPO"
+  run sync_ plan "$REPO"
+  assert_status 2
+  [[ $output != *$'\033'* ]] || fail "colours without a terminal"
+  on_terminal() {
+    # A terminal of its own, whose output goes to the file.
+    CLOUDFLARE_ACCOUNT_ID=$ACCOUNT TERM=xterm python3 - "$T/typescript" timeout 110 "$SYNC" -o "$(options)" "$@" <<'PYTHON' 3>&-
+import os, pty, sys
+with open(sys.argv[1], "wb") as out:
+    def read(fd):
+        data = os.read(fd, 65536)
+        out.write(data)
+        return data
+    sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read, lambda fd: b"")))
+PYTHON
+  }
+  run on_terminal plan "$REPO"
+  assert_status 2
+  grep -qF $'\033[32m+ applications/app-1.json: create\033[0m' "$T/typescript" || fail "$(cat -v "$T/typescript")"
+  NO_COLOR=1 run on_terminal plan "$REPO"
+  ! grep -qF $'\033[32m' "$T/typescript" || fail "colours with NO_COLOR"
+  run on_terminal apply "$REPO"
+  assert_status 0
+  grep -qE '\[#+\.*\] [0-9]+/10 wave [0-9]/[0-9]' "$T/typescript" || fail "$(cat -v "$T/typescript")"
+  grep -q 'Applied: 10 of 10' "$T/typescript"
 }

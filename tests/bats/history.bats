@@ -137,7 +137,7 @@ E
 @test "history: tail -f shows what happens; a full one drops the oldest; history=0 keeps none" {
   start -o history=3,rollout=none
   web_json "$T/web.json"
-  tail -n 0 -f "$MNT/$HISTORY" >"$T/followed" 2>/dev/null 3>&- &
+  tail -n +1 -f "$MNT/$HISTORY" >"$T/followed" 2>/dev/null 3>&- &
   local n tail=$!
   record_pid "$T/pids" "$tail"
   for n in 1 2 3 4 5; do
@@ -171,6 +171,26 @@ E
   mount_cfcfs
   assert_equal "$(history_lines 'select(.verb == "delete") | [.path, .command]' | head -n 1)" '["/applications/web.json","rm"]'
   assert_match "$(history_lines 'select(.verb == "delete") | .outcome' | sort | tr '\n' ' ')" 'not answered|unknown|failed'
+}
+
+@test "history: what was staged is in it once it is applied, by who applied it; what it deleted is under deleted/" {
+  "$CFCFS" --help | grep -q '^  stage ' || skip "this cfcfs was built without the option stage"
+  start -o rollout=none
+  web_json "$T/web.json"
+  cp "$T/web.json" "$APPS/web.json"
+  umount_cfcfs
+  clear_requests
+  mount_cfcfs -o stage,rollout=none
+  cp "$T/web.json" "$APPS/other.json"
+  rm "$APPS/web.json"
+  assert_equal "$(count_lines)" 1
+  assert_equal "$(ls "$MNT/.cfcfs/deleted")" ''
+  printf apply >"$T/word"
+  cp "$T/word" "$MNT/.cfcfs/apply"
+  assert_equal "$(history_lines '[.verb, .path, .command, .outcome]' | tail -n 2 | sort)" \
+    '["create","/applications/other.json","cp","done"]'$'\n''["delete","/applications/web.json","cp","done"]'
+  assert_equal "$(last_line .before.max_instances)" 5
+  jq -S 'del(.jobs, .rollout_active_grace_period)' "$MNT/.cfcfs/deleted/applications/web.json" | diff <(jq -S . "$T/web.json") -
 }
 
 # ---- deleted/
