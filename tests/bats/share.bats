@@ -20,12 +20,17 @@ absent() { ! stat "$1" >/dev/null 2>&1; }
   mount_members 3 -o "$LONG"
   find "$(at 1)" -type f >/dev/null
   grep -rs . "$(at 1)/applications" >/dev/null
+  local before calls late
+  before=$(($(share_metric 2 alone_total) + $(share_metric 3 alone_total)))
   clear_requests
   for n in 2 3; do
     find "$(at "$n")" -type f >/dev/null
     diff -r "$(at 1)/applications" "$(at "$n")/applications"
   done
-  assert_calls 0 GET '*'
+  calls=$(count_calls GET '*')
+  # On a busy machine the server may be late now and then: what was not waited for is counted.
+  late=$(($(share_metric 2 alone_total) + $(share_metric 3 alone_total) - before))
+  ((calls <= late)) || fail "$calls calls, $late of them because the server was late"
 }
 
 @test "a create, an update, a rename, a delete and a secret show on the others, whatever their kernels have cached" {
@@ -71,6 +76,33 @@ absent() { ! stat "$1" >/dev/null 2>&1; }
   for n in 2 3; do
     wait_until 30 "the secret on $n" lists "$(at "$n")/secrets" KEY
     exists "$(at "$n")/secrets/KEY"
+  done
+}
+
+# As many as differ between the mounts, and from the account's: none, in the end.
+agree() {
+  local n want
+  want=$(app web | jq -r .configuration.image)
+  want=${want/"$ACCOUNT/"/}
+  for n in "$@"; do has_image "$(at "$n")/applications/web.json" "$want" || return 1; done
+}
+
+@test "two mounts write one application again and again: all agree on the last one, and it is the account's" {
+  start_emulator
+  start_server
+  mount_members 3 -o "$LONG,rollout=none"
+  web_json "$T/web.json"
+  cp "$T/web.json" "$(at 1)/applications/web.json"
+  wait_until 30 "the others to have it" agree 1 2 3
+  for round in {1..8}; do
+    for n in 1 2; do
+      sed "s/app:v1/app:v$round$n/" "$T/web.json" >"$T/web.$n.json"
+      # It may have changed since it was opened: then the other one's stands.
+      cp "$T/web.$n.json" "$(at "$n")/applications/web.json" 2>/dev/null 3>&- &
+      writers[n]=$!
+    done
+    wait "${writers[@]}" || true
+    wait_until 30 "round $round: all to show the same" agree 1 2 3
   done
 }
 

@@ -129,14 +129,20 @@ start_two() {
 
 @test "a value that was tampered with is a miss and a line of the log" {
   start_two
-  ls "$(at 1)/applications" >/dev/null
   local key
-  for key in $(cli --scan); do
-    [ "$(cli type "$key")" != string ] || cli setrange "$key" 30 x >/dev/null
+  # More than once, for a server that is too late on a busy machine is not even asked.
+  for _ in {1..20}; do
+    echo / >"$(at 1)/.cfcfs/refresh"
+    ls "$(at 1)/applications" >/dev/null
+    for key in $(cli --scan); do
+      [ "$(cli type "$key")" != string ] || cli setrange "$key" 30 x >/dev/null
+    done
+    echo / >"$(at 2)/.cfcfs/refresh"
+    clear_requests
+    ls "$(at 2)/applications" >/dev/null
+    assert_calls 1 GET /applications
+    [ "$(share_metric 2 tampered_total)" = 0 ] || break
   done
-  clear_requests
-  ls "$(at 2)/applications" >/dev/null
-  assert_calls 1 GET /applications
   [ "$(share_metric 2 tampered_total)" -gt 0 ] || fail "it was not counted"
   logged 'something that no member put there' || fail "nothing in the log"
 }
@@ -159,17 +165,19 @@ test_asked() {
   return 1
 }
 
+has_heard() { [ "$(share_metric "$1" heard_total)" != 0 ]; }
+
 @test "nothing on the server can be read: its memory and its dump are searched" {
   needs_root
   start_two
-  local needle n
+  local needle
   jq '.configuration.environment_variables[0].value = "needle-in-a-document"' "$T/web.json" >"$T/needle.json"
   cp "$T/needle.json" "$(at 1)/applications/needle-name.json"
   printf needle-secret-value >"$(at 1)/secrets/NEEDLE_SECRET_NAME"
   find "$(at 1)" "$(at 2)" -type f >/dev/null
   cat "$(at 1)"/applications/*.json "$(at 2)"/applications/*.json >/dev/null
   cli save >/dev/null
-  for n in 1 2; do [ "$(share_metric "$n" told_total)$(share_metric "$n" heard_total)" != 00 ] || fail "$n shared nothing"; done
+  wait_until 30 "the other to hear of it" has_heard 2
   # That the search finds what is there.
   cli set plain needle-of-the-operator >/dev/null
   for needle in needle-of-the-operator needle-in-a-document needle-name needle-secret-value NEEDLE_SECRET_NAME "$TOKEN" \
