@@ -28,10 +28,3 @@ int turn_take(struct turn *turn, struct waiter *waiter, int64_t deadline_ms) mus
 bool turn_try(struct turn *turn) must_check_;
 /* Gives it to the one that waits longest. */
 void turn_give(struct turn *turn);
-
-/* For cleanup_(turn_givep): gives the turn at the end of the scope; NULL is fine. */
-static inline void turn_givep(struct turn **turn)
-{
-	if (*turn)
-		turn_give(*turn);
-}

@@ -273,25 +273,13 @@ static int repeat(struct request *r, struct draft *draft, int *ret_result)
 	return 1;
 }
 
-int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bool rename)
+/* With the entry's turn. */
+static int commit_in_turn(struct request *r, struct entry *entry, struct draft *draft, bool rename)
 {
 	cleanup_commit_ struct commit c = { .r = r, .entry = entry, .rename = rename };
 	cleanup_buf_wipe_ struct buf content = BUF_INIT;
-	cleanup_(turn_givep) struct turn *turn = NULL;
 	int result;
 
-	/* The write that did not fit is on record; the rest of it must not pass for the whole. */
-	result = draft_overflow(draft);
-	if (result < 0)
-		return result;
-	if (repeat(r, draft, &result))
-		return result;
-	result = request_need_worker(r);
-	if (result == 0)
-		result = request_take_turn(r, &entry->turn);
-	if (result < 0)
-		return result;
-	turn = &entry->turn;
 	if (repeat(r, draft, &result))
 		return result;
 	content = draft_copy(draft, &result);
@@ -316,6 +304,26 @@ int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bo
 		draft_set_handled(draft, &content, &r->err);
 	}
 	r->err.text[0] = '\0';
+	return result;
+}
+
+int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bool rename)
+{
+	int result;
+
+	/* The write that did not fit is on record; the rest of it must not pass for the whole. */
+	result = draft_overflow(draft);
+	if (result < 0)
+		return result;
+	if (repeat(r, draft, &result))
+		return result;
+	result = request_need_worker(r);
+	if (result == 0)
+		result = request_take_turn(r, &entry->turn);
+	if (result < 0)
+		return result;
+	result = commit_in_turn(r, entry, draft, rename);
+	turn_give(&entry->turn);
 	return result;
 }
 
