@@ -21,6 +21,8 @@
 
 /* The identity of what is staged and has none in the account yet: this byte, which no identity of the API has, and the file's name. */
 #define STAGE_ID_MARK '\x01'
+/* The same in a URL. */
+#define STAGE_ID_ENCODED "%01"
 bool stage_is_id(const char *id);
 
 enum staged_verb { STAGED_CREATE, STAGED_UPDATE, STAGED_RENAME, STAGED_DELETE, STAGED_ACTION };

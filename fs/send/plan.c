@@ -100,13 +100,26 @@ static int add_fields(const struct gathered *g, const struct change *c, struct j
 
 /* ---- the requests ---- */
 
+/* What is staged itself has an id only when it is made: its name stands for it. Freed by the caller; NULL without memory. */
+static char *readable_path(const char *path)
+{
+	const char *mark = strstr(path, STAGE_ID_ENCODED), *name = mark ? mark + strlen(STAGE_ID_ENCODED) : NULL;
+	size_t len = name ? strcspn(name, "/") : 0;
+	char *text;
+
+	if (!mark)
+		return strdup(path);
+	return asprintf(&text, "%.*s{%.*s}%s", (int)(mark - path), path, (int)len, name, name + len) < 0 ? NULL : text;
+}
+
 static int add_request(const struct step *step, struct json_object *requests)
 {
 	struct json_object *row = json_object_new_object(), *body;
+	cleanup_free_ char *path = readable_path(step->path);
 	int r = doc_set(row, "method", json_object_new_string(step->method));
 
 	if (r == 0)
-		r = doc_set(row, "path", json_object_new_string(step->path));
+		r = path ? doc_set(row, "path", json_object_new_string(path)) : -ENOMEM;
 	if (r == 0 && step->secret)
 		r = doc_set(row, "secret", json_object_new_boolean(true));
 	else if (r == 0 && step->body.len) {

@@ -51,6 +51,7 @@ write_all() {
   cmp "$T/v2.json" "$APPS/web/rollouts/v2.json"
   assert_equal "$(plan_json -c '[.changes[] | [.wave, .path, .verb]]' | tr -d '"')" \
     '[[0,account/defaults.json,update],[0,registries/docker.io.json,create],[0,registry-protocols/corp.json,create],[0,secrets/db,create],[0,ssh-keys/deploy.pub,create],[1,applications/batch.json,create],[1,applications/web.json,create],[1,deployments/probe.json,create],[2,applications/batch/jobs/first.json,create],[2,applications/web/rollouts/v2.json,create]]'
+  assert_equal "$(plan_json -r '.changes[].requests[].path' | grep /jobs)" '/applications/{batch.json}/jobs'
   assert_equal "$(sum)" 'Plan: 9 to create, 1 to change, 0 to delete, 0 to rename; 10 calls in 3 waves'
   no_secrets
   clear_requests
