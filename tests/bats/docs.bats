@@ -17,6 +17,8 @@ page() {
 
 @test "docs/TUTORIAL.md: the commands print what the page says" { page docs/TUTORIAL.md 20; }
 
+@test "README.md: the session prints what the page says" { page README.md 15; }
+
 # What is linked to is there.
 @test "docs: no link leads nowhere" {
   local file link missing=''
