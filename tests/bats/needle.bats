@@ -114,3 +114,22 @@ start_searchable() {
     assert_none "$value" "secret $n"
   done
 }
+
+@test "staged: none is left once it is applied or discarded" {
+  start_searchable stage
+  local value job
+  value=$(random) job=$(random)
+  printf '%s' "$value" | tee "$MNT/secrets/db" >/dev/null
+  web_json "$T/web.json" '.jobs = true'
+  cp "$T/web.json" "$APPS/web.json"
+  jq -n --arg v "$job" '{entrypoint: ["/bin/x"], command: ["x"], secrets: [{type: "env", name: "S", value: $v}]}' >"$APPS/web/jobs/j.json"
+  cat "$MNT/.cfcfs/plan" "$MNT/.cfcfs/plan.json" >/dev/null
+  echo apply >"$MNT/.cfcfs/apply"
+  assert_equal "$(tail -n 1 "$MNT/.cfcfs/plan")" 'Plan: nothing to do'
+  assert_none "$value" "a secret, applied"
+  assert_none "$job" "a job's secret, applied"
+  value=$(random)
+  printf '%s' "$value" | tee "$MNT/secrets/other" >/dev/null
+  echo discard >"$MNT/.cfcfs/apply"
+  assert_none "$value" "a secret, discarded"
+}
