@@ -32,6 +32,7 @@ struct stage;
 struct applies;
 struct walkers;
 struct overview;
+struct changes;
 
 struct mount {
 	const struct options *options;
@@ -60,6 +61,7 @@ struct mount {
 	struct pace *pace; /* of deletes, in a full view */
 	struct walkers *walkers;
 	struct overview *overview;
+	struct changes *changes;
 	struct fleet *fleet; /* those that it shares with; NULL: it is alone */
 	struct applies *applies;
 	struct stage *stage;       /* NULL: what is written is sent at once */

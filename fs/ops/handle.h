@@ -16,6 +16,7 @@ struct handle {
 	bool writes;
 	struct draft *draft;         /* owned reference; NULL: reads the account's */
 	struct view view;            /* what it was opened on */
+	bool heard;                  /* the log behind it was told of the open */
 	pid_t opener;                /* thread group */
 	struct dir_listing *listing; /* owned */
 };

@@ -304,6 +304,16 @@ static int make_control(struct request *r, const struct control *control, struct
 	return view->bytes ? 0 : -ENOMEM;
 }
 
+static void tell_log(struct mount *mount, struct handle *h)
+{
+	const struct control_log *log = view_log(&h->what);
+
+	if (!log || !log->opened)
+		return;
+	log->opened(mount);
+	h->heard = true;
+}
+
 static int open_read(struct request *r, struct subject *s)
 {
 	cleanup_view_ struct view view = { 0 };
@@ -327,6 +337,7 @@ static int open_read(struct request *r, struct subject *s)
 		return -ENOMEM;
 	h->view = view;
 	view = (struct view){ 0 };
+	tell_log(r->mount, h);
 	r->open.info.keep_cache = count_open(s->tree, r->ino, !h->view.grows && !other && s->version.content);
 	r->open.info.direct_io = !r->open.info.keep_cache;
 	r->open.info.noflush = 1;

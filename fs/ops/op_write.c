@@ -301,6 +301,8 @@ int op_release(struct request *r)
 
 	if (h->writes && h->draft)
 		release_draft(r, h);
+	if (h->heard)
+		view_log(&h->what)->closed(r->mount);
 	tree_lock(tree);
 	node = tree_node(tree, h->node);
 	if (node && node->opens)

@@ -9,6 +9,7 @@
 #include "cache/fleet.h"
 #include "fs/run/sharing.h"
 #include "fs/show/contested.h"
+#include "fs/show/changes.h"
 #include "fs/show/crawl.h"
 #include "fs/show/foreign.h"
 #include "fs/show/offers.h"
@@ -62,6 +63,7 @@ static void changed(void *arg, const void *row, const char *key)
 	tree_unlock(mount->tree);
 	if (ino)
 		notify_inode(mount->notifier, ino, true);
+	changes_heard(mount->changes, kind);
 }
 
 static int make_store(struct mount *mount)
@@ -132,6 +134,7 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->overview = overview_new();
 	m->applies = applies_new();
 	control_add(stage_controls);
+	m->changes = m->timer ? changes_new(m) : NULL;
 	m->pace = pace_new(options->max_delete, MOUNT_PACE_MS + options->delete_grace_ms);
 	m->readers = pool_new("cfcfs-read", MOUNT_READERS_MAX, MOUNT_STACK_BYTES);
 	m->writers = pool_new("cfcfs-write", MOUNT_WRITERS_MAX, MOUNT_STACK_BYTES);
@@ -139,7 +142,7 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->fetchers = pool_new("cfcfs-fetch", MOUNT_FETCHERS_MAX, MOUNT_STACK_BYTES);
 	if (m->base_url && m->tree && m->timer && m->trash && m->kept && m->failures && m->notifier && m->credentials &&
 	    m->defaults && m->events && m->crawl && m->deleted && m->contested && m->walkers && m->applies && m->pace &&
-	    m->readers && m->writers && m->deleters && m->fetchers && m->overview)
+	    m->readers && m->writers && m->deleters && m->fetchers && m->overview && m->changes)
 		r = make_state(m);
 	if (r == 0) {
 		r = sharing_open(m, err);
@@ -213,6 +216,7 @@ struct mount *mount_free(struct mount *m)
 	trash_free(m->trash);
 	timer_free(m->timer);
 	notifier_free(m->notifier);
+	changes_free(m->changes);
 	store_free(m->store);
 	client_free(m->client);
 	intents_free(m->intents);

@@ -6,6 +6,7 @@
 #include "api/base/parse.h"
 #include "api/schema.h"
 #include "fs/core/failures.h"
+#include "fs/show/changes.h"
 #include "fs/show/offers.h"
 #include "fs/show/overview.h"
 #include "fs/show/refresh.h"
@@ -41,7 +42,14 @@ static size_t errors_read(struct mount *mount, uint64_t at, char *out, size_t si
 	return failures_read(mount->failures, at, out, size);
 }
 
-static const struct control_log errors_log = { errors_first, errors_end, errors_read };
+static const struct control_log errors_log = { .first = errors_first, .end = errors_end, .read = errors_read };
+static const struct control_log changes_log = {
+	.first = changes_first,
+	.end = changes_end,
+	.read = changes_read,
+	.opened = changes_opened,
+	.closed = changes_closed,
+};
 
 static int read_history(struct mount *mount, struct buf *out)
 {
@@ -63,7 +71,7 @@ static size_t history_read(struct mount *mount, uint64_t at, char *out, size_t s
 	return state_history_read(mount->state, at, out, size);
 }
 
-static const struct control_log history_log = { history_first, history_end, history_read };
+static const struct control_log history_log = { .first = history_first, .end = history_end, .read = history_read };
 
 /* Fills names with the directories of the root, once each. */
 static size_t root_names(const char *names[ROOT_NAMES_MAX])
@@ -195,6 +203,7 @@ const struct control control_rows[] = {
 	{ .name = "version", .mode = 0444, .read = read_version },
 	{ .name = "errors.jsonl", .mode = 0444, .read = read_errors, .log = &errors_log },
 	{ .name = "history.jsonl", .mode = 0444, .read = read_history, .log = &history_log },
+	{ .name = "changes.jsonl", .mode = 0444, .log = &changes_log },
 	{ .name = "metrics", .mode = 0444, .make = report_metrics },
 	{ .name = "offers.json", .mode = 0444, .read = offers_print },
 	{ .name = "overview", .mode = 0444, .make = overview_print },

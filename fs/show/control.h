@@ -11,6 +11,9 @@ struct control_log {
 	uint64_t (*end)(struct mount *mount);
 	/* Copies what lies at the offset, less at the end; something harmless for what is kept no longer. */
 	size_t (*read)(struct mount *mount, uint64_t at, char *out, size_t size);
+	/* Somebody opened it to be read, or closed it again: once each for each open. NULL: nothing to do. */
+	void (*opened)(struct mount *mount);
+	void (*closed)(struct mount *mount);
 };
 
 struct control {
