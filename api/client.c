@@ -92,7 +92,7 @@ static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 	/* Of many streams on one connection, the silent one says nothing of the connection: another is tried. */
 	ex->fresh = trip->quiet;
 	trip->retry_after_ms = -1;
-	*ret_r = transport_run(client->transport, ex, trip->waiter, ex->write && trip->maybe_done);
+	*ret_r = transport_run(trip->transport, ex, trip->waiter, ex->write && trip->maybe_done);
 	if (*ret_r < 0)
 		outcome = judge_interrupted(trip, ex, ret_r);
 	else
@@ -102,7 +102,7 @@ static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 	trip->unheard = *ret_r == -ETIMEDOUT && ex->end != END_TIMEOUT && ex->end != END_LIMITED;
 	tell_gate(trip, ex);
 	trip->maybe_done |= outcome == OUTCOME_LOST || outcome == OUTCOME_UNCLEAR;
-	transport_release(client->transport, ex);
+	transport_release(trip->transport, ex);
 	return outcome;
 }
 
@@ -295,6 +295,17 @@ static void share_silence(struct trip *trip)
 		trip->deadline_ms = soon;
 }
 
+static char *make_url(const struct client *client, const struct call *call)
+{
+	const char *base = call->flags & CALL_GRAPHQL ? client->base : client->account;
+	const char *prefix = call->flags & (CALL_GRAPHQL | CALL_ACCOUNT) ? "" :
+			     call->flags & CALL_CLOUDCHAMBER             ? "/cloudchamber" :
+									   "/containers";
+	char *url;
+
+	return asprintf(&url, "%s%s%s", base, prefix, call->path) < 0 ? NULL : url;
+}
+
 static int run_call(struct client *client, const struct call *call, struct waiter *waiter, struct answer *ret, struct err *err)
 {
 	struct trip trip = { .client = client, .call = call, .err = err, .waiter = waiter };
@@ -302,9 +313,14 @@ static int run_call(struct client *client, const struct call *call, struct waite
 
 	trip.operation = operation_find(call->method, call->path);
 	trip.deadline_ms = call->deadline_ms ? call->deadline_ms : client_deadline(client);
-	if (asprintf(&trip.url, "%s/%s%s", client->account, call->flags & CALL_CLOUDCHAMBER ? "cloudchamber" : "containers",
-		     call->path) < 0)
+	trip.url = make_url(client, call);
+	if (!trip.url)
 		return err_set(err, ENOMEM, "out of memory");
+	r = hosts_find(client->hosts, call->flags, client->transport, &trip.transport, err);
+	if (r < 0) {
+		free(trip.url);
+		return r;
+	}
 	share_silence(&trip);
 	r = travel(&trip, ret);
 	if (r == -ETIMEDOUT && trip.unheard)
@@ -376,6 +392,7 @@ void client_forget_limits(struct client *client)
 	for (size_t i = 0; i < OPERATIONS_MAX; i++)
 		__atomic_store_n(&client->refused_sizes[i], 0, __ATOMIC_RELAXED);
 	transport_forget_limits(client->transport);
+	hosts_forget_limits(client->hosts);
 }
 
 void client_stats(struct client *client, struct client_stats *ret)
@@ -422,9 +439,11 @@ static int client_init(struct client *client, const struct client_options *optio
 	client->connect_timeout_ms = options->connect_timeout_ms;
 	client->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : 60 * MSEC_PER_SEC;
 	client->host = host_of(options->base_url);
+	client->base = strdup(options->base_url);
+	client->hosts = hosts_new(&transport);
 	if (asprintf(&client->account, "%s/accounts/%s", options->base_url, options->account_id) < 0)
 		client->account = NULL;
-	if (!client->account || !client->host)
+	if (!client->account || !client->host || !client->base || !client->hosts)
 		return err_set(err, ENOMEM, "out of memory");
 	if (r < 0)
 		return r;
@@ -469,6 +488,7 @@ struct client *client_free(struct client *client)
 	/* Ends every exchange, so that the callers leave. */
 	if (client->transport)
 		transport_stop(client->transport);
+	hosts_stop(client->hosts);
 	client_lock(client);
 	while (client->callers)
 		client_cond_wait(client, &client->left, CLOCK_NEVER);
@@ -476,6 +496,7 @@ struct client *client_free(struct client *client)
 	headers = steal_ptr(client->headers);
 	client_unlock(client);
 	transport_free(client->transport);
+	hosts_free(client->hosts);
 	credentials_free(credentials);
 	headers_unref(headers);
 	pthread_cond_destroy(&client->left);
@@ -483,6 +504,7 @@ struct client *client_free(struct client *client)
 	lock_destroy(&client->lock);
 	free(client->account);
 	free(client->host);
+	free(client->base);
 	free(client);
 	curl_global_cleanup();
 	return NULL;

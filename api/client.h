@@ -65,6 +65,11 @@ enum call_flag {
 	CALL_REPEATABLE = 1 << 1, /* may be sent again after a lost answer (GET, PUT, DELETE are by themselves) */
 	/* Goes to /cloudchamber, where wrangler's older commands call the same operations and bodies are bare. */
 	CALL_CLOUDCHAMBER = 1 << 2,
+	CALL_ASKS = 1 << 3,    /* a POST that changes nothing: as good as a GET */
+	CALL_ACCOUNT = 1 << 4, /* the path follows /accounts/ID: another part of the API, with permissions of its own */
+	/* The path follows the base address, the body is GraphQL's, and so is the answer: result is its "data". A limit of its own
+	   holds: api/hosts.h. */
+	CALL_GRAPHQL = 1 << 5,
 };
 
 struct call {

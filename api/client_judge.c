@@ -79,6 +79,7 @@ static enum outcome judge(struct trip *trip, const struct exchange *ex, struct a
 		.len = ex->answer.len,
 		.writing = write,
 		.bare = trip->call->flags & CALL_CLOUDCHAMBER,
+		.graphql = trip->call->flags & CALL_GRAPHQL,
 		.operation = trip->operation,
 		.policy = ex->status == 400 ? complaint_policy(trip->operation, trip->call->body, trip->call->body_len) : NULL,
 	};
@@ -109,6 +110,9 @@ static enum outcome judge(struct trip *trip, const struct exchange *ex, struct a
 	/* It takes other credentials: its refusal says nothing of these. */
 	if (trip->call->flags & CALL_CLOUDCHAMBER)
 		return OUTCOME_REFUSED;
+	/* A permission of its own, which others need not have. */
+	if (trip->call->flags & (CALL_ACCOUNT | CALL_GRAPHQL) && ex->status == 403)
+		return OUTCOME_REFUSED;
 	return facts.refused_credentials ? OUTCOME_DENIED : OUTCOME_REFUSED;
 }
 
@@ -124,8 +128,7 @@ enum outcome judge_exchange(struct trip *trip, struct exchange *ex, struct answe
 		__atomic_store_n(&trip->client->silent, false, __ATOMIC_RELAXED);
 		outcome = judge(trip, ex, ret, ret_r);
 	} else {
-		outcome = retry_lost_connection(ex, transport_sent(trip->client->transport, ex), trip->client->host, ret_r,
-						trip->err);
+		outcome = retry_lost_connection(ex, transport_sent(trip->transport, ex), trip->client->host, ret_r, trip->err);
 	}
 	metrics_count(&trip->client->metrics, trip->call->operation, ex->status, ex->seconds);
 	/* Not the error's text: it is scrubbed of what the request held only when the call ends. */
@@ -136,7 +139,7 @@ enum outcome judge_exchange(struct trip *trip, struct exchange *ex, struct answe
 
 enum outcome judge_interrupted(struct trip *trip, struct exchange *ex, int *ret_r)
 {
-	bool sent = transport_sent(trip->client->transport, ex);
+	bool sent = transport_sent(trip->transport, ex);
 
 	if (*ret_r == -EINTR)
 		err_set(trip->err, EINTR, "interrupted");

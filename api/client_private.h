@@ -4,6 +4,7 @@
 #include "api/base/lock.h"
 #include "api/client.h"
 #include "api/headers.h"
+#include "api/hosts.h"
 #include "api/metrics.h"
 #include "api/operation.h"
 #include "api/retry.h"
@@ -22,6 +23,8 @@ struct client {
 	struct metrics metrics;
 	/* Fixed: */
 	struct transport *transport; /* owned */
+	struct hosts *hosts;         /* owned: where calls go that have a budget of their own */
+	char *base;                  /* owned: the base address */
 	char *account;               /* owned: the base address and the account */
 	char *host;                  /* owned: for messages */
 	unsigned retries;
@@ -40,6 +43,7 @@ struct trip {
 	const struct call *call;
 	struct err *err;
 	const struct operation *operation; /* NULL: the contract has none */
+	struct transport *transport;       /* borrowed of the client */
 	char *url;                         /* owned */
 	struct waiter *waiter;             /* borrowed */
 	int64_t deadline_ms;

@@ -379,6 +379,30 @@ static int bound(const struct envelope *in, struct err *err, struct envelope_fac
 	return err_set(err, EIO, "the answer would take %zu MiB, and %zu are allowed", bytes >> 20, ENVELOPE_PARSED_MAX >> 20);
 }
 
+/* Who may not look is told so with 200, too; by which word, nobody has published. */
+static bool is_refusal(const char *text)
+{
+	return strcasestr(text, "not authorized") || strcasestr(text, "unauthorized") || strcasestr(text, "permission") ||
+	       strcasestr(text, "does not have access");
+}
+
+static int take_graphql(const struct envelope *in, struct json_object *root, struct answer *ret, struct err *err)
+{
+	struct json_object *errors = get(root, "errors"), *data = get(root, "data"), *message = NULL;
+
+	if (json_object_is_type(errors, json_type_array) && json_object_array_length(errors)) {
+		const char *text;
+
+		json_object_object_get_ex(json_object_array_get_idx(errors, 0), "message", &message);
+		text = message ? json_object_get_string(message) : "no reason";
+		return err_set(err, is_refusal(text) ? EACCES : EIO, "the query was refused: %.300s", text);
+	}
+	if (!json_object_is_type(data, json_type_object))
+		return err_set(err, EIO, "the answer to the query has no data");
+	*ret = (struct answer){ .status = in->status, .result = json_object_get(data) };
+	return 0;
+}
+
 /* 202 and 204 come without a body; whether that will do, the operation says. */
 static bool is_empty_success(const struct envelope *in)
 {
@@ -400,6 +424,8 @@ int envelope_take(const struct envelope *in, struct answer *ret, struct err *err
 	root = in->len ? parse_whole(in->body, in->len) : NULL;
 	if (!json_object_is_type(root, json_type_object) && !(fine && json_object_is_type(root, json_type_array)))
 		r = take_foreign(in, err, facts);
+	else if (fine && in->graphql)
+		r = take_graphql(in, root, ret, err);
 	else if (fine && says_success(in, root))
 		r = take_success(in, root, ret, err, facts);
 	else if (fine && !says_failure(root))

@@ -86,6 +86,8 @@ enum leaf_source {
 	LEAF_EVENTS_OF_PLACEMENTS, /* those of all placements of the deployment, joined, oldest first */
 	LEAF_ACTION,               /* verbs */
 	LEAF_CREDENTIALS,          /* a request is written, the answer is read until it expires */
+	LEAF_METRICS,              /* what its instances use; of another part of the API */
+	LEAF_LOGS,                 /* what they write, one line each, oldest first; the same */
 };
 
 struct action {
@@ -103,6 +105,7 @@ struct leaf {
 	enum leaf_source source;
 	const char *path;             /* "/applications/{id}/versions"; NULL: from the object */
 	unsigned needs;               /* traits that the resource must have */
+	bool unlisted;                /* opens by name alone; status.json names it under see_also */
 	const struct action *actions; /* LEAF_ACTION; ends with a NULL word */
 	const struct field *fields;   /* of the document, for order; NULL: as the API gives it */
 };

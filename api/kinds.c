@@ -22,6 +22,8 @@ static const struct leaf application_leaves[] = {
 	  .needs = TRAIT_JOBS, .fields = fields_application_queue },
 	{ .name = "versions.json", .mode = 0444, .source = LEAF_FETCH, .path = "/applications/{id}/versions",
 	  .fields = fields_application_versions },
+	{ .name = "metrics.json", .mode = 0444, .source = LEAF_METRICS, .unlisted = true },
+	{ .name = "logs.jsonl", .mode = 0444, .source = LEAF_LOGS, .unlisted = true },
 	LEAF_END,
 };
 

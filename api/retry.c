@@ -12,12 +12,12 @@
 
 bool retry_is_write(const struct call *call)
 {
-	return call->flags & CALL_WRITE || strcmp(call->method, "GET");
+	return call->flags & CALL_WRITE || (strcmp(call->method, "GET") && !(call->flags & CALL_ASKS));
 }
 
 bool retry_is_repeatable(const struct call *call)
 {
-	return call->flags & CALL_REPEATABLE || !strcmp(call->method, "GET") || !strcmp(call->method, "PUT") ||
+	return call->flags & (CALL_REPEATABLE | CALL_ASKS) || !strcmp(call->method, "GET") || !strcmp(call->method, "PUT") ||
 	       !strcmp(call->method, "DELETE");
 }
 

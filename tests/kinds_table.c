@@ -22,6 +22,8 @@ static const struct {
 	{ "applications/NAME/status.json", "id, version, times, health" },
 	{ "applications/NAME/queue.json", "job queue and scheduler" },
 	{ "applications/NAME/versions.json", "its versions and their shares" },
+	{ "applications/NAME/metrics.json", "what its instances use; not listed" },
+	{ "applications/NAME/logs.jsonl", "what they write; not listed" },
 	{ "applications/NAME/instances/ID.json", "an instance" },
 	{ "applications/NAME/deployments/ID.json", "a deployment the scheduler made" },
 	{ "applications/NAME/jobs/JOB.json", "a job; written once" },

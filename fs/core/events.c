@@ -120,6 +120,16 @@ static int add_line(struct published *p, const char *text, size_t len)
 	return r;
 }
 
+void events_forget(struct events_table *t, const char *key)
+{
+	struct published *p;
+
+	scope_lock(events, t);
+	HASH_FIND_STR(t->files, key, p);
+	if (p)
+		drop_locked(t, p);
+}
+
 int events_publish(struct events_table *t, const char *key, const struct buf *lines, struct body **ret)
 {
 	struct published *p;

@@ -14,5 +14,7 @@ struct events_table;
 
 struct events_table *events_new(void);
 struct events_table *events_free(struct events_table *t);
+/* Forgets what was published under key: the next begins anew. */
+void events_forget(struct events_table *t, const char *key);
 /* Appends to what is published under key the lines that are new; *ret is the whole. -ENOMEM. */
 int events_publish(struct events_table *t, const char *key, const struct buf *lines, struct body **ret);

@@ -153,6 +153,13 @@ static bool known_node(struct looking *l, const struct identity *what, struct ve
 	return entry && identity_equal(&entry->what, what) && tree_known(entry, ret);
 }
 
+/* Its size holds for no time at all. */
+static bool is_of_now(const struct identity *what)
+{
+	return what->place == PLACE_CONTROL ||
+	       (what->leaf && (what->leaf->source == LEAF_CREDENTIALS || what->leaf->source == LEAF_LOGS));
+}
+
 static int lookup_file(struct looking *l, struct identity *what)
 {
 	cleanup_view_ struct view view = { 0 };
@@ -172,7 +179,7 @@ static int lookup_file(struct looking *l, struct identity *what)
 		return result;
 	if (view.info.expires_ms && view.info.expires_ms < l->expires_ms)
 		l->expires_ms = view.info.expires_ms;
-	if (what->place == PLACE_CONTROL || (what->leaf && what->leaf->source == LEAF_CREDENTIALS))
+	if (is_of_now(what))
 		l->expires_ms = 0;
 	return enter(l, what, &view);
 }
@@ -303,7 +310,7 @@ static int getattr_file(struct request *r, struct subject *s)
 	if (!s->version.content && s->entry->current && s->entry->current->id == s->node)
 		s->entry->current->version.size = view.size;
 	tree_unlock(s->tree);
-	return reply_attr(r, &st, s->what.place == PLACE_CONTROL ? 0 : timeout);
+	return reply_attr(r, &st, is_of_now(&s->what) ? 0 : timeout);
 }
 
 static int getattr_dir(struct request *r, struct subject *s)

@@ -298,6 +298,7 @@ int op_release(struct request *r)
 	struct tree *tree = r->mount->tree;
 	struct handle *h = r->release.handle;
 	struct node *node;
+	bool last;
 
 	if (h->writes && h->draft)
 		release_draft(r, h);
@@ -307,9 +308,12 @@ int op_release(struct request *r)
 	node = tree_node(tree, h->node);
 	if (node && node->opens)
 		node->opens--;
+	last = !node || !node->opens;
 	if (node && !node->opens && !node->lookups)
 		tree_forget(tree, node->id, 0);
 	tree_unlock(tree);
+	if (last)
+		view_ended(r->mount, &h->what);
 	handle_free(tree, h);
 	return reply_ok(r);
 }

@@ -50,6 +50,14 @@ struct snapshot *source_known_part(struct mount *mount, const struct part *part)
 	return steal_ptr(value.snapshot);
 }
 
+struct snapshot *source_known_by_letter(struct mount *mount, const char *key)
+{
+	struct store_value value = { 0 };
+	struct store_info info;
+
+	return get_known(mount, NULL, key, &value, &info) < 0 ? NULL : steal_ptr(value.snapshot);
+}
+
 struct snapshot *source_known(struct mount *mount, const struct kind *kind, const char *parent, const char *id)
 {
 	const struct kind *row = source_list_kind(kind);

@@ -7,6 +7,8 @@
 struct list *source_known_list(struct mount *mount, const struct kind *kind, const char *parent, struct store_info *ret_info);
 struct snapshot *source_known_item(struct mount *mount, const struct kind *kind, const char *parent, const char *id,
 				   struct store_info *ret_info);
+/* Of a document, by its key. */
+struct snapshot *source_known_by_letter(struct mount *mount, const char *key);
 struct list *source_known_by_key(struct mount *mount, const void *row, const char *key);
 struct snapshot *source_known_part(struct mount *mount, const struct part *part);
 /* One resource by itself, at most this old: a handler's, as source_list. */

@@ -11,6 +11,7 @@
 #include "fs/show/control_tree.h"
 #include "fs/core/credentials_table.h"
 #include "fs/core/events.h"
+#include "fs/show/insight.h"
 #include "fs/show/meaning.h"
 #include "fs/show/source.h"
 #include "fs/show/staged.h"
@@ -104,6 +105,28 @@ static int add_whole_name(const struct kind *kind, const char *name, struct buf 
 	return result;
 }
 
+/* What opens by name alone is named where somebody may look for it. */
+static int add_see_also(const struct kind *kind, struct buf *out)
+{
+	bool any = out->len > 3; /* "{}\n" */
+	const char *join = "";
+	int result = 0;
+
+	for (const struct leaf *l = kind->leaves; l && l->name && result == 0; l++) {
+		if (!l->unlisted)
+			continue;
+		if (!*join) {
+			result = buf_resize(out, out->len - (any ? 3 : 2));
+			if (result == 0)
+				result = buf_addf(out, "%s\n  \"see_also\": [", any ? "," : "");
+		}
+		if (result == 0)
+			result = buf_addf(out, "%s\"%s\"", join, l->name);
+		join = ", ";
+	}
+	return result < 0 || !*join ? result : buf_adds(out, "]\n}\n");
+}
+
 static int render_object(struct request *r, const struct identity *what, struct view *view, enum doc_view doc_view,
 			 struct body **ret)
 {
@@ -118,6 +141,8 @@ static int render_object(struct request *r, const struct identity *what, struct 
 		result = doc_render(what->kind, doc_view, object, c.doc.written, &c.doc, &out);
 	if (result == 0 && (doc_view == DOC_SETTABLE || doc_view == DOC_DECLARED))
 		result = add_whole_name(what->kind, view->snapshot->name, &out);
+	if (result == 0 && doc_view == DOC_STATUS)
+		result = add_see_also(what->kind, &out);
 	json_object_put(object);
 	view->stamp.keys_serial = context_serial(&c);
 	return result < 0 ? result : take(&out, ret);
@@ -186,6 +211,15 @@ static int make_events(struct request *r, const struct identity *what, struct vi
 	return result;
 }
 
+static int make_logs(struct request *r, const struct identity *what, struct view *view, struct body **ret)
+{
+	cleanup_buf_ struct buf lines = BUF_INIT;
+	cleanup_free_ char *key = view_key(what);
+	int result = key ? insight_lines(view->snapshot, &lines) : -ENOMEM;
+
+	return result < 0 ? result : events_publish(r->mount->events, key, &lines, ret);
+}
+
 static int make_action(const struct leaf *leaf, struct body **ret)
 {
 	cleanup_buf_ struct buf out = BUF_INIT;
@@ -211,6 +245,10 @@ static int make_leaf(struct request *r, const struct identity *what, struct view
 		return make_events(r, what, view, ret);
 	case LEAF_ACTION:
 		return make_action(what->leaf, ret);
+	case LEAF_METRICS:
+		return render_document(NULL, NULL, view->snapshot, ret);
+	case LEAF_LOGS:
+		return make_logs(r, what, view, ret);
 	case LEAF_CREDENTIALS:
 		return credentials_table_get(r->mount->credentials, what->id, ret);
 	}
@@ -359,6 +397,8 @@ static int load(struct request *r, const struct identity *what, struct view *vie
 	case PLACE_LEAF:
 		if (what->leaf->source == LEAF_FETCH)
 			return source_leaf(r, what->leaf, what->parent_id, what->id, &view->snapshot, &view->info);
+		if (what->leaf->source == LEAF_METRICS || what->leaf->source == LEAF_LOGS)
+			return insight_load(r, what->leaf, what->id, &view->snapshot, &view->info);
 		return load_meaning(r, what, view);
 	case PLACE_PART:
 		return source_part(r, what->part, -1, &view->snapshot, &view->info);
@@ -373,7 +413,7 @@ static bool grows(const struct identity *what)
 		return true;
 	return what->place == PLACE_LEAF &&
 	       (what->leaf->source == LEAF_EVENTS || what->leaf->source == LEAF_EVENTS_OF_PLACEMENTS ||
-		what->leaf->source == LEAF_CREDENTIALS);
+		what->leaf->source == LEAF_CREDENTIALS || what->leaf->source == LEAF_LOGS);
 }
 
 static int64_t own_time(const struct mount *mount, const struct snapshot *s)
@@ -424,6 +464,14 @@ static bool stamp_holds(const struct view *view, const struct identity *what, co
 	if (view->snapshot->traits & TRAIT_KEY_IDS && what->place == PLACE_RESOURCE && !view->kept.bytes)
 		return false;
 	return known->stamp.snapshot_hash == view->stamp.snapshot_hash && known->stamp.kept_serial == view->stamp.kept_serial;
+}
+
+void view_ended(struct mount *mount, const struct identity *what)
+{
+	cleanup_free_ char *key = what->leaf && what->leaf->source == LEAF_LOGS ? view_key(what) : NULL;
+
+	if (key)
+		events_forget(mount->events, key);
 }
 
 const struct control_log *view_log(const struct identity *what)

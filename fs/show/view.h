@@ -30,6 +30,8 @@ int view_make(struct request *r, const struct identity *what, const struct versi
 int view_bytes(struct request *r, const struct identity *what, struct view *view, struct body **ret);
 /* The log behind the file, or NULL. */
 const struct control_log *view_log(const struct identity *what);
+/* Nobody has the file open any more: what grew only for who had it open begins anew. */
+void view_ended(struct mount *mount, const struct identity *what);
 void view_clear(struct view *view);
 #define cleanup_view_ cleanup_(view_clear)
 

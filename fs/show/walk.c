@@ -303,7 +303,7 @@ static int each_leaf(struct request *r, const struct identity *dir, walk_fn each
 		};
 		bool offered = false;
 
-		if (has_leaf(leaf, snapshot->traits))
+		if (has_leaf(leaf, snapshot->traits) && !leaf->unlisted)
 			result = shown_leaf(r, dir, leaf, &offered);
 		if (result == 0 && offered)
 			result = each(arg, leaf->name, false, &what);

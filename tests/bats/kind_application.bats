@@ -56,7 +56,7 @@ web() {
   assert_read_only "$APPS/web/status.json" "$APPS/web/versions.json"
   # live: network says what the service chose.
   assert_equal "$(jq -c 'keys - ["network"]' "$APPS/web/status.json")" \
-    '["account_id","created_at","health","id","updated_at","version"]'
+    '["account_id","created_at","health","id","see_also","updated_at","version"]'
   jq -e --arg id "$ID" '.id == $id and .version == 1 and .health.instances.starting >= 0' "$APPS/web/status.json"
   jq -e 'length == 1 and .[0].version == 1 and .[0].percentage == 100 and
     (.[0].configuration | .instance_type == "lite" or .memory_mib == 256)' \

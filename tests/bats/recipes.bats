@@ -18,6 +18,14 @@ recipe() {
   shift
   env MNT="$MNT" "$@" bash -c "$text"
 }
+# fill REPO : the account is what the repository says.
+fill() {
+  local dir
+  for dir in secrets ssh-keys registries registry-protocols; do
+    rsync -a "$1/$dir/" "$MNT/$dir/"
+  done
+  rsync -a --exclude=/secrets --exclude=/.git "$1/" "$MNT/"
+}
 broken() {
   api POST /applications "{\"name\": \"$1\", \"scheduling_policy\": \"default\", \"instances\": 1, \"max_instances\": 2,
     \"configuration\": {\"image\": \"registry.cloudflare.com/bad-image:v1\", \"instance_type\": \"lite\"}}" >/dev/null
@@ -121,15 +129,16 @@ PY
   env MNT="$MNT" APP=web setsid bash "$T/recipe" >"$T/line" 2>/dev/null 3>&- &
   local recipe=$! n=0
   record_pid "$T/pids" "$recipe"
+  # One after another, each of which goes on for some looks of the feed.
   rolled() {
     n=$((n + 1))
-    sed "s/app:v1/app:v2-$n/" "$T/web.json" >"$APPS/web.json"
-    advance 60
-    refresh
+    ((n % 40 != 1)) || sed "s/app:v1/app:v2-$n/" "$T/web.json" >"$APPS/web.json"
+    ((n % 40 != 0)) || advance 60
     [ -s "$T/line" ]
   }
   wait_until 60 "the feed to tell of a rollout" rolled
   jq -e '.path == "/applications/web.json"' "$T/line"
+  advance 60
   recipe wait APP=web
   jq -e '.active_rollout_id | not' "$APPS/web/status.json"
   kill -- "-$recipe" 2>/dev/null || true
@@ -140,8 +149,7 @@ PY
   REPO=$T/repo
   make_repo "$REPO"
   mount_cfcfs -o view=spec,delete_grace=0,cache_ttl=0.1
-  rsync -a "$REPO/secrets/" "$MNT/secrets/"
-  rsync -a --exclude=/secrets --exclude=/.git "$REPO/" "$MNT/"
+  fill "$REPO"
   run recipe drift REPO="$REPO"
   assert_equal "$output" ''
   api PATCH "/applications/$(app_id app-1)" '{"max_instances": 77}' >/dev/null
@@ -169,8 +177,7 @@ PY
   start_emulator
   make_repo "$T/repo"
   mount_cfcfs -o view=spec
-  rsync -a "$T/repo/secrets/" "$MNT/secrets/"
-  rsync -a --exclude=/secrets --exclude=/.git "$T/repo/" "$MNT/"
+  fill "$T/repo"
   ACCOUNT=$OTHER_ACCOUNT MOUNT_AT=$T/other mount_cfcfs -o view=spec
   rsync -a "$T/repo/secrets/" "$T/other/secrets/"
   recipe clone OTHER="$T/other"

@@ -400,14 +400,50 @@ static void bodies_are_scrubbed(void **state)
 	assert_string_equal(text, "https://other.com, not ***");
 }
 
+/* GraphQL's errors come with 200, and so does its refusal. */
+static void graphql_says_what_went_wrong_with_200(void **state)
+{
+	static const struct {
+		const char *body;
+		int r;
+		const char *text;
+	} cases[] = {
+		{ "{\"data\":{\"viewer\":{}},\"errors\":null}", 0, "" },
+		{ "{\"data\":{\"viewer\":{}},\"errors\":[]}", 0, "" },
+		{ "{\"data\":null,\"errors\":[{\"message\":\"unknown field colour\"}]}", -EIO, "unknown field colour" },
+		{ "{\"data\":null,\"errors\":[{\"message\":\"Not authorized for that account\"}]}", -EACCES, "Not authorized" },
+		{ "{\"data\":null,\"errors\":[{}]}", -EIO, "no reason" },
+		{ "{\"data\":null,\"errors\":null}", -EIO, "no data" },
+		{ "{}", -EIO, "no data" },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct envelope in = {
+			.status = 200, .content_type = "", .body = cases[i].body, .len = strlen(cases[i].body), .graphql = true
+		};
+		struct envelope_facts facts;
+		struct answer answer = { 0 };
+		struct err err = ERR_INIT;
+
+		assert_int_equal(envelope_take(&in, &answer, &err, &facts), cases[i].r);
+		assert_non_null(strstr(err.text, cases[i].text));
+		assert_false(facts.lacking);
+		if (cases[i].r == 0)
+			assert_true(json_object_object_get_ex(answer.result, "viewer", NULL));
+		answer_clear(&answer);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(failures_become_errno_and_text),     cmocka_unit_test(nothing_is_said_twice),
-		cmocka_unit_test(the_request_id_of_the_body_is_kept), cmocka_unit_test(successes_of_all_shapes),
-		cmocka_unit_test(odd_bytes_stay_out_of_texts),        cmocka_unit_test(deep_and_broken_documents_are_refused),
-		cmocka_unit_test(foreign_answers_are_told_apart),     cmocka_unit_test(bodies_are_scrubbed),
-		cmocka_unit_test(an_answer_holds_what_it_must),       cmocka_unit_test(an_answer_is_bounded_by_what_it_takes),
+		cmocka_unit_test(failures_become_errno_and_text),        cmocka_unit_test(nothing_is_said_twice),
+		cmocka_unit_test(the_request_id_of_the_body_is_kept),    cmocka_unit_test(successes_of_all_shapes),
+		cmocka_unit_test(odd_bytes_stay_out_of_texts),           cmocka_unit_test(deep_and_broken_documents_are_refused),
+		cmocka_unit_test(foreign_answers_are_told_apart),        cmocka_unit_test(bodies_are_scrubbed),
+		cmocka_unit_test(an_answer_holds_what_it_must),          cmocka_unit_test(an_answer_is_bounded_by_what_it_takes),
+		cmocka_unit_test(graphql_says_what_went_wrong_with_200),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
