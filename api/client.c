@@ -16,6 +16,12 @@
 /* And so long a read waits at least for an API that let another's whole time go by. */
 #define SILENT_MIN_MS 1000
 
+/* What the registry may answer of a tag. */
+#define ACCEPT_MANIFESTS                                                                                                         \
+	"Accept: application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "                          \
+	"application/vnd.docker.distribution.manifest.v2+json, "                                                                 \
+	"application/vnd.docker.distribution.manifest.list.v2+json"
+
 /* ---- one exchange ---- */
 
 /*
@@ -63,6 +69,15 @@ static void tell_gate(struct trip *trip, const struct exchange *ex)
 
 	if (gate->stopped && ex->status == 429)
 		gate->stopped(gate->arg, clock_left_ms(ex->resume_ms));
+/* A reference; NULL without memory. */
+static struct headers *headers_of(struct client *client, const struct call *call)
+{
+	const char *const own[] = { call->authorization, ACCEPT_MANIFESTS, NULL };
+
+	if (call->authorization)
+		return headers_new(own);
+	scope_lock(client, client);
+	return headers_ref(client->headers);
 }
 
 static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
@@ -77,10 +92,8 @@ static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 	if (*ret_r < 0)
 		return OUTCOME_ENDED;
 	headers_unref(trip->headers);
-	client_lock(client);
-	trip->headers = headers_ref(client->headers);
-	client_unlock(client);
-	ex = exchange_new(call->method, trip->url, call->body, call->body_len, trip->headers);
+	trip->headers = headers_of(client, call);
+	ex = !trip->headers ? NULL : exchange_new(call->method, trip->url, call->body, call->body_len, trip->headers);
 	if (!ex) {
 		*ret_r = err_set(trip->err, ENOMEM, "out of memory");
 		return OUTCOME_REFUSED;
@@ -297,10 +310,12 @@ static void share_silence(struct trip *trip)
 
 static char *make_url(const struct client *client, const struct call *call)
 {
-	const char *base = call->flags & CALL_GRAPHQL ? client->base : client->account;
-	const char *prefix = call->flags & (CALL_GRAPHQL | CALL_ACCOUNT) ? "" :
-			     call->flags & CALL_CLOUDCHAMBER             ? "/cloudchamber" :
-									   "/containers";
+	const char *base = call->flags & CALL_REGISTRY ? client->registry :
+			   call->flags & CALL_GRAPHQL  ? client->base :
+							 client->account;
+	const char *prefix = call->flags & (CALL_GRAPHQL | CALL_ACCOUNT | CALL_REGISTRY) ? "" :
+			     call->flags & CALL_CLOUDCHAMBER                             ? "/cloudchamber" :
+											   "/containers";
 	char *url;
 
 	return asprintf(&url, "%s%s%s", base, prefix, call->path) < 0 ? NULL : url;
@@ -357,6 +372,11 @@ int client_call(struct client *client, const struct call *call, struct answer *r
 	if (r == 0)
 		*ret = answer;
 	return r;
+}
+
+const char *client_registry(const struct client *client)
+{
+	return client->registry;
 }
 
 int64_t client_deadline(const struct client *client)
@@ -440,7 +460,8 @@ static int client_init(struct client *client, const struct client_options *optio
 	client->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : 60 * MSEC_PER_SEC;
 	client->host = host_of(options->base_url);
 	client->base = strdup(options->base_url);
-	client->hosts = hosts_new(&transport);
+	client->registry = options->registry ? strdup(options->registry) : NULL;
+	client->hosts = hosts_new(&transport, options->registry);
 	if (asprintf(&client->account, "%s/accounts/%s", options->base_url, options->account_id) < 0)
 		client->account = NULL;
 	if (!client->account || !client->host || !client->base || !client->hosts)
@@ -505,6 +526,7 @@ struct client *client_free(struct client *client)
 	free(client->account);
 	free(client->host);
 	free(client->base);
+	free(client->registry);
 	free(client);
 	curl_global_cleanup();
 	return NULL;

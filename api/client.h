@@ -16,6 +16,7 @@ struct client_options {
 	const char *base_url;   /* checked by url_check; without a trailing slash */
 	const char *account_id; /* 32 hex digits */
 	const char *cacert;     /* a file that adds an authority, or NULL */
+	const char *registry;   /* of images, as base_url; NULL: none is known, and no call may go there */
 	const char *user_agent;
 	double rps;     /* calls a second */
 	unsigned burst; /* calls at once; one fifth is kept for writes */
@@ -70,6 +71,9 @@ enum call_flag {
 	/* The path follows the base address, the body is GraphQL's, and so is the answer: result is its "data". A limit of its own
 	   holds: api/hosts.h. */
 	CALL_GRAPHQL = 1 << 5,
+	/* The path follows the address of the registry of images, which has credentials and a budget of its own; a body is bare, or
+	   there is none. */
+	CALL_REGISTRY = 1 << 6,
 };
 
 struct call {
@@ -78,6 +82,7 @@ struct call {
 	const char *path;      /* after /accounts/ID/containers: "/applications/…", query included */
 	const char *body;      /* JSON text or NULL; overwritten nowhere: the caller wipes it */
 	size_t body_len;
+	const char *authorization; /* the header's whole line, in place of the client's own; NULL: those. Borrowed for the call */
 	unsigned flags;
 	int64_t deadline_ms;   /* 0: now + timeout */
 	struct waiter *waiter; /* of the calling thread; NULL: cannot be interrupted */
@@ -89,6 +94,8 @@ struct answer {
 	struct json_object *result_info; /* owned; NULL */
 	char request_id[80];
 	int64_t sent_ms; /* when the (last) request went out */
+	/* Of the registry; "" where the answer has none: the path of the next page, and the digest of a manifest. */
+	char next[512], digest[80];
 };
 
 /*
@@ -100,6 +107,8 @@ struct answer {
  */
 int client_call(struct client *client, const struct call *call, struct answer *ret, struct err *err);
 void answer_clear(struct answer *answer);
+/* The address of the registry of images; NULL: none is known. As long as the client. */
+const char *client_registry(const struct client *client);
 
 /* A list to be fetched; its row of the table of operations (api/operation.h) says how it is paged. All texts are borrowed for
    the call. */

@@ -53,7 +53,7 @@ static int judge_denied(struct trip *trip, int status, int r)
 {
 	char source[128];
 
-	if (r == -EACCES && status == 401 && trip->err->api_code != CODE_NO_CONTAINERS) {
+	if (r == -EACCES && status == 401 && !(trip->call->flags & CALL_REGISTRY) && trip->err->api_code != CODE_NO_CONTAINERS) {
 		client_lock(trip->client);
 		snprintf(source, sizeof(source), "%s", credentials_source(trip->client->credentials));
 		client_unlock(trip->client);
@@ -78,8 +78,9 @@ static enum outcome judge(struct trip *trip, const struct exchange *ex, struct a
 		.body = ex->answer.data,
 		.len = ex->answer.len,
 		.writing = write,
-		.bare = trip->call->flags & CALL_CLOUDCHAMBER,
+		.bare = trip->call->flags & (CALL_CLOUDCHAMBER | CALL_REGISTRY),
 		.graphql = trip->call->flags & CALL_GRAPHQL,
+		.bodiless = trip->call->flags & CALL_REGISTRY,
 		.operation = trip->operation,
 		.policy = ex->status == 400 ? complaint_policy(trip->operation, trip->call->body, trip->call->body_len) : NULL,
 	};
@@ -92,6 +93,8 @@ static enum outcome judge(struct trip *trip, const struct exchange *ex, struct a
 	if (*ret_r == 0) {
 		snprintf(ret->request_id, sizeof(ret->request_id), "%s", ex->ray);
 		ret->sent_ms = ex->sent_ms;
+		snprintf(ret->next, sizeof(ret->next), "%s", ex->next);
+		snprintf(ret->digest, sizeof(ret->digest), "%s", ex->digest);
 		__atomic_store_n(&trip->headers->accepted, true, __ATOMIC_RELAXED);
 		return OUTCOME_DONE;
 	}
@@ -109,6 +112,9 @@ static enum outcome judge(struct trip *trip, const struct exchange *ex, struct a
 		return OUTCOME_LOST;
 	/* It takes other credentials: its refusal says nothing of these. */
 	if (trip->call->flags & CALL_CLOUDCHAMBER)
+		return OUTCOME_REFUSED;
+	/* Its credentials are made anew by who has them. */
+	if (trip->call->flags & CALL_REGISTRY)
 		return OUTCOME_REFUSED;
 	/* A permission of its own, which others need not have. */
 	if (trip->call->flags & (CALL_ACCOUNT | CALL_GRAPHQL) && ex->status == 403)

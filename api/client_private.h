@@ -25,6 +25,7 @@ struct client {
 	struct transport *transport; /* owned */
 	struct hosts *hosts;         /* owned: where calls go that have a budget of their own */
 	char *base;                  /* owned: the base address */
+	char *registry;              /* owned: the registry's, or NULL */
 	char *account;               /* owned: the base address and the account */
 	char *host;                  /* owned: for messages */
 	unsigned retries;

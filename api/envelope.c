@@ -406,7 +406,8 @@ static int take_graphql(const struct envelope *in, struct json_object *root, str
 /* 202 and 204 come without a body; whether that will do, the operation says. */
 static bool is_empty_success(const struct envelope *in)
 {
-	return in->status == 204 || in->status == 205 || (in->status == 202 && !in->len);
+	return in->status == 204 || in->status == 205 ||
+	       (!in->len && (in->status == 202 || (in->bodiless && in->status >= 200 && in->status < 300)));
 }
 
 int envelope_take(const struct envelope *in, struct answer *ret, struct err *err, struct envelope_facts *facts)

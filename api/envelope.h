@@ -18,6 +18,7 @@ struct envelope {
 	size_t len;
 	bool writing;                      /* some statuses mean another errno for a change */
 	bool bare;                         /* under /cloudchamber: a body is the result itself, or an error */
+	bool bodiless;                     /* a success may come without a body, whatever its status */
 	bool graphql;                      /* {"data", "errors"}, and errors come with 200 */
 	const char *policy;                /* see complaint_policy */
 	const struct operation *operation; /* what the answer must hold; NULL: it is not known */

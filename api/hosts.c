@@ -10,9 +10,12 @@ static const struct host_row {
 	unsigned flag;
 	double rps;
 	unsigned burst, max_conns;
+	bool registry; /* at the registry's address */
 } rows[] = {
 	/* 300 queries in five minutes: 60 at once and 240 over the time. */
-	{ CALL_GRAPHQL, 0.8, 60, 4 },
+	{ CALL_GRAPHQL, 0.8, 60, 4, false },
+	/* Its limit is not known: as careful as with the API, and apart from it. */
+	{ CALL_REGISTRY, 3, 100, 4, true },
 };
 
 DECLARE_LOCK(hosts);
@@ -22,6 +25,7 @@ struct hosts {
 	bool ending GUARDED_BY(hosts_locked);
 	/* Fixed: */
 	struct transport_options options; /* its texts are owned */
+	char *registry;                   /* owned, or NULL */
 };
 DEFINE_LOCK(hosts, struct hosts, lock)
 
@@ -30,7 +34,7 @@ static char *copy(const char *text)
 	return text ? strdup(text) : NULL;
 }
 
-struct hosts *hosts_new(const struct transport_options *options)
+struct hosts *hosts_new(const struct transport_options *options, const char *registry)
 {
 	struct hosts *hosts = calloc(1, sizeof(*hosts));
 
@@ -41,8 +45,9 @@ struct hosts *hosts_new(const struct transport_options *options)
 	hosts->options.base_url = copy(options->base_url);
 	hosts->options.cacert = copy(options->cacert);
 	hosts->options.user_agent = copy(options->user_agent);
+	hosts->registry = copy(registry);
 	if ((options->base_url && !hosts->options.base_url) || (options->cacert && !hosts->options.cacert) ||
-	    (options->user_agent && !hosts->options.user_agent))
+	    (options->user_agent && !hosts->options.user_agent) || (registry && !hosts->registry))
 		return hosts_free(hosts);
 	return hosts;
 }
@@ -76,6 +81,7 @@ struct hosts *hosts_free(struct hosts *hosts)
 	free((char *)hosts->options.base_url);
 	free((char *)hosts->options.cacert);
 	free((char *)hosts->options.user_agent);
+	free(hosts->registry);
 	free(hosts);
 	return NULL;
 }
@@ -87,6 +93,10 @@ static int make_locked(struct hosts *hosts, size_t i, struct err *err) REQUIRES(
 	hosts_assert_locked(hosts);
 	if (hosts->ending)
 		return err_set(err, EIO, "the client is ending");
+	if (rows[i].registry && !hosts->registry)
+		return err_set(err, EOPNOTSUPP, "the address of the registry of images is not known: option registry_url");
+	if (rows[i].registry)
+		options.base_url = hosts->registry;
 	options.rps = rows[i].rps;
 	options.burst = rows[i].burst;
 	options.max_conns = rows[i].max_conns < options.max_conns ? rows[i].max_conns : options.max_conns;

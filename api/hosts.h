@@ -8,8 +8,9 @@
 
 struct hosts;
 
-/* Copies what options say of authority, agent, times and connections. NULL without memory. */
-struct hosts *hosts_new(const struct transport_options *options);
+/* Copies what options say of authority, agent, times and connections. registry: the base address of the row that has one, or NULL.
+   NULL without memory. */
+struct hosts *hosts_new(const struct transport_options *options, const char *registry);
 /* As transport_stop, for all that there are. NULL is fine. */
 void hosts_stop(struct hosts *hosts);
 struct hosts *hosts_free(struct hosts *hosts);

@@ -56,6 +56,7 @@ struct exchange {
 	int64_t length; /* of the body, by the answer's header; -1: unknown */
 	struct rate_facts rate;
 	char content_type[64], ray[80];
+	char next[512], digest[80];  /* of Link, the target with rel="next"; Docker-Content-Digest; "" */
 	char error[CURL_ERROR_SIZE]; /* curl's words */
 	int64_t sent_ms, resume_ms;
 	double seconds; /* from going out to the end */

@@ -107,6 +107,16 @@ static void copy_value(char *out, size_t size, const char *value)
 	out[n] = '\0';
 }
 
+/* Of "</v2/_catalog?last=x>; rel="next"" what stands in the brackets; one that is cut or of another relation leads nowhere. */
+static void copy_next(char *out, size_t size, const char *value)
+{
+	const char *begin = strchr(value, '<'), *end = begin ? strchr(begin, '>') : NULL;
+
+	if (!end || !strstr(end, "rel=\"next\"") || (size_t)(end - begin) > size)
+		return;
+	snprintf(out, size, "%.*s", (int)(end - begin - 1), begin + 1);
+}
+
 static bool header_is(const char *line, size_t name_len, const char *name)
 {
 	return strlen(name) == name_len && !strncasecmp(line, name, name_len);
@@ -122,7 +132,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
 	/* An interim answer (103) comes before the real one. */
 	if (len >= 5 && !memcmp(data, "HTTP/", 5)) {
 		ex->rate = (struct rate_facts)RATE_FACTS_INIT;
-		ex->ray[0] = ex->content_type[0] = '\0';
+		ex->ray[0] = ex->content_type[0] = ex->next[0] = ex->digest[0] = '\0';
 		ex->length = -1;
 		ex->encoded = false;
 		return len;
@@ -140,6 +150,10 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
 		copy_value(ex->content_type, sizeof(ex->content_type), value);
 	else if (header_is(data, name_len, "content-length"))
 		ex->length = (int64_t)strtoll(value, NULL, 10);
+	else if (header_is(data, name_len, "docker-content-digest"))
+		copy_value(ex->digest, sizeof(ex->digest), value);
+	else if (header_is(data, name_len, "link"))
+		copy_next(ex->next, sizeof(ex->next), value);
 	else if (header_is(data, name_len, "content-encoding"))
 		ex->encoded = true;
 	else
@@ -211,8 +225,10 @@ static int on_send(void *arg, char *remote, char *local, int remote_port, int lo
 static void set_method(struct exchange *ex)
 {
 	CURL *e = ex->easy;
-	bool get = !strcmp(ex->method, "GET");
+	bool get = !strcmp(ex->method, "GET"), head = !strcmp(ex->method, "HEAD");
 
+	/* The body that its headers speak of does not come. */
+	curl_easy_setopt(e, CURLOPT_NOBODY, head ? 1L : 0L);
 	if (ex->body.data || !strcmp(ex->method, "POST") || !strcmp(ex->method, "PUT") || !strcmp(ex->method, "PATCH")) {
 		curl_easy_setopt(e, CURLOPT_POST, 1L);
 		curl_easy_setopt(e, CURLOPT_POSTFIELDS, ex->body.data ? ex->body.data : "");
@@ -220,9 +236,10 @@ static void set_method(struct exchange *ex)
 		get = false;
 	} else {
 		curl_easy_setopt(e, CURLOPT_POSTFIELDS, NULL);
-		curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
+		if (!head)
+			curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
 	}
-	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, get ? NULL : ex->method);
+	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, get || head ? NULL : ex->method);
 }
 
 CURLcode easy_prepare(const struct easy_setup *setup, const struct easy_gate *gate, struct exchange *ex, int64_t now_ms)

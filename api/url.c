@@ -120,3 +120,28 @@ int url_resolve(const char *url, char **ret, struct err *err)
 		return url_check(from_env, "CLOUDFLARE_API_BASE_URL", ret, err);
 	return url_check(URL_DEFAULT, "the address", ret, err);
 }
+
+int url_registry(const char *url, const char *base_url, char **ret, struct err *err)
+{
+	static const struct {
+		const char *api, *registry;
+	} own[] = {
+		{ "https://api.cloudflare.com/", "https://registry.cloudflare.com" },
+		{ "https://api.fed.cloudflare.com/", "https://registry.fed.cloudflare.com" },
+	};
+	const char *host = getenv("CLOUDFLARE_CONTAINER_REGISTRY");
+	char address[URL_MAX];
+
+	*ret = NULL;
+	if (url)
+		return url_check(url, "registry_url", ret, err);
+	if (host && *host) {
+		snprintf(address, sizeof(address), "https://%s", host);
+		return url_check(address, "CLOUDFLARE_CONTAINER_REGISTRY", ret, err);
+	}
+	for (size_t i = 0; i < array_len(own); i++) {
+		if (!strncmp(base_url, own[i].api, strlen(own[i].api)))
+			return url_check(own[i].registry, "the registry's address", ret, err);
+	}
+	return 0;
+}

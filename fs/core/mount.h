@@ -32,6 +32,7 @@ struct stage;
 struct applies;
 struct walkers;
 struct overview;
+struct images;
 struct changes;
 
 struct mount {
@@ -61,6 +62,7 @@ struct mount {
 	struct pace *pace; /* of deletes, in a full view */
 	struct walkers *walkers;
 	struct overview *overview;
+	struct images *images;
 	struct changes *changes;
 	struct fleet *fleet; /* those that it shares with; NULL: it is alone */
 	struct applies *applies;

@@ -149,6 +149,7 @@ static int set_rollout(struct options *o, const char *value)
 
 static const struct option_row rows[] = {
 	{ "url", OPTION_TEXT, AT(url), .help = "base address of the API" },
+	{ "registry_url", OPTION_TEXT, AT(registry_url), .help = "address of the managed registry of images" },
 	{ "token_file", OPTION_TEXT, AT(token_file), .help = "file with the API token, readable by its owner alone" },
 	{ "cacert", OPTION_TEXT, AT(cacert), .help = "file with a certificate authority to trust as well" },
 	{ "state_dir", OPTION_TEXT, AT(state_dir), .help = "directory of the state file" },
@@ -246,6 +247,7 @@ void options_free(struct options *o)
 	free(o->account_id);
 	free(o->mountpoint);
 	free(o->url);
+	free(o->registry_url);
 	free(o->token_file);
 	free(o->cacert);
 	free(o->state_dir);

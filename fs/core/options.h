@@ -14,6 +14,7 @@ enum rollout_mode { ROLLOUT_AUTO, ROLLOUT_MANUAL, ROLLOUT_NONE };
 
 struct options {
 	char *account_id, *mountpoint;                         /* owned */
+	char *registry_url;                                    /* owned; NULL: not given */
 	char *url, *token_file, *cacert, *state_dir, *logfile; /* owned; NULL: not given */
 	char *share, *share_secret_file;                       /* owned; NULL: not given */
 	enum view_mode view;

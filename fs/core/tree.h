@@ -27,6 +27,9 @@ enum place {
 	PLACE_RESOURCE,     /* a resource's file, or a draft of one */
 	PLACE_LEAF,
 	PLACE_PART,
+	PLACE_IMAGES,     /* repositories of the managed registry (fs/show/images.h) */
+	PLACE_REPOSITORY, /* its tags */
+	PLACE_IMAGE,      /* a tag */
 	PLACE_CONTROL_DIR,
 	PLACE_CONTROL,
 	PLACE_SCRATCH,

@@ -400,7 +400,10 @@ static int rmdir_collection(struct request *r, struct subject *dir)
 	int64_t expires_ms;
 	int result = walk_identify(r, &dir->what, r->rmdir.name, &what, &expires_ms);
 
-	if (result == 0 && what.place != PLACE_COLLECTION)
+	/* A repository goes with its last tag. */
+	if (result == -ENOENT && dir->what.place == PLACE_IMAGES)
+		return 0;
+	if (result == 0 && what.place != PLACE_COLLECTION && what.place != PLACE_REPOSITORY)
 		result = what.place == PLACE_RESOURCE || what.place == PLACE_LEAF || what.place == PLACE_PART ?
 				 -ENOTDIR :
 				 err_set(&r->err, EPERM, "a directory that the platform made cannot be removed");

@@ -13,6 +13,7 @@
 #include "fs/core/stage.h"
 #include "fs/core/tell.h"
 #include "fs/ops/reply.h"
+#include "fs/show/images.h"
 #include "fs/show/offers.h"
 #include "fs/show/source.h"
 #include "fs/send/trash.h"
@@ -164,6 +165,28 @@ static int unlink_resource(struct request *r, struct subject *dir, struct identi
 	return result;
 }
 
+/* At once, and in words: a tag has no grace, because nothing replaces a file there. */
+static int remove_image(struct request *r, struct subject *dir, const struct identity *what)
+{
+	struct entry *entry;
+	int result;
+
+	if (r->mount->options->nodelete)
+		return err_set(&r->err, EPERM, "the mount was made with nodelete");
+	if (r->mount->stage)
+		return err_set(&r->err, EPERM, "an image is not staged: remove it in a mount without stage");
+	result = images_remove(r, what);
+	if (result < 0)
+		return result;
+	scope_lock(tree, dir->tree);
+	entry = tree_find(dir->tree, dir->entry, r->unlink.name);
+	dir->tree->changes++;
+	/* The directory of a repository that lost its last tag stays known to the kernel for its time: rm -r ends with an rmdir. */
+	if (entry)
+		tree_renew(entry);
+	return 0;
+}
+
 int op_unlink(struct request *r)
 {
 	cleanup_subject_ struct subject dir = { 0 };
@@ -181,6 +204,11 @@ int op_unlink(struct request *r)
 	result = r->mount->stage ? request_need_worker(r) : 0;
 	if (result == 0)
 		result = walk_identify(r, &dir.what, r->unlink.name, &what, &expires_ms);
+	if (result == 0 && what.place == PLACE_IMAGE) {
+		result = remove_image(r, &dir, &what);
+		identity_clear(&what);
+		return result < 0 ? result : reply_ok(r);
+	}
 	if (result == 0 && !(what.place == PLACE_RESOURCE && stage_is_id(what.id)))
 		result = may_delete(r, &what, &snapshot);
 	if (result == 0)

@@ -6,6 +6,7 @@
 #include "api/base/clock.h"
 #include "fs/core/failures.h"
 #include "fs/ops/reply.h"
+#include "fs/show/images.h"
 #include "fs/show/source.h"
 #include "fs/core/stage.h"
 #include "fs/show/view.h"
@@ -121,6 +122,16 @@ static int get_error(const struct facts *f, struct buf *out)
 	return f->error ? buf_adds(out, f->error) : -ENODATA;
 }
 
+static int get_digest(const struct facts *f, struct buf *out)
+{
+	return f->s->what.place == PLACE_IMAGE ? images_digest(f->r, &f->s->what, out) : -ENODATA;
+}
+
+static int get_used_by(const struct facts *f, struct buf *out)
+{
+	return f->s->what.place == PLACE_IMAGE ? images_used_by(f->r, &f->s->what, out) : -ENODATA;
+}
+
 static const struct xattr xattrs[] = {
 	{ "id", get_id, false },
 	{ "kind", get_kind, false },
@@ -134,6 +145,8 @@ static const struct xattr xattrs[] = {
 	{ "staged", get_staged, true },
 	{ "error", get_error, true },
 	{ "ending", get_ending, true },
+	{ "digest", get_digest, true },
+	{ "used_by", get_used_by, true },
 };
 
 static int gather(struct request *r, struct subject *s, struct view *view, struct facts *f)

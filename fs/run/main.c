@@ -127,6 +127,7 @@ static int run_background(struct start *s)
 	status = wait_for_child(ends[0]);
 	close(ends[0]);
 	free(s->base_url);
+	free(s->registry);
 	options_free(&s->options);
 	return status;
 }
@@ -134,6 +135,7 @@ static int run_background(struct start *s)
 static int refuse(struct start *s, int status, const struct err *err)
 {
 	free(s->base_url);
+	free(s->registry);
 	options_free(&s->options);
 	return fail(status, err->text);
 }

@@ -12,6 +12,7 @@
 #include "fs/show/changes.h"
 #include "fs/show/crawl.h"
 #include "fs/show/foreign.h"
+#include "fs/show/images.h"
 #include "fs/show/offers.h"
 #include "fs/show/overview.h"
 #include "fs/show/refresh.h"
@@ -134,6 +135,7 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->overview = overview_new();
 	m->applies = applies_new();
 	control_add(stage_controls);
+	m->images = images_new();
 	m->changes = m->timer ? changes_new(m) : NULL;
 	m->pace = pace_new(options->max_delete, MOUNT_PACE_MS + options->delete_grace_ms);
 	m->readers = pool_new("cfcfs-read", MOUNT_READERS_MAX, MOUNT_STACK_BYTES);
@@ -142,7 +144,7 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->fetchers = pool_new("cfcfs-fetch", MOUNT_FETCHERS_MAX, MOUNT_STACK_BYTES);
 	if (m->base_url && m->tree && m->timer && m->trash && m->kept && m->failures && m->notifier && m->credentials &&
 	    m->defaults && m->events && m->crawl && m->deleted && m->contested && m->walkers && m->applies && m->pace &&
-	    m->readers && m->writers && m->deleters && m->fetchers && m->overview && m->changes)
+	    m->readers && m->writers && m->deleters && m->fetchers && m->overview && m->images && m->changes)
 		r = make_state(m);
 	if (r == 0) {
 		r = sharing_open(m, err);
@@ -224,6 +226,7 @@ struct mount *mount_free(struct mount *m)
 	walkers_free(m->walkers);
 	overview_free(m->overview);
 	applies_free(m->applies);
+	images_free(m->images);
 	pace_free(m->pace);
 	stage_free(m->stage);
 	state_close(m->state);

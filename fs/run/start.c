@@ -8,6 +8,7 @@
 #include "api/base/rand.h"
 #include "api/credentials.h"
 #include "cache/share.h"
+#include "api/url.h"
 #include "fs/core/notify.h"
 #include "fs/run/harden.h"
 #include "fs/run/keeper.h"
@@ -64,6 +65,8 @@ int start_prepare(struct start *s, struct err *err)
 	}
 	if (url_resolve(o->url, &s->base_url, err) < 0)
 		return EXIT_USAGE;
+	if (url_registry(o->registry_url, s->base_url, &s->registry, err) < 0)
+		return EXIT_USAGE;
 	if (o->cacert && access(o->cacert, R_OK) < 0) {
 		err_set(err, errno, "option cacert=%s: %s", o->cacert, strerrordesc_np(errno));
 		return EXIT_USAGE;
@@ -95,6 +98,7 @@ static int start_client(struct start *s, struct client **ret, struct err *err)
 		.base_url = s->base_url,
 		.account_id = o->account_id,
 		.cacert = o->cacert,
+		.registry = s->registry,
 		.user_agent = "cfcfs/" CFCFS_VERSION,
 		.rps = o->rps,
 		.burst = o->burst,
@@ -262,6 +266,7 @@ void start_end(struct start *s)
 		log_info("ended");
 	s->signals = signals_free(s->signals);
 	free(s->base_url);
+	free(s->registry);
 	free(s->source);
 	options_free(&s->options);
 }

@@ -23,6 +23,7 @@ enum exit_status {
 struct start {
 	struct options options;
 	char *base_url; /* owned, as all below */
+	char *registry; /* the registry of images; NULL: none is known */
 	char *source;   /* of the credentials, for messages */
 	struct signals *signals;
 	struct mount *mount;

@@ -8,6 +8,7 @@
 #include "fs/core/stage.h"
 #include "fs/core/trace.h"
 #include "fs/show/contested.h"
+#include "fs/show/images.h"
 #include "fs/show/insight.h"
 #include "fs/show/listing.h"
 #include "fs/show/offers.h"
@@ -311,6 +312,8 @@ static int fetch(void *arg, const void *row, const char *key, struct store_value
 		return fetch_list(mount, row, key, ret, err);
 	case KEY_ITEM:
 		return fetch_item(mount, row, key, ret, err);
+	case IMAGES_KEY:
+		return images_fetch(mount, ret, err);
 	case INSIGHT_KEY_METRICS:
 	case INSIGHT_KEY_LOGS:
 		return insight_fetch(mount, key, ret, err);

@@ -11,6 +11,7 @@
 #include "fs/show/control_tree.h"
 #include "fs/core/credentials_table.h"
 #include "fs/core/events.h"
+#include "fs/show/images.h"
 #include "fs/show/insight.h"
 #include "fs/show/meaning.h"
 #include "fs/show/source.h"
@@ -35,6 +36,8 @@ unsigned identity_mode(const struct identity *what)
 		return what->leaf->mode;
 	if (what->part)
 		return what->part->mode;
+	if (what->place == PLACE_IMAGE)
+		return 0444;
 	if (what->place == PLACE_CONTROL)
 		return what->control ? what->control->mode : 0400;
 	return what->kind ? what->kind->mode : 0400;
@@ -298,6 +301,9 @@ int view_bytes(struct request *r, const struct identity *what, struct view *view
 			return 0;
 		}
 		return render_document(what->part->fields, what->part->key, view->snapshot, ret);
+	case PLACE_IMAGE:
+		result = images_print(r->mount, what, &out);
+		return result < 0 ? result : take(&out, ret);
 	case PLACE_CONTROL:
 		result = make_control(r, what, &out);
 		return result < 0 ? result : take(&out, ret);
@@ -402,6 +408,8 @@ static int load(struct request *r, const struct identity *what, struct view *vie
 		return load_meaning(r, what, view);
 	case PLACE_PART:
 		return source_part(r, what->part, -1, &view->snapshot, &view->info);
+	case PLACE_IMAGE:
+		return images_load(r, what, &view->snapshot, &view->info);
 	default:
 		return 0;
 	}

@@ -6,6 +6,7 @@
 #include "api/base/name.h"
 #include "fs/show/control.h"
 #include "fs/show/control_tree.h"
+#include "fs/show/images.h"
 #include "fs/show/offers.h"
 #include "fs/show/shown.h"
 #include "fs/show/source.h"
@@ -152,7 +153,13 @@ static int identify_leaf(struct request *r, const struct identity *dir, const ch
 			ret->leaf = leaf;
 		return result;
 	}
-	return -ENOENT;
+	if (strcmp(name, IMAGES_DIR) != 0)
+		return -ENOENT;
+	result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, &snapshot, &info);
+	if (result < 0)
+		return result;
+	*ret_expires_ms = info.expires_ms;
+	return images_shown(r->mount, snapshot) ? set(ret, PLACE_IMAGES, NULL, dir->id, NULL) : -ENOENT;
 }
 
 static int identify_part(struct request *r, const struct identity *dir, const char *name, struct identity *ret)
@@ -209,6 +216,9 @@ int walk_identify(struct request *r, const struct identity *dir, const char *nam
 		return identify_leaf(r, dir, name, ret, ret_expires_ms);
 	case PLACE_PARTS:
 		return identify_part(r, dir, name, ret);
+	case PLACE_IMAGES:
+	case PLACE_REPOSITORY:
+		return images_identify(r, dir, name, ret, ret_expires_ms);
 	case PLACE_CONTROL_DIR:
 		*ret_expires_ms = 0;
 		return identify_control(r, dir, name, ret);
@@ -313,6 +323,11 @@ static int each_leaf(struct request *r, const struct identity *dir, walk_fn each
 		    shown_offer(r->mount, *k, dir->id) != OFFER_ABSENT)
 			result = each_kind(*k, dir->id, dir->parent_id, each, arg);
 	}
+	if (result == 0 && images_shown(r->mount, snapshot)) {
+		const struct identity images = { .place = PLACE_IMAGES, .parent_id = dir->id };
+
+		result = each(arg, IMAGES_DIR, true, &images);
+	}
 	return result;
 }
 
@@ -414,6 +429,9 @@ int walk_each(struct request *r, const struct identity *dir, walk_fn each, void 
 		return each_leaf(r, dir, each, arg, ret_info);
 	case PLACE_PARTS:
 		return each_part(r, dir, each, arg);
+	case PLACE_IMAGES:
+	case PLACE_REPOSITORY:
+		return images_each(r, dir, each, arg, ret_info);
 	case PLACE_CONTROL_DIR:
 		return each_control(r, dir, each, arg);
 	default:
@@ -439,6 +457,8 @@ int walk_serial(struct request *r, const struct identity *dir, uint64_t *ret_ser
 	} else if (dir->place == PLACE_RESOURCE_DIR) {
 		result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, &snapshot, ret_info);
 		*ret_serial = result == 0 ? (offers_serial(r->mount->offers) << 16) + snapshot->traits : 1;
+	} else if (dir->place == PLACE_IMAGES || dir->place == PLACE_REPOSITORY) {
+		result = images_serial(r, ret_serial, ret_info);
 	} else if (dir->place == PLACE_CONTROL_DIR) {
 		*ret_serial = 0;
 	}

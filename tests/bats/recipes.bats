@@ -59,6 +59,17 @@ broken() {
   assert_equal "$(recipe image IMAGE=/probe:v1)" $'deployments/probe-london.json\ndeployments/probe-tokyo.json'
 }
 
+@test "who uses an image of the registry; deleting old tags" {
+  start_emulator --seed sample
+  mount_cfcfs -o "registry_url=${URL%/client/v4}"
+  assert_equal "$(recipe used-by REPOSITORY=web TAG=v3)" "$(printf '%s ' applications/web.json; cd "$APPS/web" && printf '%s ' deployments/*.json | sed 's|deployments/|applications/web/&|g; s/ $//')"
+  recipe old-tags REPOSITORY=web KEEP=1
+  assert_equal "$(ls "$MNT/registries/registry.cloudflare.com/images/web")" v3
+  run recipe old-tags REPOSITORY=web KEEP=0
+  assert_equal "$(ls "$MNT/registries/registry.cloudflare.com/images/web")" v3
+  assert_error 'web:v3 is used by applications/web.json'
+}
+
 @test "alerts from metrics" {
   start_emulator --seed sample
   mount_cfcfs

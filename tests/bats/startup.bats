@@ -215,7 +215,7 @@ mount_cfcfs_as_is() {
   run -0 "$CFCFS" --help
   assert_match "$output" delete_grace
   local option
-  for option in url token_file cacert state_dir view hide instances ro nodelete max_delete delete_grace rollout validate secret_newline cache_ttl \
+  for option in url registry_url token_file cacert state_dir view hide instances ro nodelete max_delete delete_grace rollout validate secret_newline cache_ttl \
     status_ttl negative_ttl stale_ttl max_cache_size rps burst max_conns retries connect_timeout timeout uid gid umask \
     file_mode dir_mode allow_other replace_dead loglevel logfile; do
     assert_match "$output" "$option"
