@@ -50,7 +50,8 @@ static int pass_gate(struct trip *trip)
 	unsigned part = 1;
 	int r;
 
-	if (!gate->pass)
+	/* What has a budget of its own takes nothing of theirs. */
+	if (!gate->pass || trip->transport != trip->client->transport)
 		return 0;
 	/* What was sent before is waited for, whatever signal comes. */
 	what.waiter = write && trip->maybe_done ? NULL : trip->waiter;
@@ -67,8 +68,10 @@ static void tell_gate(struct trip *trip, const struct exchange *ex)
 {
 	const struct client_gate *gate = &trip->client->gate;
 
-	if (gate->stopped && ex->status == 429)
+	if (gate->stopped && ex->status == 429 && trip->transport == trip->client->transport)
 		gate->stopped(gate->arg, clock_left_ms(ex->resume_ms));
+}
+
 /* A reference; NULL without memory. */
 static struct headers *headers_of(struct client *client, const struct call *call)
 {
@@ -86,6 +89,7 @@ static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 	const struct call *call = trip->call;
 	enum outcome outcome;
 	struct exchange *ex;
+	bool quiet = trip->quiet;
 
 	trip->quiet = trip->unheard = false;
 	*ret_r = pass_gate(trip);
@@ -103,7 +107,7 @@ static enum outcome try_once(struct trip *trip, struct answer *ret, int *ret_r)
 	ex->deadline_ms = trip->deadline_ms;
 	ex->quiet_ms = quiet_limit(trip);
 	/* Of many streams on one connection, the silent one says nothing of the connection: another is tried. */
-	ex->fresh = trip->quiet;
+	ex->fresh = quiet;
 	trip->retry_after_ms = -1;
 	*ret_r = transport_run(trip->transport, ex, trip->waiter, ex->write && trip->maybe_done);
 	if (*ret_r < 0)
