@@ -200,3 +200,30 @@ PY
   done
   ACCOUNT=$OTHER_ACCOUNT MOUNT_AT=$T/other umount_cfcfs
 }
+
+@test "waiting for a rollout in a job" {
+  start_emulator
+  mount_cfcfs
+  web_json "$T/web.json"
+  cp "$T/web.json" "$APPS/web.json"
+  umount_cfcfs
+  advance 60
+  recipe wait-sync APP=web OPTIONS="url=$URL,token_file=$T/token,state_dir=$T/state" CLOUDFLARE_ACCOUNT_ID="$ACCOUNT" \
+    PATH="$BUILD/sync:$(dirname "$CFCFS"):$PATH"
+}
+
+@test "restoring what was deleted, and what was before" {
+  start_emulator
+  mount_cfcfs -o delete_grace=0
+  web_json "$T/web.json"
+  cp "$T/web.json" "$APPS/web.json"
+  sed -i 's/"max_instances": 5/"max_instances": 6/' "$APPS/web.json"
+  recipe before KIND=applications APP=web >"$T/before.json"
+  jq -e '.max_instances == 5' "$T/before.json"
+  rm "$APPS/web.json"
+  assert_absent "$APPS/web.json"
+  advance 60
+  recipe restore KIND=applications APP=web
+  assert_equal "$(jq .max_instances "$APPS/web.json")" 6
+  [ -n "$(app_id web)" ]
+}
