@@ -77,6 +77,11 @@ bool images_shown(const struct mount *mount, const struct snapshot *registry)
 	       client_registry(mount->client) && !is_absent(mount->images);
 }
 
+unsigned images_mark(const struct mount *mount, const struct snapshot *registry)
+{
+	return images_shown(mount, registry) ? 1U << 15 : 0;
+}
+
 /* ---- credentials ---- */
 
 /* A copy that the caller wipes and frees; NULL: there is none that is good for a while. */

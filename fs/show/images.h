@@ -23,6 +23,8 @@ struct images *images_free(struct images *images);
 /* Whether the directory of this resource has images: it is the managed registry, its address is known, and it has a catalogue as far
    as is known. */
 bool images_shown(const struct mount *mount, const struct snapshot *registry);
+/* A number above all traits where they are shown, else 0: for the serial of a listing. */
+unsigned images_mark(const struct mount *mount, const struct snapshot *registry);
 
 /* Handlers': what the names in PLACE_IMAGES and PLACE_REPOSITORY are. As walk_identify, walk_each and walk_serial. */
 int images_identify(struct request *r, const struct identity *dir, const char *name, struct identity *ret,

@@ -456,7 +456,9 @@ int walk_serial(struct request *r, const struct identity *dir, uint64_t *ret_ser
 		*ret_serial = 0;
 	} else if (dir->place == PLACE_RESOURCE_DIR) {
 		result = source_snapshot(r, dir->kind, dir->parent_id, dir->id, &snapshot, ret_info);
-		*ret_serial = result == 0 ? (offers_serial(r->mount->offers) << 16) + snapshot->traits : 1;
+		*ret_serial = result == 0 ? (offers_serial(r->mount->offers) << 16) + snapshot->traits +
+						    images_mark(r->mount, snapshot) :
+					    1;
 	} else if (dir->place == PLACE_IMAGES || dir->place == PLACE_REPOSITORY) {
 		result = images_serial(r, ret_serial, ret_info);
 	} else if (dir->place == PLACE_CONTROL_DIR) {
