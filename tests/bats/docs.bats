@@ -7,7 +7,7 @@ page() {
   local count
   start_emulator --profile live --seed sample --time-scale 5
   mount_cfcfs ${3:+-o "$3"}
-  cd "$MNT"
+  cd "$MNT" || fail "no mount"
   run python3 "$SOURCE_DIR/tests/bats/console.py" "$SOURCE_DIR/$1"
   cd /
   assert_status 0
