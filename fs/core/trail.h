@@ -1,21 +1,23 @@
 /*
- * Lines that only ever grow: all that was ever added is one text, of which the end is kept. Offsets are of that whole text, and stay
- * what they were. Thread-safe; takes its own lock only.
+ * Lines that only ever grow: all that was ever added is one text, of which the end is kept (a textlog with a lock). Offsets are of
+ * that whole text, and stay what they were. Thread-safe; takes its own lock only.
  */
 #pragma once
 
-#include "api/base/cleanup.h"
+#include "api/base/buf.h"
 
 struct trail;
 
-/* Keeps max bytes at most: past that the oldest quarter goes. NULL without memory. */
+/* Keeps max bytes at most: past that the oldest lines go. NULL without memory. */
 struct trail *trail_new(size_t max);
 struct trail *trail_free(struct trail *trail);
 
-/* One line, with its newline. 0; -ENOMEM, or -EFBIG for one that alone is too long: then nothing is added. */
+/* Whole lines, which go together. 0; -ENOMEM, or -EFBIG for more than max: then nothing is added. */
 int trail_add(struct trail *trail, const char *text, size_t len);
 /* The offset of the oldest line that is kept, and the end. */
 uint64_t trail_first(struct trail *trail);
 uint64_t trail_end(struct trail *trail);
 /* Copies what lies at the offset, less at the end; newlines in place of what is kept no longer. */
 size_t trail_read(struct trail *trail, uint64_t at, char *out, size_t size);
+/* Appends all that is kept. 0 or -ENOMEM. */
+int trail_all(struct trail *trail, struct buf *out);

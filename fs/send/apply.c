@@ -11,7 +11,7 @@
 
 struct applies {
 	_Atomic bool under_way;
-	struct lines *lines; /* owned */
+	struct trail *lines; /* owned */
 };
 
 struct applies *applies_new(void)
@@ -20,7 +20,7 @@ struct applies *applies_new(void)
 
 	if (!applies)
 		return NULL;
-	applies->lines = lines_new();
+	applies->lines = trail_new(APPLY_BYTES_MAX);
 	return applies->lines ? applies : applies_free(applies);
 }
 
@@ -28,12 +28,12 @@ struct applies *applies_free(struct applies *applies)
 {
 	if (!applies)
 		return NULL;
-	lines_free(applies->lines);
+	trail_free(applies->lines);
 	free(applies);
 	return NULL;
 }
 
-struct lines *applies_lines(struct applies *applies)
+struct trail *applies_lines(struct applies *applies)
 {
 	return applies->lines;
 }
@@ -149,7 +149,7 @@ static void add_line(struct mount *mount, struct json_object *line)
 	cleanup_buf_ struct buf text = BUF_INIT;
 
 	if (doc_write(line, true, &text) == 0 && buf_addc(&text, '\n') == 0)
-		lines_add(applies_lines(mount->applies), text.data, text.len);
+		trail_add(applies_lines(mount->applies), text.data, text.len);
 }
 
 static struct json_object *new_line(const char *event)

@@ -9,16 +9,19 @@
 #pragma once
 
 #include "api/base/lock.h"
-#include "fs/core/lines.h"
+#include "fs/core/trail.h"
 #include "fs/core/request.h"
 #include "fs/core/stage.h"
 
 struct applies;
 
+/* Of apply.jsonl that are kept. */
+#define APPLY_BYTES_MAX ((size_t)2 << 20)
+
 /* What is shared by all orders of a mount: that one is under way, and apply.jsonl. NULL without memory. */
 struct applies *applies_new(void);
 struct applies *applies_free(struct applies *applies);
-struct lines *applies_lines(struct applies *applies);
+struct trail *applies_lines(struct applies *applies);
 
 /*
  * An order, as it is written: "apply", "apply!", "discard", each with a PATH behind it or alone. 0, or -errno of the first failure

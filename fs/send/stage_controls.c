@@ -44,22 +44,22 @@ static int read_words(struct mount *mount, struct buf *out)
 
 static int read_lines(struct mount *mount, struct buf *out)
 {
-	return lines_copy(applies_lines(mount->applies), out);
+	return trail_all(applies_lines(mount->applies), out);
 }
 
 static uint64_t lines_first_of(struct mount *mount)
 {
-	return lines_first(applies_lines(mount->applies));
+	return trail_first(applies_lines(mount->applies));
 }
 
 static uint64_t lines_end_of(struct mount *mount)
 {
-	return lines_end(applies_lines(mount->applies));
+	return trail_end(applies_lines(mount->applies));
 }
 
 static size_t lines_read_of(struct mount *mount, uint64_t at, char *out, size_t size)
 {
-	return lines_read(applies_lines(mount->applies), at, out, size);
+	return trail_read(applies_lines(mount->applies), at, out, size);
 }
 
 static const struct control_log apply_log = { lines_first_of, lines_end_of, lines_read_of };

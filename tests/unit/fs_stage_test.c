@@ -9,7 +9,6 @@
 
 #include "api/base/clock.h"
 #include "api/base/rand.h"
-#include "fs/core/lines.h"
 #include "fs/core/stage.h"
 #include "fs/core/stage_row.h"
 #include "fs/send/staging.h"
@@ -262,29 +261,6 @@ static void test_wishes(void **unused)
 	staged_unref(row);
 }
 
-static void test_lines(void **unused)
-{
-	struct lines *lines = lines_new();
-	char line[1024], out[16];
-	uint64_t end = 0;
-
-	(void)unused;
-	memset(line, 'x', sizeof(line));
-	line[sizeof(line) - 1] = '\n';
-	for (unsigned i = 0; i < 3000; i++, end += sizeof(line))
-		assert_int_equal(lines_add(lines, line, sizeof(line)), 0);
-	assert_int_equal(lines_end(lines), end);
-	assert_true(lines_first(lines) > 0 && end - lines_first(lines) >= LINES_BYTES);
-	assert_int_equal(lines_first(lines) % sizeof(line), 0);
-	/* What is kept no longer keeps its place. */
-	assert_int_equal(lines_read(lines, lines_first(lines) - 2, out, 4), 4);
-	assert_memory_equal(out, "\n\nxx", 4);
-	assert_int_equal(lines_read(lines, end - 1, out, sizeof(out)), 1);
-	assert_int_equal(lines_read(lines, end, out, sizeof(out)), 0);
-	assert_int_equal(lines_read(lines, end + 7, out, sizeof(out)), 0);
-	lines_free(lines);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,7 +273,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_adopting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_waves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_wishes, set_up, tear_down),
-		cmocka_unit_test(test_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,13 +32,14 @@ static void what_is_added_is_read_at_its_offset(void **state)
 	trail_free(trail);
 }
 
-static void the_oldest_trail_go_and_offsets_stay(void **state)
+static void the_oldest_lines_go_and_offsets_stay(void **state)
 {
 	struct trail *trail = trail_new(16);
+	cleanup_buf_ struct buf all = BUF_INIT;
 	uint64_t first;
 
 	(void)state;
-	assert_int_equal(trail_add(trail, "too long\n", 9), -EFBIG);
+	assert_int_equal(trail_add(trail, "too long for it: 16\n", 20), -EFBIG);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(trail_add(trail, "abc\n", 4), 0);
 	first = trail_first(trail);
@@ -49,6 +50,9 @@ static void the_oldest_trail_go_and_offsets_stay(void **state)
 	check(trail, 0, 4, "\n\n\n\n");
 	check(trail, first - 1, 5, "\nabc\n");
 	check(trail, 16, 64, "abc\n");
+	assert_int_equal(trail_all(trail, &all), 0);
+	assert_int_equal(all.len, 20 - first);
+	assert_memory_equal(all.data, "abc\nabc\n", 8);
 	trail_free(trail);
 }
 
@@ -56,7 +60,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_added_is_read_at_its_offset),
-		cmocka_unit_test(the_oldest_trail_go_and_offsets_stay),
+		cmocka_unit_test(the_oldest_lines_go_and_offsets_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
