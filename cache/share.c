@@ -128,25 +128,38 @@ int share_get(struct share *share, const char *name, struct buf *ret, int64_t *r
 	return r;
 }
 
-int share_put_aged(struct share *share, const char *name, const void *value, size_t len, int64_t age_ms, int64_t ttl_ms)
+struct sealed_value {
+	const void *bytes;
+	size_t len;
+	int64_t made_ms, ttl_ms; /* the server's clock; how long it is kept */
+};
+
+static int put(struct share *share, enum share_what what, const char *name, const struct sealed_value *value)
 {
 	cleanup_buf_ struct buf sealed = BUF_INIT;
 	char key[SHARE_KEY_BYTES], ttl[24];
 	struct command c = { 0 };
 	int r;
 
-	assert_return(ttl_ms > 0, -EINVAL);
-	share_name(share, SHARE_VALUE, name, key);
-	r = seal_close(&share->keys, key, share_server_ms(share) - age_ms, value, len, &sealed);
+	share_name(share, what, name, key);
+	r = seal_close(&share->keys, key, value->made_ms, value->bytes, value->len, &sealed);
 	if (r < 0)
 		return r;
-	snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_ms);
+	snprintf(ttl, sizeof(ttl), "%lld", (long long)value->ttl_ms);
 	command_add(&c, "SET");
 	command_add(&c, key);
 	command_add_bytes(&c, sealed.data, sealed.len);
 	command_add(&c, "PX");
 	command_add(&c, ttl);
 	return share_tell(share, &c);
+}
+
+int share_put_aged(struct share *share, const char *name, const void *value, size_t len, int64_t age_ms, int64_t ttl_ms)
+{
+	const struct sealed_value what = { value, len, share_server_ms(share) - age_ms, ttl_ms };
+
+	assert_return(ttl_ms > 0, -EINVAL);
+	return put(share, SHARE_VALUE, name, &what);
 }
 
 int share_put(struct share *share, const char *name, const void *value, size_t len, int64_t ttl_ms)
@@ -156,22 +169,9 @@ int share_put(struct share *share, const char *name, const void *value, size_t l
 
 int share_mark(struct share *share, const char *name, int64_t ttl_ms)
 {
-	cleanup_buf_ struct buf sealed = BUF_INIT;
-	char key[SHARE_KEY_BYTES], ttl[24];
-	struct command c = { 0 };
-	int r;
+	const struct sealed_value nothing = { "", 0, share_server_ms(share), ttl_ms };
 
-	share_name(share, SHARE_MARK, name, key);
-	r = seal_close(&share->keys, key, share_server_ms(share), "", 0, &sealed);
-	if (r < 0)
-		return r;
-	snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_ms);
-	command_add(&c, "SET");
-	command_add(&c, key);
-	command_add_bytes(&c, sealed.data, sealed.len);
-	command_add(&c, "PX");
-	command_add(&c, ttl);
-	return share_tell(share, &c);
+	return put(share, SHARE_MARK, name, &nothing);
 }
 
 /* A mark that nobody can read marks nothing. */
