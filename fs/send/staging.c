@@ -251,7 +251,7 @@ int staging_rename_new(struct request *r, struct entry *entry, const struct iden
 		return -ENOENT;
 	if (!(what->kind->verbs & KIND_RENAME)) {
 		staged_unref(copy);
-		return err_set(&r->err, EPERM, "a %s cannot be renamed", what->kind->name);
+		return err_set(&r->err, EPERM, "%s %s cannot be renamed", kind_article(what->kind), what->kind->name);
 	}
 	name_encode(new_name, what->kind->suffix, encoded);
 	if (copy) {

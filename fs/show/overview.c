@@ -5,6 +5,7 @@
 
 #include "api/base/clock.h"
 #include "fs/core/failures.h"
+#include "fs/core/stage.h"
 #include "fs/show/offers.h"
 #include "fs/show/shown.h"
 #include "fs/show/source_known.h"
@@ -389,6 +390,8 @@ static int add_mount(struct look *look)
 		return r;
 	client_stats(look->r->mount->client, stats);
 	r = look_set_count(to, "budget_left", (int64_t)stats->budget_left);
+	if (r == 0 && look->r->mount->stage)
+		r = look_set_count(to, "staged", (int64_t)stage_count(look->r->mount->stage));
 	return r < 0 ? r : look_set_count(to, "budget", look->r->mount->options->burst);
 }
 

@@ -234,9 +234,13 @@ static int add_usage(struct buf *out, struct json_object *usage)
 static int add_mount(struct buf *out, struct json_object *mount)
 {
 	struct json_object *failures = doc_member(mount, "failures");
-	int r = buf_addf(out, "this mount   budget %lld of %lld calls, %lld failed\n",
-			 (long long)look_count(mount, "budget_left"), (long long)look_count(mount, "budget"),
-			 (long long)look_count(mount, "failed"));
+	int r = buf_addf(out, "this mount   budget %lld of %lld calls, %lld failed", (long long)look_count(mount, "budget_left"),
+			 (long long)look_count(mount, "budget"), (long long)look_count(mount, "failed"));
+
+	if (r == 0 && doc_member(mount, "staged"))
+		r = buf_addf(out, ", %lld staged (.cfcfs/plan)", (long long)look_count(mount, "staged"));
+	if (r == 0)
+		r = buf_addc(out, '\n');
 
 	for (size_t i = 0; r == 0 && failures && i < json_object_array_length(failures); i++) {
 		struct json_object *failure = json_object_array_get_idx(failures, i);

@@ -147,3 +147,12 @@ width() { python3 -c 'import sys; print(max(len(l) for l in open(sys.argv[1], en
   tail -n 1 "$T/overview" | grep -Eq '^[0-9-]+ [0-9:]+Z .* /applications/x.json: '
   jq -e '.mount.failures[0].path == "/applications/x.json"' "$MNT/$OVERVIEW.json"
 }
+
+@test "what is staged is counted" {
+  start -o stage
+  grep -Eq '^this mount .* 0 staged \(.cfcfs/plan\)$' "$MNT/$OVERVIEW"
+  web_json "$T/web.json"
+  cp "$T/web.json" "$APPS/web.json"
+  grep -Eq '^this mount .* 0 failed, 1 staged \(.cfcfs/plan\)$' "$MNT/$OVERVIEW"
+  jq -e '.mount.staged == 1' "$MNT/$OVERVIEW.json"
+}
