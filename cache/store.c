@@ -164,12 +164,9 @@ static bool is_failure_remembered_locked(const struct asker *a, const struct cel
 	return now < add_ms(cell->failed_ms, cell->failure == -ENOENT ? o->negative_ttl_ms : ttl);
 }
 
-/* Whether nothing has been answered for so long, of whatever was asked. */
-static bool is_silent_locked(const struct asker *a, int64_t ms) REQUIRES(store_locked)
+/* Whether nothing has been heard since then for so long, of whatever was asked. */
+static bool is_silent_since(int64_t since, int64_t ms)
 {
-	int64_t since = a->store->unanswered_ms;
-
-	store_assert_locked(a->store);
 	return since && clock_now_ms() >= add_ms(since, ms);
 }
 
@@ -185,9 +182,9 @@ static int64_t stale_wait_locked(const struct asker *a, const struct cell *cell)
 	int64_t ms = a->store->options.stale_wait_ms;
 
 	store_assert_locked(a->store);
-	if (is_silent_locked(a, ms))
+	if (is_silent_since(a->store->unheard_ms, ms))
 		return at_most(ms, STORE_SILENT_WAIT_MS);
-	return cell->failure ? at_most(ms, STORE_AWAY_WAIT_MS) : ms;
+	return cell->failure || is_silent_since(a->store->unanswered_ms, ms) ? at_most(ms, STORE_AWAY_WAIT_MS) : ms;
 }
 
 /* 1: a flight is needed. */
@@ -221,7 +218,8 @@ static int64_t patience_locked(const struct asker *a, const struct cell *cell) R
 	store_assert_locked(a->store);
 	if (is_stale_servable_locked(a, cell, clock_now_ms()))
 		until = add_ms(from, stale_wait_locked(a, cell));
-	else if (is_silent_locked(a, a->get->deadline_ms - a->came_ms))
+	/* Who asks anew is about to change something, and has all its time. */
+	else if (!a->get->refresh && is_silent_since(a->store->unheard_ms, a->get->deadline_ms - a->came_ms))
 		until = add_ms(a->came_ms, STORE_SILENT_NOTHING_WAIT_MS);
 	else
 		return a->get->deadline_ms;

@@ -21,6 +21,8 @@ struct flight *flight_new_locked(struct store *store, struct cell *cell, int64_t
 	flight->asked_ms = clock_now_ms();
 	if (!store->unanswered_ms)
 		store->unanswered_ms = flight->asked_ms;
+	if (!store->unheard_ms)
+		store->unheard_ms = flight->asked_ms;
 	flight->ttl_ms = ttl_ms;
 	flight->cell = cell;
 	cell->flight = flight;
@@ -177,6 +179,8 @@ static void settle(struct flight *flight, int result, const struct store_value *
 	store_lock(store);
 	if (is_answer(result))
 		store->unanswered_ms = 0;
+	if (result != -ETIMEDOUT && result != -EINTR && result != -ENOMEM)
+		store->unheard_ms = 0;
 	if (flight->start && result < 0 && result != -ENOENT)
 		store->stats.failures++;
 	if (flight->cell) {

@@ -121,6 +121,8 @@ struct store {
 	bool forgotten GUARDED_BY(store_locked); /* a cell went away, so that a first fetch may be none */
 	/* When the first flight began of which, as of all that began after it, none has been answered; 0: none is under way so. */
 	int64_t unanswered_ms GUARDED_BY(store_locked);
+	/* The same, but that a failure which came at once (no connection, no TLS) ends it: it costs nobody a wait. */
+	int64_t unheard_ms GUARDED_BY(store_locked);
 	/* What other members fetched before is no answer: this mount has dropped something since, or was away. */
 	int64_t dropped_ms GUARDED_BY(store_locked);
 	bool closed GUARDED_BY(store_locked); /* only snapshots that others hold keep it in memory */

@@ -11,7 +11,7 @@ setup() {
   cp -r "$SOURCE_DIR/tools" "$SOURCE_DIR/meson_options.txt" "$CLONE/"
   cp -r "$SOURCE_DIR/api/base" "$CLONE/api/"
   cp "$SOURCE_DIR/tests/bats/lib.bash" "$CLONE/tests/bats/"
-  sed -E "/^subdir\('(api|cache|emulator|man|packaging)'\)/d" "$SOURCE_DIR/meson.build" >"$CLONE/meson.build"
+  sed -E "/^subdir\('(api|cache|emulator|sync|man|packaging)'\)/d" "$SOURCE_DIR/meson.build" >"$CLONE/meson.build"
   sed '/^$/,$d' "$SOURCE_DIR/tests/meson.build" >"$CLONE/tests/meson.build"
   cp "$SOURCE_DIR/tests/unit/meson.build" "$CLONE/tests/unit/"
   echo 'int main(void) { return 0; }' >"$CLONE/fs/main.c"
