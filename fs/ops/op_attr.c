@@ -98,17 +98,17 @@ static struct node *find_node(struct request *r, struct entry *entry, const stru
 {
 	const struct stamp none = { 0 };
 	struct tree *tree = r->mount->tree;
-	bool viewed = view && !entry->draft;
+	const struct view *shown = entry->draft ? NULL : view;
 	struct node *node;
 
 	if (view && entry->current && (entry->current->version.base != view->base || has_own_nodes(&entry->what)))
 		tree_renew(entry);
-	node = viewed ? tree_lookup(tree, entry, &view->stamp, view->grows ? 0 : view->content, view->size) :
-			tree_lookup(tree, entry, &none, 0, 0);
+	node = shown ? tree_lookup(tree, entry, &shown->stamp, shown->grows ? 0 : shown->content, shown->size) :
+		       tree_lookup(tree, entry, &none, 0, 0);
 	if (node && view)
 		node->version.base = view->base;
-	if (node && viewed)
-		keep_for_open(r, node, view);
+	if (node && shown)
+		keep_for_open(r, node, shown);
 	return node;
 }
 

@@ -363,13 +363,14 @@ static bool recall(struct question *q, uint64_t made_of, struct meaning *ret)
 	intents_recall(q->r->mount->intents, q->kind->dir, q->id, &memo);
 	q->checked_hash = memo.checked_hash;
 	known = memo.snapshot && memo.made_of == made_of && clock_now_ms() < memo.expires_ms;
-	if (known)
+	if (known) {
 		*ret = (struct meaning){
-			.snapshot = steal_ptr(memo.snapshot),
 			.info = { .fetched_ms = memo.fetched_ms, .expires_ms = memo.expires_ms, .stale = memo.stale },
-			.pending = steal_ptr(memo.pending),
 			.proves = memo.proves,
 		};
+		ret->snapshot = steal_ptr(memo.snapshot);
+		ret->pending = steal_ptr(memo.pending);
+	}
 	intent_memo_clear(&memo);
 	return known;
 }
