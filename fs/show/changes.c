@@ -85,18 +85,16 @@ static struct json_object *object_of(const struct list_item *item)
 static void tell_locked(struct changes *c, const struct watched *w, const struct list_item *was, const struct list_item *is)
 	REQUIRES(changes_locked)
 {
-	/* One of them is there. */
-	const struct snapshot *snapshot = is ? is->snapshot : was->snapshot;
-	const char *file_name = is ? is->file_name : was->file_name;
+	const struct list_item *item = is ? is : was;
 	struct json_object *before = object_of(was), *after = object_of(is);
-	cleanup_free_ char *dir = dir_of_locked(c, w, snapshot), *path = NULL;
+	cleanup_free_ char *dir = item ? dir_of_locked(c, w, item->snapshot) : NULL, *path = NULL;
 	cleanup_buf_ struct buf line = BUF_INIT;
 	/* Of one that is in both lists, a body that was dropped for memory says nothing: it changed. */
 	bool both = before && after, known = was && is ? both : before || after;
 
 	changes_assert_locked(c);
-	if (dir && asprintf(&path, "%s/%s", dir, file_name) >= 0) {
-		const struct changed_thing thing = { w->kind->name, path, snapshot->id };
+	if (dir && asprintf(&path, "%s/%s", dir, item->file_name) >= 0) {
+		const struct changed_thing thing = { w->kind->name, path, item->snapshot->id };
 		struct json_object *empty = known ? NULL : json_object_new_object();
 
 		if (was && is)
