@@ -160,7 +160,7 @@ struct requests {
 static void read_requests(int metrics_fd, struct requests *ret)
 {
 	static _Alignas(4096) char text[METRICS_MAX];
-	static const char prefix[] = "cfcfs_fuse_operation_seconds_count{operation=\"";
+	static const char prefix[] = "cfcfs_fuse_operation_seconds_count{", label[] = "operation=\"";
 	char path[64];
 	ssize_t n;
 	int fd;
@@ -174,7 +174,10 @@ static void read_requests(int metrics_fd, struct requests *ret)
 	text[n] = '\0';
 	ret->kinds_count = 0;
 	for (char *at = text; (at = strstr(at, prefix)) && ret->kinds_count < KINDS_MAX; ret->kinds_count++) {
-		at += sizeof(prefix) - 1;
+		at = strstr(at, label);
+		if (!at)
+			die("metrics without operations");
+		at += sizeof(label) - 1;
 		sscanf(at, "%31[^\"]\"} %ld", ret->kinds[ret->kinds_count].op, &ret->kinds[ret->kinds_count].count);
 	}
 }
