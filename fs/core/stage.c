@@ -400,7 +400,6 @@ int stage_put(struct stage *stage, struct staged *row, struct waiter *waiter, in
 
 bool stage_drop(struct stage *stage, const char *key, uint64_t serial)
 {
-	cleanup_(staged_unrefp) struct staged *row = NULL;
 	struct slot *slot;
 
 	scope_lock(stage, stage);
@@ -408,7 +407,7 @@ bool stage_drop(struct stage *stage, const char *key, uint64_t serial)
 	if (!slot || (serial && slot->row->serial != serial))
 		return false;
 	state_delete(stage->state, STAGE_TABLE, stage->group, key);
-	row = take_locked(stage, slot);
+	staged_unref(take_locked(stage, slot));
 	return true;
 }
 

@@ -214,7 +214,7 @@ static int plan_wish(struct request *r, struct wish *wish, struct planned *p)
 	wish->force = true;
 	for (int tries = 0; tries < 2; tries++) {
 		gathered_clear(&g);
-		c = change_free(c);
+		change_free(steal_ptr(c));
 		result = gather(r, wish, &g);
 		if (result == -ENOMEM || result == -EINTR || result == -ETIMEDOUT)
 			return result;
