@@ -353,7 +353,9 @@ int plan_refresh(struct request *r, struct staged *const *rows, size_t count)
 	return 0;
 }
 
-static int print_rows(struct request *r, struct staged *const *rows, size_t count, struct plan_sum *sum, struct buf *out)
+/* A row at a time, so that the texts alone are held. */
+static int write_rows(struct request *r, struct staged *const *rows, size_t count, struct plan_sum *sum,
+		      int (*write)(struct json_object *row, struct buf *out), struct buf *out)
 {
 	int result = 0;
 
@@ -364,7 +366,7 @@ static int print_rows(struct request *r, struct staged *const *rows, size_t coun
 		if (result < 0)
 			break;
 		plan_sum_add(sum, row);
-		result = plan_print_row(row, out);
+		result = write(row, out);
 	}
 	return result;
 }
@@ -387,31 +389,18 @@ int plan_text(struct request *r, struct buf *out)
 	int result = rows || !r->mount->stage ? plan_refresh(r, rows, count) : -ENOMEM;
 
 	if (result == 0)
-		result = print_rows(r, rows, count, &sum, out);
+		result = write_rows(r, rows, count, &sum, plan_print_row, out);
 	stage_list_free(rows, count);
 	return result < 0 ? result : plan_print_sum(&sum, out);
 }
 
-/* A row at a time, so that the texts alone are held. */
-static int add_rows(struct request *r, struct staged *const *rows, size_t count, struct plan_sum *sum, struct buf *out)
+/* A member of the array that out ends with. */
+static int add_json_row(struct json_object *row, struct buf *out)
 {
-	bool any = false;
-	int result = 0;
-
-	for (size_t i = 0; result == 0 && i < count; i++) {
-		cleanup_json_ struct json_object *row = NULL;
-
-		result = plan_row(r, rows[i], &row);
-		if (result < 0)
-			break;
-		plan_sum_add(sum, row);
-		if (!strcmp(json_get_string(row, "state"), "nothing"))
-			continue;
-		result = buf_addf(out, "%s\n    %s", any ? "," : "",
-				  json_object_to_json_string_ext(row, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-		any = true;
-	}
-	return result;
+	if (!strcmp(json_get_string(row, "state"), "nothing"))
+		return 0;
+	return buf_addf(out, "%s\n    %s", out->data[out->len - 1] == '[' ? "" : ",",
+			json_object_to_json_string_ext(row, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
 int plan_json(struct request *r, struct buf *out)
@@ -425,7 +414,7 @@ int plan_json(struct request *r, struct buf *out)
 	if (result == 0)
 		result = buf_adds(out, "{\n  \"changes\": [");
 	if (result == 0)
-		result = add_rows(r, rows, count, &sum, out);
+		result = write_rows(r, rows, count, &sum, add_json_row, out);
 	stage_list_free(rows, count);
 	summary = plan_sum_json(&sum);
 	if (result < 0 || !summary)

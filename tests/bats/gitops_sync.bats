@@ -145,13 +145,19 @@ some_are_in() { [ "$(count_calls POST /applications)" -ge 2 ]; }
   assert_writes 0
 }
 
-@test "gitops: an interrupt stops before the next change and says what is left; the next run does the rest, once" {
+# halfway : an apply of forty applications, one after another, of which some are in. Sets pid.
+halfway() {
   make_repo "$REPO" 40
   fault '{"method":"POST","path":"/applications","times":1000,"latency_ms":500}'
   CLOUDFLARE_ACCOUNT_ID=$ACCOUNT "$SYNC" -o "$(options),max_conns=1" apply "$REPO" >"$T/out" 2>&1 </dev/null 3>&- &
-  local pid=$!
+  pid=$!
   record_pid "$T/pids" "$pid"
   wait_until 60 "the first applications" some_are_in
+}
+
+@test "gitops: an interrupt stops before the next change and says what is left; the next run does the rest, once" {
+  local pid
+  halfway
   kill -INT "$pid"
   local status=0
   wait "$pid" || status=$?
@@ -169,12 +175,8 @@ some_are_in() { [ "$(count_calls POST /applications)" -ge 2 ]; }
 }
 
 @test "gitops: who was killed leaves no mount, and what it had staged is done by the next run" {
-  make_repo "$REPO" 40
-  fault '{"method":"POST","path":"/applications","times":1000,"latency_ms":500}'
-  CLOUDFLARE_ACCOUNT_ID=$ACCOUNT "$SYNC" -o "$(options),max_conns=1" apply "$REPO" >"$T/out" 2>&1 </dev/null 3>&- &
-  local pid=$!
-  record_pid "$T/pids" "$pid"
-  wait_until 60 "the first applications" some_are_in
+  local pid
+  halfway
   kill -9 "$pid"
   wait "$pid" 2>/dev/null || true
   wait_until 60 "its mount to go" none_mounted
