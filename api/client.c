@@ -137,14 +137,27 @@ static int renew_headers_locked(struct client *client, struct err *err) REQUIRES
 	return 0;
 }
 
-static int reload(struct client *client, struct err *err)
+static int reload_locked(struct client *client, struct err *err) REQUIRES(client_locked)
 {
 	int r;
 
-	scope_lock(client, client);
+	client_assert_locked(client);
 	r = credentials_reload(client->credentials, err);
 	if (r == 1 && renew_headers_locked(client, err) < 0)
 		return -ENOMEM;
+	return r;
+}
+
+static int reload(struct client *client, struct err *err)
+{
+	const struct client_gate *gate = &client->gate;
+	int r;
+
+	client_lock(client);
+	r = reload_locked(client, err);
+	client_unlock(client);
+	if (r == 1 && gate->renewed)
+		gate->renewed(gate->arg);
 	return r;
 }
 

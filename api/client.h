@@ -52,6 +52,8 @@ struct client_gate {
 	int (*pass)(void *arg, const struct client_try *what, unsigned *ret_part, int64_t *ret_resume_ms);
 	/* The service lets no call through for so long. */
 	void (*stopped)(void *arg, int64_t ms);
+	/* The credentials were read again and are others: client_mix_token mixes another token from now on. */
+	void (*renewed)(void *arg);
 	void *arg;
 };
 /* Before the first call. */

@@ -401,6 +401,11 @@ struct fleet *fleet_free(struct fleet *fleet)
 	return NULL;
 }
 
+int fleet_rekey(struct fleet *fleet, const char *token)
+{
+	return share_rekey(fleet->share, token);
+}
+
 struct share *fleet_share(struct fleet *fleet)
 {
 	return fleet->share;

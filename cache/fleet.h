@@ -41,6 +41,9 @@ void fleet_stop(struct fleet *fleet);
 /* Nobody uses it any more. NULL is fine. Returns NULL. */
 struct fleet *fleet_free(struct fleet *fleet);
 
+/* As share_rekey. The ears are told that it is there, and of what this member told those whom it leaves. */
+int fleet_rekey(struct fleet *fleet, const char *token);
+
 /* Borrowed; never NULL. */
 struct share *fleet_share(struct fleet *fleet);
 /* Whether the server answers. */

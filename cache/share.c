@@ -11,9 +11,12 @@
 
 /* ---- opening and closing ---- */
 
-static void clear_keys(struct share *share)
+/* Nobody else uses it any more. */
+static void clear_fixed(struct share *share) NO_THREAD_SAFETY_ANALYSIS
 {
-	wipe(&share->keys, sizeof(share->keys));
+	share->keys = share_keys_unref(share->keys);
+	free(share->base_url);
+	free(share->account);
 	share->password = wipe_str(share->password);
 	share_tls_free(share->tls);
 	share_address_clear(&share->address);
@@ -22,7 +25,6 @@ static void clear_keys(struct share *share)
 static int prepare(struct share *share, const struct share_options *options, struct err *err)
 {
 	uint8_t member[SHARE_MEMBER_BYTES];
-	static const char *const nothing[] = { NULL };
 	int r = share_address_parse(options->url, &share->address, err);
 
 	if (r < 0)
@@ -33,9 +35,10 @@ static int prepare(struct share *share, const struct share_options *options, str
 		return r;
 	if (options->password && !(share->password = strdup(options->password)))
 		return err_set(err, ENOMEM, "out of memory");
-	seal_derive(options, &share->keys);
-	seal_name(&share->keys, SHARE_CHANNEL, nothing, share->channel);
-	seal_name(&share->keys, SHARE_MEMBERS, nothing, share->members);
+	share->base_url = strdup(options->base_url);
+	share->account = strdup(options->account);
+	if (!share->base_url || !share->account || share_rekey(share, options->token) < 0)
+		return err_set(err, ENOMEM, "out of memory");
 	rand_bytes(member, sizeof(member));
 	sodium_bin2hex(share->member, sizeof(share->member), member, sizeof(member));
 	share->told = options->told;
@@ -48,7 +51,7 @@ static void free_share(struct share *share)
 	pthread_cond_destroy(&share->thread_over);
 	lock_destroy(&share->lock);
 	closep(&share->kick_fd);
-	clear_keys(share);
+	clear_fixed(share);
 	free(share);
 }
 
@@ -95,6 +98,28 @@ struct share *share_close(struct share *share)
 	return NULL;
 }
 
+int share_rekey(struct share *share, const char *token)
+{
+	const struct share_who who = { share->base_url, share->account, token };
+	struct share_keys *keys = seal_derive(&who), *before;
+
+	if (!keys)
+		return -ENOMEM;
+	share_lock(share);
+	before = share->keys;
+	if (before && !sodium_memcmp(before->seal, keys->seal, sizeof(keys->seal))) {
+		before = keys;
+	} else {
+		share->keys = keys;
+		share->stats.ready = false;
+	}
+	share_unlock(share);
+	share_keys_unref(before);
+	if (share->has_thread)
+		share_thread_kick(share);
+	return 0;
+}
+
 /* ---- values ---- */
 
 static void count_look(struct share *share, bool hit)
@@ -105,19 +130,20 @@ static void count_look(struct share *share, bool hit)
 
 int share_get(struct share *share, const char *name, struct buf *ret, int64_t *ret_age_ms, struct waiter *waiter)
 {
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
 	char key[SHARE_KEY_BYTES];
 	struct query *query = NULL;
 	struct command c = { 0 };
 	int64_t made_ms = 0;
 	int r;
 
-	share_name(share, SHARE_VALUE, name, key);
+	share_name(keys, SHARE_VALUE, name, key);
 	command_add(&c, "GET");
 	command_add(&c, key);
 	r = share_ask(share, &c, waiter, &query);
 	if (r < 0)
 		return r;
-	r = share_open_answer(share, query->reply, key, ret, &made_ms);
+	r = share_open_answer(share, keys, query->reply, key, ret, &made_ms);
 	query_drop(share, query);
 	count_look(share, r == 0);
 	if (r == 0 && ret_age_ms) {
@@ -136,13 +162,14 @@ struct sealed_value {
 
 static int put(struct share *share, enum share_what what, const char *name, const struct sealed_value *value)
 {
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
 	cleanup_buf_ struct buf sealed = BUF_INIT;
 	char key[SHARE_KEY_BYTES], ttl[24];
 	struct command c = { 0 };
 	int r;
 
-	share_name(share, what, name, key);
-	r = seal_close(&share->keys, key, value->made_ms, value->bytes, value->len, &sealed);
+	share_name(keys, what, name, key);
+	r = seal_close(keys, key, value->made_ms, value->bytes, value->len, &sealed);
 	if (r < 0)
 		return r;
 	snprintf(ttl, sizeof(ttl), "%lld", (long long)value->ttl_ms);
@@ -175,39 +202,42 @@ int share_mark(struct share *share, const char *name, int64_t ttl_ms)
 }
 
 /* A mark that nobody can read marks nothing. */
-static bool is_marked(struct share *share, const redisReply *mark, const char *key, int64_t made_ms)
+static bool is_marked(struct share *share, const struct share_keys *keys, const redisReply *mark, const char *key,
+		      int64_t made_ms)
 {
 	cleanup_buf_ struct buf nothing = BUF_INIT;
 	int64_t marked_ms;
 
-	return share_open_answer(share, mark, key, &nothing, &marked_ms) == 0 && made_ms <= marked_ms + SHARE_MARK_SLACK_MS;
+	return share_open_answer(share, keys, mark, key, &nothing, &marked_ms) == 0 && made_ms <= marked_ms + SHARE_MARK_SLACK_MS;
 }
 
 int share_get_unmarked(struct share *share, const char *name, const char *group, struct buf *ret, int64_t *ret_age_ms,
 		       struct waiter *waiter)
 {
-	char keys[3][SHARE_KEY_BYTES];
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
+	char names[3][SHARE_KEY_BYTES];
 	struct query *query = NULL;
 	struct command c = { 0 };
 	int64_t made_ms = 0, age;
 	redisReply **found;
 	int r;
 
-	share_name(share, SHARE_VALUE, name, keys[0]);
-	share_name(share, SHARE_MARK, name, keys[1]);
-	share_name(share, SHARE_MARK, group, keys[2]);
+	share_name(keys, SHARE_VALUE, name, names[0]);
+	share_name(keys, SHARE_MARK, name, names[1]);
+	share_name(keys, SHARE_MARK, group, names[2]);
 	command_add(&c, "MGET");
-	for (size_t i = 0; i < array_len(keys); i++)
-		command_add(&c, keys[i]);
+	for (size_t i = 0; i < array_len(names); i++)
+		command_add(&c, names[i]);
 	r = share_ask(share, &c, waiter, &query);
 	if (r < 0)
 		return r;
 	found = query->reply->element;
-	if (query->reply->type != REDIS_REPLY_ARRAY || query->reply->elements != array_len(keys))
+	if (query->reply->type != REDIS_REPLY_ARRAY || query->reply->elements != array_len(names))
 		r = -ENOENT;
 	else
-		r = share_open_answer(share, found[0], keys[0], ret, &made_ms);
-	if (r == 0 && (is_marked(share, found[1], keys[1], made_ms) || is_marked(share, found[2], keys[2], made_ms)))
+		r = share_open_answer(share, keys, found[0], names[0], ret, &made_ms);
+	if (r == 0 &&
+	    (is_marked(share, keys, found[1], names[1], made_ms) || is_marked(share, keys, found[2], names[2], made_ms)))
 		r = -ENOENT;
 	query_drop(share, query);
 	count_look(share, r == 0);
@@ -219,16 +249,18 @@ int share_get_unmarked(struct share *share, const char *name, const char *group,
 
 int share_drop(struct share *share, const char *name)
 {
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
 	char key[SHARE_KEY_BYTES];
 	struct command c = { 0 };
 
-	share_name(share, SHARE_VALUE, name, key);
+	share_name(keys, SHARE_VALUE, name, key);
 	command_add(&c, "DEL");
 	command_add(&c, key);
 	return share_tell(share, &c);
 }
 
-int share_seal_message(struct share *share, const char *topic, const void *data, size_t len, struct buf *ret)
+int share_seal_message(struct share *share, const struct share_keys *keys, const char *topic, const void *data, size_t len,
+		       struct buf *ret)
 {
 	cleanup_buf_wipe_ struct buf plain = BUF_INIT;
 	int r = buf_add(&plain, share->member, strlen(share->member) + 1);
@@ -238,27 +270,29 @@ int share_seal_message(struct share *share, const char *topic, const void *data,
 	if (r == 0)
 		r = buf_add(&plain, data, len);
 	if (r == 0)
-		r = seal_close(&share->keys, share->channel, share_server_ms(share), plain.data, plain.len, ret);
+		r = seal_close(keys, keys->channel, share_server_ms(share), plain.data, plain.len, ret);
 	return r;
 }
 
 int share_publish(struct share *share, const char *topic, const void *data, size_t len)
 {
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
 	cleanup_buf_ struct buf sealed = BUF_INIT;
 	struct command c = { 0 };
-	int r = share_seal_message(share, topic, data, len, &sealed);
+	int r = share_seal_message(share, keys, topic, data, len, &sealed);
 
 	if (r < 0)
 		return r;
 	command_add(&c, "PUBLISH");
-	command_add(&c, share->channel);
+	command_add(&c, keys->channel);
 	command_add_bytes(&c, sealed.data, sealed.len);
 	return share_tell(share, &c);
 }
 
-void share_key(const struct share *share, uint8_t ret[SHARE_KEY_LEN])
+void share_key(struct share *share, uint8_t ret[SHARE_KEY_LEN])
 {
-	memcpy(ret, share->keys.common, SHARE_KEY_LEN);
+	scope_lock(share, share);
+	memcpy(ret, share->keys->common, SHARE_KEY_LEN);
 }
 
 void share_stats(struct share *share, struct share_stats *ret)

@@ -47,6 +47,9 @@ int share_check_url(const char *url, struct err *err);
 /* Starts the thread; the server need not be there. As share_check_url, or -ENOMEM, -EAGAIN without a thread. The options are
    copied; the token is not kept. */
 int share_open(const struct share_options *options, struct share **ret, struct err *err);
+/* From now on this member is one of those with that token: waits for nothing, and is heard of (told, with topic NULL) when it is
+   among them. Until then calls are -EAGAIN. -ENOMEM: it stays where it was. */
+int share_rekey(struct share *share, const char *token);
 struct share *share_close(struct share *share);
 DEFINE_CLEANUP(struct share *, share_close)
 
@@ -115,7 +118,7 @@ int share_row_each(struct share *share, const char *table, const char *parent,
 
 #define SHARE_KEY_LEN 32
 /* A key that all members have, and nobody else: for fingerprints that they compare. */
-void share_key(const struct share *share, uint8_t ret[SHARE_KEY_LEN]);
+void share_key(struct share *share, uint8_t ret[SHARE_KEY_LEN]);
 
 struct share_stats {
 	bool ready;       /* the server answers */

@@ -33,12 +33,13 @@ static const char bucket_script[] =
 
 int share_lease(struct share *share, const char *name, int64_t ttl_ms, int64_t *ret_left_ms, struct waiter *waiter)
 {
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
 	char key[SHARE_KEY_BYTES], ttl[24];
 	struct command c = { 0 };
 	int64_t left = 0;
 	int r;
 
-	share_name(share, SHARE_LEASE, name, key);
+	share_name(keys, SHARE_LEASE, name, key);
 	snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_ms);
 	command_add_script(&c, lease_script, key);
 	command_add(&c, share->member);
@@ -52,10 +53,11 @@ int share_lease(struct share *share, const char *name, int64_t ttl_ms, int64_t *
 
 int share_renew(struct share *share, const char *name, int64_t ttl_ms)
 {
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
 	char key[SHARE_KEY_BYTES], ttl[24];
 	struct command c = { 0 };
 
-	share_name(share, SHARE_LEASE, name, key);
+	share_name(keys, SHARE_LEASE, name, key);
 	snprintf(ttl, sizeof(ttl), "%lld", (long long)ttl_ms);
 	command_add_script(&c, renew_script, key);
 	command_add(&c, share->member);
@@ -65,10 +67,11 @@ int share_renew(struct share *share, const char *name, int64_t ttl_ms)
 
 int share_unlease(struct share *share, const char *name)
 {
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
 	char key[SHARE_KEY_BYTES];
 	struct command c = { 0 };
 
-	share_name(share, SHARE_LEASE, name, key);
+	share_name(keys, SHARE_LEASE, name, key);
 	command_add_script(&c, unlease_script, key);
 	command_add(&c, share->member);
 	return share_tell(share, &c);
@@ -89,7 +92,9 @@ static void format_milli(char text[24], double value)
 static void make_bucket_command(struct share *share, const char *name, const struct share_bucket *bucket, int64_t block_ms,
 				struct bucket_words *w, struct command *c)
 {
-	share_name(share, SHARE_BUCKET, name, w->key);
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
+
+	share_name(keys, SHARE_BUCKET, name, w->key);
 	format_milli(w->rate, bucket->rate);
 	format_milli(w->burst, bucket->burst);
 	format_milli(w->reserve, bucket->reserve);

@@ -3,6 +3,7 @@
 
 #include <hiredis/hiredis.h>
 #include <sodium.h>
+#include <stdatomic.h>
 
 #include "api/base/lock.h"
 #include "cache/share.h"
@@ -40,7 +41,11 @@ enum share_what {
 	SHARE_WHATS
 };
 
+/* What comes of who is a member: never changed once it is there, and wiped with the last reference. A call takes one and does all of
+   its work with it, for the share may have others when it ends (share_rekey). */
 struct share_keys {
+	atomic_uint refs;
+	char channel[SHARE_KEY_BYTES], members[SHARE_KEY_BYTES];
 	uint8_t seal[crypto_aead_xchacha20poly1305_ietf_KEYBYTES];
 	uint8_t name[crypto_generichash_KEYBYTES];
 	uint8_t common[SHARE_KEY_LEN]; /* for whoever asks with share_key */
@@ -48,7 +53,14 @@ struct share_keys {
 
 /* ---- share_seal.c ---- */
 
-int seal_derive(const struct share_options *options, struct share_keys *ret);
+struct share_who {
+	const char *base_url, *account, *token;
+};
+/* A reference; NULL: no memory. */
+struct share_keys *seal_derive(const struct share_who *who);
+/* NULL is fine, and is what it returns. */
+struct share_keys *share_keys_unref(struct share_keys *keys);
+DEFINE_CLEANUP(struct share_keys *, share_keys_unref)
 /* The server's name of something; parts of a name end at a NULL. */
 void seal_name(const struct share_keys *keys, enum share_what what, const char *const *parts, char ret[SHARE_KEY_BYTES]);
 /* Seals value as what stands under key at the time made_ms. 0, -EFBIG, -ENOMEM. */
@@ -101,13 +113,11 @@ struct query {
 
 struct share {
 	/* Fixed after share_open: */
-	struct share_keys keys;
+	char *base_url, *account; /* owned */
 	struct share_address address;
 	struct ssl_ctx_st *tls; /* owned; NULL: none */
 	char *password;         /* owned; NULL: none */
 	char member[SHARE_MEMBER_BYTES * 2 + 1];
-	char channel[SHARE_KEY_BYTES];
-	char members[SHARE_KEY_BYTES];
 	void (*told)(void *arg, const struct share_message *message);
 	void *told_arg;
 	int kick_fd; /* owned */
@@ -116,7 +126,8 @@ struct share {
 
 	struct lock lock;
 	pthread_cond_t thread_over;
-	struct query *queue GUARDED_BY(share_locked); /* not handed to the thread yet */
+	struct share_keys *keys GUARDED_BY(share_locked); /* a reference */
+	struct query *queue GUARDED_BY(share_locked);     /* not handed to the thread yet */
 	struct query **queue_tail GUARDED_BY(share_locked);
 	size_t queries GUARDED_BY(share_locked); /* queued or sent */
 	size_t bytes GUARDED_BY(share_locked);   /* of their commands */
@@ -140,8 +151,10 @@ void command_add_bytes(struct command *command, const void *data, size_t len);
 void command_add(struct command *command, const char *word);
 void command_add_script(struct command *command, const char *script, const char *key);
 
+/* A reference to the keys as they are now. */
+struct share_keys *share_keys_now(struct share *share);
 /* The server's name of something with one name. */
-void share_name(struct share *share, enum share_what what, const char *name, char ret[SHARE_KEY_BYTES]);
+void share_name(const struct share_keys *keys, enum share_what what, const char *name, char ret[SHARE_KEY_BYTES]);
 /* Sends it and waits for nothing. */
 int share_tell(struct share *share, const struct command *command);
 /* Sends it and waits for the answer, which is no error; the caller drops *ret. waiter may be NULL. */
@@ -149,10 +162,12 @@ int share_ask(struct share *share, const struct command *command, struct waiter 
 /* An answer that is a number, not below 0. */
 int share_ask_number(struct share *share, const struct command *command, struct waiter *waiter, int64_t *ret);
 /* What stands in an answer, opened; key: what it was sealed under. -ENOENT also where it is not ours. */
-int share_open_answer(struct share *share, const redisReply *reply, const char *key, struct buf *ret, int64_t *ret_made_ms);
+int share_open_answer(struct share *share, const struct share_keys *keys, const redisReply *reply, const char *key,
+		      struct buf *ret, int64_t *ret_made_ms);
 int64_t share_server_ms(struct share *share);
 /* A message as it goes over the channel. */
-int share_seal_message(struct share *share, const char *topic, const void *data, size_t len, struct buf *ret);
+int share_seal_message(struct share *share, const struct share_keys *keys, const char *topic, const void *data, size_t len,
+		       struct buf *ret);
 void share_note_tampered(struct share *share);
 void query_drop(struct share *share, struct query *query);
 void query_unref_locked(struct share *share, struct query *query) REQUIRES(share_locked);

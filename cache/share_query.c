@@ -7,11 +7,18 @@
 /* Lines of the log about values that were tampered with. */
 #define TAMPERED_LOGGED_MAX 16
 
-void share_name(struct share *share, enum share_what what, const char *name, char ret[SHARE_KEY_BYTES])
+struct share_keys *share_keys_now(struct share *share)
+{
+	scope_lock(share, share);
+	atomic_fetch_add_explicit(&share->keys->refs, 1, memory_order_relaxed);
+	return share->keys;
+}
+
+void share_name(const struct share_keys *keys, enum share_what what, const char *name, char ret[SHARE_KEY_BYTES])
 {
 	const char *parts[] = { name, NULL };
 
-	seal_name(&share->keys, what, parts, ret);
+	seal_name(keys, what, parts, ret);
 }
 
 void query_unref_locked(struct share *share, struct query *query)
@@ -164,13 +171,14 @@ int64_t share_server_ms(struct share *share)
 	return clock_now_ms() + share->clock_offset_ms;
 }
 
-int share_open_answer(struct share *share, const redisReply *reply, const char *key, struct buf *ret, int64_t *ret_made_ms)
+int share_open_answer(struct share *share, const struct share_keys *keys, const redisReply *reply, const char *key,
+		      struct buf *ret, int64_t *ret_made_ms)
 {
 	int r;
 
 	if (reply->type == REDIS_REPLY_NIL)
 		return -ENOENT;
-	r = reply->type == REDIS_REPLY_STRING ? seal_open(&share->keys, key, reply->str, reply->len, ret, ret_made_ms) : -EBADMSG;
+	r = reply->type == REDIS_REPLY_STRING ? seal_open(keys, key, reply->str, reply->len, ret, ret_made_ms) : -EBADMSG;
 	if (r == -EBADMSG)
 		share_note_tampered(share);
 	return r == -EBADMSG ? -ENOENT : r;

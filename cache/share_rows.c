@@ -7,17 +7,18 @@ struct row_names {
 	char key[SHARE_KEY_BYTES], field[SHARE_KEY_BYTES];
 };
 
-static void name_row(struct share *share, const char *table, const char *parent, const char *id, struct row_names *ret)
+static void name_row(const struct share_keys *keys, const char *table, const char *parent, const char *id, struct row_names *ret)
 {
 	const char *rows[] = { table, parent ? parent : "", NULL }, *field[] = { table, parent ? parent : "", id, NULL };
 
-	seal_name(&share->keys, SHARE_ROWS, rows, ret->key);
+	seal_name(keys, SHARE_ROWS, rows, ret->key);
 	if (id)
-		seal_name(&share->keys, SHARE_FIELD, field, ret->field);
+		seal_name(keys, SHARE_FIELD, field, ret->field);
 }
 
 /* "id", NUL, value, sealed for its field. */
-static int seal_row(struct share *share, const struct share_row *row, const struct row_names *names, struct buf *ret)
+static int seal_row(struct share *share, const struct share_keys *keys, const struct share_row *row,
+		    const struct row_names *names, struct buf *ret)
 {
 	cleanup_buf_wipe_ struct buf plain = BUF_INIT;
 	int r = buf_add(&plain, row->id, strlen(row->id) + 1);
@@ -25,12 +26,13 @@ static int seal_row(struct share *share, const struct share_row *row, const stru
 	if (r == 0)
 		r = buf_add(&plain, row->value, row->len);
 	if (r == 0)
-		r = seal_close(&share->keys, names->field, share_server_ms(share), plain.data, plain.len, ret);
+		r = seal_close(keys, names->field, share_server_ms(share), plain.data, plain.len, ret);
 	return r;
 }
 
 int share_row_set(struct share *share, const char *table, const char *parent, const char *id, const void *value, size_t len)
 {
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
 	const struct share_row row = { table, parent, id, value, len };
 	cleanup_buf_ struct buf sealed = BUF_INIT;
 	struct command c = { 0 }, expire = { 0 };
@@ -38,8 +40,8 @@ int share_row_set(struct share *share, const char *table, const char *parent, co
 	char ttl[24];
 	int r;
 
-	name_row(share, table, parent, id, &names);
-	r = seal_row(share, &row, &names, &sealed);
+	name_row(keys, table, parent, id, &names);
+	r = seal_row(share, keys, &row, &names, &sealed);
 	if (r < 0)
 		return r;
 	command_add(&c, "HSET");
@@ -63,16 +65,17 @@ static const char publish_script[] = "if redis.call('TYPE',KEYS[1]).ok~='hash' t
 
 int share_row_publish(struct share *share, const struct share_row *row, const char *topic, const void *data, size_t len)
 {
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
 	cleanup_buf_ struct buf sealed = BUF_INIT, message = BUF_INIT;
 	struct command c = { 0 };
 	struct row_names names;
 	char ttl[24];
 	int r;
 
-	name_row(share, row->table, row->parent, row->id, &names);
-	r = seal_row(share, row, &names, &sealed);
+	name_row(keys, row->table, row->parent, row->id, &names);
+	r = seal_row(share, keys, row, &names, &sealed);
 	if (r == 0)
-		r = share_seal_message(share, topic, data, len, &message);
+		r = share_seal_message(share, keys, topic, data, len, &message);
 	if (r < 0)
 		return r;
 	snprintf(ttl, sizeof(ttl), "%lld", (long long)SHARE_ROWS_MS);
@@ -80,17 +83,18 @@ int share_row_publish(struct share *share, const struct share_row *row, const ch
 	command_add(&c, names.field);
 	command_add_bytes(&c, sealed.data, sealed.len);
 	command_add(&c, ttl);
-	command_add(&c, share->channel);
+	command_add(&c, keys->channel);
 	command_add_bytes(&c, message.data, message.len);
 	return share_tell(share, &c);
 }
 
 int share_row_delete(struct share *share, const char *table, const char *parent, const char *id)
 {
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
 	struct command c = { 0 };
 	struct row_names names;
 
-	name_row(share, table, parent, id, &names);
+	name_row(keys, table, parent, id, &names);
 	command_add(&c, "HDEL");
 	command_add(&c, names.key);
 	command_add(&c, names.field);
@@ -112,6 +116,7 @@ static int split_row(const struct buf *plain, const char **ret_value, size_t *re
 int share_row_get(struct share *share, const char *table, const char *parent, const char *id, struct buf *ret,
 		  struct waiter *waiter)
 {
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
 	cleanup_buf_wipe_ struct buf plain = BUF_INIT;
 	struct command c = { 0 };
 	struct query *query = NULL;
@@ -121,14 +126,14 @@ int share_row_get(struct share *share, const char *table, const char *parent, co
 	size_t len;
 	int r;
 
-	name_row(share, table, parent, id, &names);
+	name_row(keys, table, parent, id, &names);
 	command_add(&c, "HGET");
 	command_add(&c, names.key);
 	command_add(&c, names.field);
 	r = share_ask(share, &c, waiter, &query);
 	if (r < 0)
 		return r;
-	r = share_open_answer(share, query->reply, names.field, &plain, &made_ms);
+	r = share_open_answer(share, keys, query->reply, names.field, &plain, &made_ms);
 	query_drop(share, query);
 	if (r < 0 || split_row(&plain, &value, &len) < 0)
 		return r < 0 ? r : -ENOENT;
@@ -136,7 +141,7 @@ int share_row_get(struct share *share, const char *table, const char *parent, co
 	return buf_add(ret, value, len);
 }
 
-static int each_pair(struct share *share, const redisReply *reply,
+static int each_pair(struct share *share, const struct share_keys *keys, const redisReply *reply,
 		     int (*each)(void *arg, const char *id, const void *value, size_t len), void *arg)
 {
 	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
@@ -149,7 +154,7 @@ static int each_pair(struct share *share, const redisReply *reply,
 
 		if (field->type != REDIS_REPLY_STRING)
 			continue;
-		r = share_open_answer(share, sealed, field->str, &plain, &made_ms);
+		r = share_open_answer(share, keys, sealed, field->str, &plain, &made_ms);
 		if (r == -ENOMEM)
 			return r;
 		if (r < 0 || split_row(&plain, &value, &len) < 0)
@@ -164,18 +169,19 @@ static int each_pair(struct share *share, const redisReply *reply,
 int share_row_each(struct share *share, const char *table, const char *parent,
 		   int (*each)(void *arg, const char *id, const void *value, size_t len), void *arg, struct waiter *waiter)
 {
+	cleanup_(share_keys_unrefp) struct share_keys *keys = share_keys_now(share);
 	struct command c = { 0 };
 	struct query *query = NULL;
 	struct row_names names;
 	int r;
 
-	name_row(share, table, parent, NULL, &names);
+	name_row(keys, table, parent, NULL, &names);
 	command_add(&c, "HGETALL");
 	command_add(&c, names.key);
 	r = share_ask(share, &c, waiter, &query);
 	if (r < 0)
 		return r;
-	r = query->reply->type == REDIS_REPLY_ARRAY ? each_pair(share, query->reply, each, arg) : 0;
+	r = query->reply->type == REDIS_REPLY_ARRAY ? each_pair(share, keys, query->reply, each, arg) : 0;
 	query_drop(share, query);
 	return r;
 }

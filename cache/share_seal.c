@@ -29,12 +29,26 @@ static const char *const words[] = {
 };
 _Static_assert(array_len(words) == SHARE_WHATS, "a word for each");
 
-int seal_derive(const struct share_options *o, struct share_keys *ret)
+struct share_keys *share_keys_unref(struct share_keys *keys)
 {
+	if (keys && atomic_fetch_sub_explicit(&keys->refs, 1, memory_order_acq_rel) == 1) {
+		wipe(keys, sizeof(*keys));
+		free(keys);
+	}
+	return NULL;
+}
+
+struct share_keys *seal_derive(const struct share_who *who)
+{
+	struct share_keys *ret = calloc(1, sizeof(*ret));
 	crypto_generichash_state state;
 	uint8_t main_key[crypto_kdf_KEYBYTES];
-	const char *parts[] = { "cfcfs share 1", o->base_url, o->account, o->token };
+	const char *parts[] = { "cfcfs share 1", who->base_url, who->account, who->token };
+	static const char *const nothing[] = { NULL };
 
+	if (!ret)
+		return NULL;
+	atomic_init(&ret->refs, 1);
 	_Static_assert(sizeof(ret->seal) == 32 && sizeof(ret->name) == 32, "what is derived below");
 	crypto_generichash_init(&state, NULL, 0, sizeof(main_key));
 	/* With their NULs, so that no two rows of parts are one text. */
@@ -46,7 +60,9 @@ int seal_derive(const struct share_options *o, struct share_keys *ret)
 	crypto_kdf_derive_from_key(ret->common, sizeof(ret->common), 3, "cfcfcomm", main_key);
 	sodium_memzero(main_key, sizeof(main_key));
 	sodium_memzero(&state, sizeof(state));
-	return 0;
+	seal_name(ret, SHARE_CHANNEL, nothing, ret->channel);
+	seal_name(ret, SHARE_MEMBERS, nothing, ret->members);
+	return ret;
 }
 
 void seal_name(const struct share_keys *keys, enum share_what what, const char *const *parts, char ret[SHARE_KEY_BYTES])

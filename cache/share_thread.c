@@ -14,6 +14,7 @@
 /* What one session knows: both connections, from connecting to the first trouble. The thread's own. */
 struct session {
 	struct share *share;
+	struct share_keys *keys;          /* a reference; those that it began with */
 	redisContext *commands, *channel; /* owned; NULL: no session */
 	struct query *sent, **sent_tail;  /* in the order of their answers */
 	bool commands_writing, channel_writing;
@@ -188,7 +189,7 @@ static void on_heartbeat(struct session *s, const struct query *query, const red
 static void send_heartbeat(struct session *s)
 {
 	char silence[24];
-	const char *words[] = { "EVAL", heartbeat, "1", s->share->members, s->share->member, silence };
+	const char *words[] = { "EVAL", heartbeat, "1", s->keys->members, s->share->member, silence };
 
 	snprintf(silence, sizeof(silence), "%d", SHARE_MEMBER_MS);
 	s->asked_ms = clock_now_ms();
@@ -207,10 +208,12 @@ static redisContext *connect_to(const struct share *share)
 static void start_session(struct session *s)
 {
 	const struct share *share = s->share;
-	const char *auth[] = { "AUTH", share->password }, *subscribe[] = { "SUBSCRIBE", share->channel };
+	struct share_keys *keys = share_keys_now(s->share);
+	const char *auth[] = { "AUTH", share->password }, *subscribe[] = { "SUBSCRIBE", keys->channel };
 	char db[16];
 	const char *select[] = { "SELECT", db };
 
+	s->keys = keys;
 	s->failed = s->joined = s->subscribed = s->ready = false;
 	s->commands = connect_to(share);
 	s->channel = s->commands && !s->commands->err ? connect_to(share) : NULL;
@@ -232,17 +235,12 @@ static void start_session(struct session *s)
 	s->channel_writing = true;
 }
 
-static void end_session(struct session *s)
+static void close_session(struct session *s)
 {
 	struct query *query = s->sent, *next;
 
-	if (s->ready) {
-		share_lock(s->share);
-		s->share->stats.ready = false;
-		s->share->stats.lost++;
-		share_unlock(s->share);
-	}
 	s->ready = false;
+	s->keys = share_keys_unref(s->keys);
 	if (s->commands)
 		redisFree(s->commands);
 	if (s->channel)
@@ -254,6 +252,17 @@ static void end_session(struct session *s)
 		next = query->next;
 		finish(s->share, query, NULL);
 	}
+}
+
+static void end_session(struct session *s)
+{
+	if (s->ready) {
+		share_lock(s->share);
+		s->share->stats.ready = false;
+		s->share->stats.lost++;
+		share_unlock(s->share);
+	}
+	close_session(s);
 	s->connect_ms = clock_after_ms(s->retry_ms);
 	s->retry_ms = s->retry_ms * 2 < SHARE_RETRY_MAX_MS ? s->retry_ms * 2 : SHARE_RETRY_MAX_MS;
 }
@@ -285,7 +294,7 @@ static void take_payload(struct session *s, const redisReply *payload)
 	int64_t made_ms;
 	char *topic, *end;
 
-	if (seal_open(&s->share->keys, s->share->channel, payload->str, payload->len, &plain, &made_ms) < 0) {
+	if (seal_open(s->keys, s->keys->channel, payload->str, payload->len, &plain, &made_ms) < 0) {
 		share_note_tampered(s->share);
 		return;
 	}
@@ -352,6 +361,19 @@ static void write_to(struct session *s, redisContext *context, bool *writing)
 
 /* ---- rounds ---- */
 
+/* Whether it is for another token than this member has now: then the next one begins at once. Nothing was lost. */
+static bool is_outdated(struct session *s)
+{
+	scope_lock(share, s->share);
+	return s->keys && s->keys != s->share->keys;
+}
+
+static void begin_anew(struct session *s)
+{
+	close_session(s);
+	s->connect_ms = clock_now_ms();
+}
+
 static int64_t soonest(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
@@ -402,6 +424,8 @@ static void run_round(struct session *s)
 		serve(s, fds);
 	if (s->failed)
 		end_session(s);
+	else if (is_outdated(s))
+		begin_anew(s);
 	s->failed = false;
 	take_queue(s);
 	if (!s->commands && !clock_left_ms(s->connect_ms)) {

@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <sodium.h>
 
+#include "api/base/log.h"
 #include "api/base/rand.h"
 #include "api/credentials_file.h"
 #include "cache/fleet.h"
 #include "fs/show/foreign.h"
 
 #define SECRET_MAX 4096
+/* What stands for the token, in hex. */
+#define TOKEN_BYTES (2 * FINGERPRINT_KEY_BYTES + 1)
 
 static int read_secret(const char *path, struct buf *ret, struct err *err)
 {
@@ -28,12 +31,12 @@ static int read_secret(const char *path, struct buf *ret, struct err *err)
 }
 
 /* What stands for the token: who has it does not have the token. */
-static void mix_token(struct client *client, char ret[2 * FINGERPRINT_KEY_BYTES + 1])
+static void mix_token(struct client *client, char ret[TOKEN_BYTES])
 {
 	uint8_t key[FINGERPRINT_KEY_BYTES] = { 0 };
 
 	client_mix_token(client, key);
-	sodium_bin2hex(ret, 2 * FINGERPRINT_KEY_BYTES + 1, key, sizeof(key));
+	sodium_bin2hex(ret, TOKEN_BYTES, key, sizeof(key));
 	wipe(key, sizeof(key));
 }
 
@@ -41,8 +44,9 @@ static void mix_token(struct client *client, char ret[2 * FINGERPRINT_KEY_BYTES 
 
 static int pass(void *arg, const struct client_try *what, unsigned *ret_part, int64_t *ret_resume_ms)
 {
+	const struct mount *mount = arg;
 	struct fleet_turn turn = { 0 };
-	int r = fleet_take(arg, what->write, what->deadline_ms, what->waiter, &turn);
+	int r = fleet_take(mount->fleet, what->write, what->deadline_ms, what->waiter, &turn);
 
 	*ret_part = turn.part;
 	*ret_resume_ms = turn.resume_ms;
@@ -51,7 +55,30 @@ static int pass(void *arg, const struct client_try *what, unsigned *ret_part, in
 
 static void stopped(void *arg, int64_t ms)
 {
-	fleet_block(arg, ms);
+	const struct mount *mount = arg;
+
+	fleet_block(mount->fleet, ms);
+}
+
+/* ---- another token, other members ---- */
+
+/* The token may change again while this is done for the one before. */
+static void renewed(void *arg)
+{
+	const struct mount *mount = arg;
+	char token[TOKEN_BYTES], now[TOKEN_BYTES];
+	int r;
+
+	mix_token(mount->client, now);
+	do {
+		memcpy(token, now, sizeof(token));
+		r = fleet_rekey(mount->fleet, token);
+		mix_token(mount->client, now);
+	} while (r == 0 && sodium_memcmp(token, now, sizeof(token)) != 0);
+	if (r < 0)
+		log_error("out of memory: this mount shares with those that have the token of before");
+	wipe(token, sizeof(token));
+	wipe(now, sizeof(now));
 }
 
 /* ---- life ---- */
@@ -59,10 +86,10 @@ static void stopped(void *arg, int64_t ms)
 int sharing_open(struct mount *mount, struct err *err)
 {
 	const struct options *o = mount->options;
-	char token[2 * FINGERPRINT_KEY_BYTES + 1];
+	char token[TOKEN_BYTES];
 	cleanup_buf_wipe_ struct buf secret = BUF_INIT;
 	struct share_options share = { .url = o->share, .base_url = mount->base_url, .account = o->account_id, .token = token };
-	struct client_gate gate = { .pass = pass, .stopped = stopped };
+	struct client_gate gate = { .pass = pass, .stopped = stopped, .renewed = renewed };
 	int r = 0;
 
 	if (!o->share)
@@ -79,7 +106,7 @@ int sharing_open(struct mount *mount, struct err *err)
 	if (r < 0)
 		return r;
 	fleet_set_budget(mount->fleet, o->rps, o->burst);
-	gate.arg = mount->fleet;
+	gate.arg = mount;
 	client_set_gate(mount->client, &gate);
 	return 0;
 }

@@ -137,12 +137,12 @@ agree() {
   ((calls <= bound)) || fail "ten mounts made $calls calls of $keys kinds in $((SECONDS - began)) s, over $bound"
 }
 
-# within RPS BURST MOUNTS : no window of the log has more calls than the budget allows; each mount may be held up for half a second
-# between its turn and its call.
+# within RPS BURST UNDERWAY : no window of the log has more calls than the budget allows, and those that had their turn before it
+# and were still on their way when it began: as many as ask at once.
 within() {
   control GET requests | python3 -c '
 import json, sys
-rps, burst, mounts = (float(word) for word in sys.argv[1:])
+rps, burst, underway = (float(word) for word in sys.argv[1:])
 level, last, worst, times = burst, None, 0, sorted(call["time_ms"] for call in json.load(sys.stdin))
 for at in times:
     if last is not None:
@@ -150,33 +150,39 @@ for at in times:
     last = at
     level -= 1
     worst = min(worst, level)
-print(len(times), "calls, bucket at worst", worst)
-sys.exit(worst < -mounts - rps / 2)
+print(len(times), "calls, bucket at worst", worst, "of at most", -underway)
+# A clock in milliseconds tells no less than one.
+sys.exit(worst < -underway - 1)
 ' "$@" || fail "more calls than the budget of all allows: $(control GET requests | jq -c '[.[].time_ms]' | head -c 3000)"
 }
 
-@test "six mounts at full speed stay within one budget, and a write is not starved" {
+@test "twenty mounts at full speed stay within one budget in every window, and a write is not starved" {
   start_emulator
-  seed '{"applications":60}'
+  seed '{"applications":200}'
   start_server
-  mount_members 6 -o "rps=20,burst=10,rollout=none,$LONG"
-  local n pids=()
+  mount_members 20 -o "rps=40,burst=40,rollout=none,$LONG"
+  local n late=0 before=0 pids=()
   web_json "$T/web.json"
-  # What one fetched is every one's: each asks for something of its own.
-  for ((n = 1; n <= 6; n++)); do ls "$(at "$n")/applications" >/dev/null; done
+  # What one fetched is every one's: each asks for something of its own, one call at a time.
+  for ((n = 1; n <= 20; n++)); do
+    ls "$(at "$n")/applications" >/dev/null
+    before=$((before + $(share_metric "$n" alone_total)))
+  done
   clear_requests
-  for ((n = 1; n <= 6; n++)); do
-    (cd "$(at "$n")/applications" && for i in {1..60}; do
-      ((i % 6 + 1 == n)) && ls "app-$(printf %05d "$i")/rollouts" "app-$(printf %05d "$i")/instances"
+  for ((n = 1; n <= 20; n++)); do
+    (cd "$(at "$n")/applications" && for i in {1..200}; do
+      ((i % 20 + 1 == n)) && ls "app-$(printf %05d "$i")/rollouts" "app-$(printf %05d "$i")/instances"
     done) >/dev/null 2>&1 3>&- &
     pids+=($!)
   done
   cp "$T/web.json" "$(at 1)/applications/web.json"
   wait "${pids[@]}" || true
-  within 20 10 6
-  assert_equal "$(requests 'select(.path | test("rollouts|instances"))' | wc -l)" 120
-  # The write went out before what was asked for after it.
-  requests '.method' | head -n 60 | grep -q POST || fail "the write waited for all the reads"
+  # On a busy machine the server may be late: such a call is of the mount's own part of the budget.
+  for ((n = 1; n <= 20; n++)); do late=$((late + $(share_metric "$n" alone_total))); done
+  within 40 40 $((20 + 1 + late - before))
+  assert_equal "$(requests 'select(.path | test("rollouts|instances"))' | wc -l)" 400
+  # Starved, it would come last.
+  requests '.method' | head -n 200 | grep -q POST || fail "the write waited for all the reads"
 }
 
 is_blocked() {
@@ -247,6 +253,34 @@ sys.exit(len(after) != 2 or min(after) < 3900)' || fail "the stop was not obeyed
   ls "$(at 2)/applications" >/dev/null
   assert_calls 1 GET /applications
   assert_equal "$(share_metric 2 hits_total)" 0
+}
+
+@test "a mount whose token was replaced shares with those that have the new one, without a remount" {
+  start_emulator --token next-token
+  start_server
+  web_json "$T/web.json"
+  mount_members 2 -o "$LONG,rollout=none"
+  (umask 077 && echo next-token >"$T/token")
+  mount_member 3 -o "$LONG,rollout=none"
+  wait_until 30 "the third to have the server" shares 3
+  for n in 1 2 3; do ls "$(at "$n")/applications" >/dev/null; done
+  assert_equal "$(share_metric 3 members)" 1
+  kill -HUP "${MEMBER[1]}"
+  wait_until 30 "the first to be among the new ones" eval '[ "$(share_metric 1 members)" = 2 ] && shares 1'
+  # What is told now is heard by those with the new token alone, whoever tells it.
+  cp "$T/web.json" "$(at 1)/applications/web.json"
+  wait_until 30 "it to show on the third" exists "$(at 3)/applications/web.json"
+  absent "$(at 2)/applications/web.json"
+  cp "$T/web.json" "$(at 3)/applications/shop.json"
+  wait_until 30 "it to show on the first" exists "$(at 1)/applications/shop.json"
+  # The second finds the new token when the service refuses the old one.
+  fault '{"method":"GET","path":"/secrets","status":401,"times":1}'
+  ls "$(at 2)/secrets" >/dev/null
+  wait_until 30 "all to share" eval '[ "$(share_metric 2 members)" = 3 ] && shares 2'
+  wait_until 30 "the second to see what it missed" exists "$(at 2)/applications/shop.json"
+  rm "$(at 2)/applications/shop.json"
+  for n in 1 3; do wait_until 30 "it to go from $n" absent "$(at "$n")/applications/shop.json"; done
+  for n in 1 2 3; do assert_equal "$(share_metric "$n" tampered_total)" 0; done
 }
 
 @test "bad options of the share are refused in words" {

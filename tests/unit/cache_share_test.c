@@ -273,6 +273,96 @@ static void test_messages(void **state)
 		share_close(members[i]);
 }
 
+/* ---- another token ---- */
+
+static void test_rekey(void **state)
+{
+	static struct heard heard;
+	uint8_t before[SHARE_KEY_LEN], now[SHARE_KEY_LEN];
+	struct share *a, *b, *moves;
+
+	(void)state;
+	start_server(NULL);
+	memset(&heard, 0, sizeof(heard));
+	pthread_mutex_init(&heard.lock, NULL);
+	a = join(NULL);
+	b = join("the next token");
+	moves = join_with(&(struct share_options){ .told = hear, .told_arg = &heard });
+	eventually(is_ready(moves));
+	put(a, "list", "of the old ones");
+	put(b, "list", "of the new ones");
+	assert_value(moves, "list", "of the old ones");
+	share_key(moves, before);
+	/* The same one: nothing ends. */
+	assert_int_equal(share_rekey(moves, "the-token-of-all"), 0);
+	assert_true(is_ready(moves));
+	assert_int_equal(share_rekey(moves, "the next token"), 0);
+	share_key(moves, now);
+	assert_memory_not_equal(before, now, sizeof(now));
+	share_key(b, before);
+	assert_memory_equal(before, now, sizeof(now));
+	assert_value(moves, "list", "of the new ones");
+	put(moves, "mine", "too");
+	assert_value(b, "mine", "too");
+	assert_value(a, "mine", NULL);
+	eventually(stats_of(moves).members == 2);
+	assert_int_equal(share_publish(a, "old", "", 0), 0);
+	assert_int_equal(share_publish(b, "new", "", 0), 0);
+	eventually(heard_count(&heard) == 1);
+	assert_string_equal(heard.texts[0], "new ");
+	/* That it is there, twice: what it then asks anew is what it may have missed. */
+	assert_int_equal(heard.missed, 2);
+	assert_int_equal(stats_of(moves).lost, 0);
+	assert_int_equal(stats_of(moves).tampered, 0);
+	share_close(a);
+	share_close(b);
+	share_close(moves);
+}
+
+static void *use(void *arg)
+{
+	cleanup_buf_ struct buf got = BUF_INIT;
+	struct share *share = arg;
+	int64_t number;
+
+	for (int i = 0; i < 3000; i++) {
+		share_put(share, "value", "one", 3, 60000);
+		share_get(share, "value", &got, &number, NULL);
+		share_row_set(share, "names", "p", "a", "1", 1);
+		share_row_get(share, "names", "p", "a", &got, NULL);
+		share_publish(share, "topic", "text", 4);
+		share_lease(share, "lease", 1000, &number, NULL);
+	}
+	return NULL;
+}
+
+/* Each call does all of its work with the keys of one token, whatever it meets. */
+static void test_rekey_in_use(void **state)
+{
+	struct share *share, *other;
+	pthread_t threads[2];
+
+	(void)state;
+	start_server(NULL);
+	share = join(NULL);
+	other = join("the next token");
+	for (size_t i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, use, share);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(share_rekey(share, i % 2 ? "the-token-of-all" : "the next token"), 0);
+		if (i % 10 == 0)
+			eventually(is_ready(share));
+	}
+	for (size_t i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	eventually(is_ready(share));
+	put(share, "list", "one");
+	assert_int_equal(stats_of(share).tampered, 0);
+	assert_int_equal(stats_of(other).tampered, 0);
+	share_close(share);
+	share_close(other);
+}
+
 /* ---- leases ---- */
 
 static int lease(struct share *s, const char *name, int64_t ttl_ms, int64_t *ret_left)
@@ -420,8 +510,9 @@ static void test_rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_values), test(test_nothing_readable), test(test_tampered), test(test_messages),
-		test(test_leases), test(test_budget),           test(test_rows),
+		test(test_values),       test(test_nothing_readable), test(test_tampered), test(test_messages),
+		test(test_leases),       test(test_budget),           test(test_rows),     test(test_rekey),
+		test(test_rekey_in_use),
 	};
 
 	if (!find_server()) {
