@@ -90,7 +90,7 @@ static void keep_for_open(struct request *r, struct node *node, const struct vie
 /* The kernel lets one write into a node at a time, and who waits for that is deaf to signals: orders have a node for each open. */
 static bool has_own_nodes(const struct identity *what)
 {
-	return what->control && what->control->order;
+	return (what->control && what->control->order) || (what->leaf && what->leaf->source == LEAF_ACTION);
 }
 
 /* With the tree's lock: the node that the entry is found as, which shows this view (NULL: of a directory). */
@@ -153,10 +153,10 @@ static bool known_node(struct looking *l, const struct identity *what, struct ve
 	return entry && identity_equal(&entry->what, what) && tree_known(entry, ret);
 }
 
-/* Its size holds for no time at all. */
+/* Its size, or its node, holds for no time at all. */
 static bool is_of_now(const struct identity *what)
 {
-	return what->place == PLACE_CONTROL ||
+	return what->place == PLACE_CONTROL || has_own_nodes(what) ||
 	       (what->leaf && (what->leaf->source == LEAF_CREDENTIALS || what->leaf->source == LEAF_LOGS));
 }
 

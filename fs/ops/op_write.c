@@ -53,7 +53,7 @@ static int write_action(struct request *r, struct handle *h)
 		return -ENOMEM;
 	result = draft_set(draft, r->write.data, r->write.size);
 	if (result == 0)
-		result = commit_draft(r, h->entry, draft, false);
+		result = commit_word(r, h->entry, draft);
 	return result < 0 ? result : reply_write(r, r->write.size);
 }
 

@@ -327,6 +327,19 @@ int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bo
 	return result;
 }
 
+int commit_word(struct request *r, struct entry *entry, struct draft *draft)
+{
+	int result = request_need_worker(r);
+
+	if (result < 0)
+		return result;
+	if (!turn_try(&entry->turn))
+		return err_set(&r->err, EBUSY, "another word is on its way there: write this one when that is answered");
+	result = commit_in_turn(r, entry, draft, false);
+	turn_give(&entry->turn);
+	return result;
+}
+
 /* ---- names ---- */
 
 int commit_rename(struct request *r, struct entry *entry, const struct identity *what, const char *file_name,

@@ -13,6 +13,8 @@
 /* Sends the draft's content as the entry's, once: a content that was sent or refused already repeats its answer. rename: the call
    is rename(2), where EINVAL would be misread. */
 int commit_draft(struct request *r, struct entry *entry, struct draft *draft, bool rename);
+/* The same of an action's word: -EBUSY at once, with text, while another one there is under way. */
+int commit_word(struct request *r, struct entry *entry, struct draft *draft);
 /* Whether a commit of the draft would be answered from memory. */
 bool commit_is_done(struct draft *draft);
 /* Renames the resource of this identity, shown as file_name, in the account. new_name: decoded. With its entry's turn. */
