@@ -17,6 +17,8 @@ shown() {
 
 @test "crash: twelve rounds of kill -9 under several writers" { shown crash --rounds 12; }
 
+@test "apply: eight rounds of kill -9 while sixty staged changes are applied" { shown apply --rounds 8; }
+
 @test "soak: a mixed load with faults for a while: the tree is the account" { shown soak --minutes 0.3; }
 
 @test "needle: no secret, token or credential is left anywhere" {
