@@ -64,6 +64,9 @@ int decide_rename(const struct gathered *g, struct change *c)
 		return change_refuse(c, EPERM, "%s %s cannot be renamed", kind_article(kind), kind->name);
 	if (g->taken)
 		return change_refuse(c, EEXIST, "another %s has the name '%s'", kind->name, g->wish.new_name);
+	/* It arrived, and who sent it did not hear so. */
+	if (g->wish.staged && g->name && !strcmp(g->name, g->wish.new_name))
+		return 0;
 	c->new_name = strdup(g->wish.new_name);
 	r = c->new_name ? rename_body(g, &body) : -ENOMEM;
 	if (r == 0)

@@ -1,10 +1,10 @@
 #include "fs/send/gather.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 
 #include "api/base/clock.h"
 #include "api/base/name.h"
+#include "api/doc_json.h"
 #include "fs/core/intents.h"
 #include "fs/send/deleted.h"
 #include "fs/send/owed.h"
@@ -201,6 +201,19 @@ static int take_vocabulary(struct request *r, struct gathered *g)
 	return result;
 }
 
+/* What the service computes is compared with what this state wrote; where it wrote nothing, a document that was staged is with what its
+   file showed then. */
+static void take_shown(struct gathered *g)
+{
+	const struct body *base = g->wish.base;
+	cleanup_json_ struct json_object *doc = NULL;
+
+	if (!g->wish.staged || !g->exists || !base || g->context.said || g->context.doc.declared)
+		return;
+	if (g->wish.what->kind->flags & KIND_ROLLOUT_FOLLOWS && doc_parse(base->data, base->len, &doc, NULL) == 0)
+		g->context.doc.written = g->context.said = doc_said(g->wish.what->kind, doc);
+}
+
 static int gather_document(struct request *r, struct gathered *g)
 {
 	const struct kind *kind = g->wish.what->kind;
@@ -210,6 +223,7 @@ static int gather_document(struct request *r, struct gathered *g)
 	if (result == 0)
 		result = context_init(r, &g->context, mentions_keys(&g->wish) || g->traits & TRAIT_KEY_IDS, true, kind,
 				      g->id ? g->id : g->wish.what->id);
+	take_shown(g);
 	if (result == 0)
 		result = take_object(r, g, snapshot);
 	if (result == 0)

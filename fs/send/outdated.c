@@ -139,6 +139,40 @@ int outdated_base(const struct gathered *g, struct buf *out)
 	return g->object ? doc_render(what->kind, DOC_SETTABLE, g->object, g->context.doc.written, &g->context.doc, out) : 0;
 }
 
+/* ---- what it will be ---- */
+
+static int overlay_part(const struct change *c, struct json_object *object)
+{
+	struct json_object *patch = doc_member(c->patch, c->part->key), *into = doc_member(object, c->part->key);
+	int r = 0;
+
+	if (!patch || !into)
+		return 0;
+	json_object_object_foreach(patch, key, value) {
+		if (r == 0)
+			r = value ? doc_set(into, key, json_object_get(value)) : doc_set_null(into, key);
+	}
+	return r;
+}
+
+int outdated_after(const struct gathered *g, const struct change *c, struct json_object **ret)
+{
+	cleanup_json_ struct json_object *object = NULL;
+	cleanup_buf_ struct buf text = BUF_INIT;
+	struct gathered after = *g;
+	int r = doc_copy(g->object, &object);
+
+	if (r == 0 && c->patch)
+		r = c->part ? overlay_part(c, object) : doc_lay_over(c->kind, object, c->patch);
+	after.object = object;
+	if (r == 0)
+		r = outdated_base(&after, &text);
+	*ret = r == 0 && text.len ? json_tokener_parse(text.data) : NULL;
+	return r;
+}
+
+/* ---- what came between ---- */
+
 /* What it was, in the spelling of what it is now, and without what the service answers by itself: what would have to be sent so that it
    were so again, laid over it. *ret NULL: it means the same. -EOPNOTSUPP where the kind cannot be compared so. */
 static int was_in_words_of_now(const struct gathered *g, struct json_object *base, struct json_object **ret)
@@ -204,7 +238,51 @@ static int compare_texts(const struct gathered *g, const struct buf *now, struct
 	return r;
 }
 
-int outdated_fields(const struct gathered *g, struct json_object **ret)
+/* Whether one is the other's path, or leads to it. */
+static bool is_on_path(const char *a, const char *b)
+{
+	size_t n = strlen(a) < strlen(b) ? strlen(a) : strlen(b);
+	const char *longer = strlen(a) > strlen(b) ? a : b;
+
+	return !strncmp(a, b, n) && (!longer[n] || longer[n] == '.' || longer[n] == '[');
+}
+
+static bool has_field(struct json_object *fields, const char *path)
+{
+	for (size_t i = 0; i < json_object_array_length(fields); i++) {
+		if (is_on_path(json_get_string(json_object_array_get_idx(fields, i), "field"), path))
+			return true;
+	}
+	return false;
+}
+
+/* An update overwrites what it changes and nothing else: who gave a field another value that it leaves, or the very value that it
+   gives, is in nobody's way. *fields keeps the others. */
+static int keep_overwritten(const struct gathered *g, const struct change *c, const struct buf *now, struct json_object **fields)
+{
+	static const struct field_words words = { "old", "new" };
+	cleanup_json_ struct json_object *before = NULL, *after = NULL, *changes = json_object_new_array(),
+					 *kept = json_object_new_array();
+	int r = changes && kept ? outdated_after(g, c, &after) : -ENOMEM;
+
+	if (r < 0 || !after)
+		return r;
+	before = json_tokener_parse(now->data);
+	r = outdated_compare(before, after, &words, changes);
+	for (size_t i = 0; r == 0 && i < json_object_array_length(*fields); i++) {
+		struct json_object *field = json_object_array_get_idx(*fields, i);
+
+		if (has_field(changes, json_get_string(field, "field")))
+			r = doc_append(kept, json_object_get(field));
+	}
+	if (r < 0)
+		return r;
+	json_object_put(*fields);
+	*fields = json_object_array_length(kept) ? steal_ptr(kept) : NULL;
+	return 0;
+}
+
+int outdated_fields(const struct gathered *g, const struct change *c, struct json_object **ret)
 {
 	const struct body *base = g->wish.base;
 	cleanup_buf_ struct buf now = BUF_INIT;
@@ -216,14 +294,17 @@ int outdated_fields(const struct gathered *g, struct json_object **ret)
 	r = outdated_base(g, &now);
 	if (r < 0 || (base ? base->len == now.len && (!now.len || !memcmp(base->data, now.data, now.len)) : !now.len))
 		return r;
-	return compare_texts(g, &now, ret);
+	r = compare_texts(g, &now, ret);
+	if (r == 0 && *ret && c->verb == VERB_UPDATE && now.len && !(c->kind->flags & (KIND_SECRET | KIND_KEY_LINE)))
+		r = keep_overwritten(g, c, &now, ret);
+	return r;
 }
 
 int outdated_refuse(const struct gathered *g, struct change *c)
 {
 	cleanup_json_ struct json_object *fields = NULL;
 	cleanup_buf_ struct buf names = BUF_INIT;
-	int r = outdated_fields(g, &fields);
+	int r = outdated_fields(g, c, &fields);
 
 	if (r < 0 || !fields)
 		return r;

@@ -9,8 +9,11 @@
 /* The document of what was gathered, as the file would show it; for what has no document, what tells one version from another.
    Empty where there is none. 0 or -errno. */
 int outdated_base(const struct gathered *g, struct buf *out);
-/* The fields in which the account is not what it was: [{"field", "was", "now"}]; *ret NULL: in none. 0 or -ENOMEM. */
-int outdated_fields(const struct gathered *g, struct json_object **ret);
+/* What an update will make of it, in the spelling of what it is now; *ret NULL: no document. 0 or -errno. */
+int outdated_after(const struct gathered *g, const struct change *change, struct json_object **ret);
+/* The fields in which the account is not what it was, and the change would overwrite that: [{"field", "was", "now"}]; *ret NULL: in
+   none. 0 or -ENOMEM. */
+int outdated_fields(const struct gathered *g, const struct change *change, struct json_object **ret);
 /* Refuses the change with ESTALE where there are such. 0 or -errno. */
 int outdated_refuse(const struct gathered *g, struct change *c);
 

@@ -23,37 +23,6 @@ static int document_before(const struct gathered *g, struct json_object **ret)
 	return r;
 }
 
-static int overlay_part(const struct change *c, struct json_object *object)
-{
-	struct json_object *patch = doc_member(c->patch, c->part->key), *into = doc_member(object, c->part->key);
-	int r = 0;
-
-	if (!patch || !into)
-		return 0;
-	json_object_object_foreach(patch, key, value) {
-		if (r == 0)
-			r = value ? doc_set(into, key, json_object_get(value)) : doc_set_null(into, key);
-	}
-	return r;
-}
-
-/* What it will mean, in the spelling of what it means now. */
-static int document_after_update(const struct gathered *g, const struct change *c, struct json_object **ret)
-{
-	cleanup_json_ struct json_object *object = NULL;
-	cleanup_buf_ struct buf text = BUF_INIT;
-	struct gathered after = *g;
-	int r = doc_copy(g->object, &object);
-
-	if (r == 0 && c->patch)
-		r = c->part ? overlay_part(c, object) : doc_lay_over(c->kind, object, c->patch);
-	after.object = object;
-	if (r == 0)
-		r = outdated_base(&after, &text);
-	*ret = r == 0 && text.len ? json_tokener_parse(text.data) : NULL;
-	return r;
-}
-
 static int document_after_create(const struct change *c, struct json_object **ret)
 {
 	int r = c->after ? doc_copy(c->after, ret) : 0;
@@ -94,7 +63,7 @@ static int add_fields(const struct gathered *g, const struct change *c, struct j
 	else
 		r = document_before(g, &before);
 	if (r == 0 && c->verb == VERB_UPDATE)
-		r = document_after_update(g, c, &after);
+		r = outdated_after(g, c, &after);
 	return r == 0 && (before || after) ? outdated_compare(before, after, &words, fields) : r;
 }
 
@@ -159,10 +128,10 @@ static void planned_clear(struct planned *p)
 	json_object_put(p->requests);
 }
 
-static int take_conflicts(struct planned *p, const struct gathered *g)
+static int take_conflicts(struct planned *p, const struct gathered *g, const struct change *c)
 {
 	cleanup_json_ struct json_object *conflicts = NULL;
-	int r = outdated_fields(g, &conflicts);
+	int r = outdated_fields(g, c, &conflicts);
 
 	if (r < 0 || !conflicts)
 		return r;
@@ -194,7 +163,7 @@ static int take_change(struct request *r, struct planned *p, const struct gather
 		return 0;
 	if (!strcmp(p->state, "nothing"))
 		p->state = "ready";
-	result = take_conflicts(p, g);
+	result = take_conflicts(p, g, c);
 	if (result == 0)
 		result = add_fields(g, c, p->fields);
 	if (result == 0)
@@ -240,8 +209,8 @@ static int plan_wish(struct request *r, struct wish *wish, struct planned *p)
 static void tell_lost(const struct staged *row, struct planned *p)
 {
 	p->state = "lost";
-	err_set(&p->err, ENODATA, "the %s's secret value was lost with the process that held it: write it again",
-		row->kind->name);
+	err_set(&p->err, ENODATA, "%s was lost with the process that held it: write it again",
+		row->kind->flags & KIND_SECRET ? "the value" : "the secret in it");
 }
 
 static int plan_wishes(struct request *r, const struct staged *row, struct planned *p)

@@ -15,16 +15,21 @@ bool staging_is_on(const struct mount *mount, const struct wish *wish)
 
 /* ---- what is there already ---- */
 
-/* What is staged of the resource that was gathered, a reference; NULL: nothing. */
+/* What is staged of the resource that was gathered, a reference; NULL: nothing. It may have been staged as a new one, and have come to
+   be since. */
 static struct staged *find_row(struct stage *stage, const struct gathered *g)
 {
 	const struct identity *what = g->wish.what;
 	cleanup_free_ char *new_id = NULL;
+	struct staged *row;
 
 	if (what->part)
 		return stage_of(stage, what->kind, what->parent_id, what->part->name, NULL);
-	if (g->exists)
-		return stage_of(stage, what->kind, what->parent_id, g->id, what->leaf ? what->leaf->name : NULL);
+	if (g->exists) {
+		row = stage_of(stage, what->kind, what->parent_id, g->id, what->leaf ? what->leaf->name : NULL);
+		if (row || what->leaf)
+			return row;
+	}
 	if (asprintf(&new_id, "%c%s", STAGE_ID_MARK, g->wish.file_name) < 0)
 		return NULL;
 	return stage_of(stage, what->kind, what->parent_id, new_id, NULL);
@@ -200,7 +205,13 @@ static int keep(struct request *r, const struct gathered *g, const struct staged
 		staged_unref(row);
 		return result;
 	}
-	return stage_put(r->mount->stage, row, &r->waiter, r->deadline_ms, &r->err);
+	row->order = old ? old->order : 0;
+	result = stage_put_soon(r->mount->stage, staged_ref(row), &r->err);
+	/* What was new when it was staged has an identity now. */
+	if (result == 0 && old && strcmp(old->key, row->key) != 0)
+		stage_drop(r->mount->stage, old->key, 0);
+	staged_unref(row);
+	return result < 0 ? result : stage_flush(r->mount->stage, &r->waiter, r->deadline_ms);
 }
 
 int staging_keep(struct request *r, const struct gathered *g, struct change *change, struct accepted *ret)

@@ -237,6 +237,29 @@ setup() {
   assert_nothing_staged
 }
 
+@test "what an update does not overwrite is in nobody's way: another field, or the very value" {
+  api_app api
+  stage
+  sed -i 's/"max_instances": 5/"max_instances": 8/' "$APPS/api.json"
+  api PATCH "/applications/$(app_id api)" '{"max_instances":8}' >/dev/null
+  assert_nothing_staged
+  api PATCH "/applications/$(app_id api)" '{"max_instances":9,"rollout_active_grace_period":7}' >/dev/null
+  assert_equal "$(plan_json -c '[.changes[] | .state, .conflicts]')" \
+    '["outdated",[{"field":"max_instances","was":5,"now":9},{"field":"rollout_active_grace_period","was":0,"now":7}]]'
+  order ESTALE apply
+  jq '.rollout_active_grace_period = 7 | .max_instances = 8' "$APPS/api.json" >"$T/api.json"
+  cp "$T/api.json" "$APPS/api.json"
+  api PATCH "/applications/$(app_id api)" '{"rollout_active_grace_period":0}' >/dev/null
+  # What was asked less than a second ago counts as known.
+  refresh
+  order ESTALE apply
+  api PATCH "/applications/$(app_id api)" '{"rollout_active_grace_period":7}' >/dev/null
+  refresh
+  apply
+  assert_equal "$(app api | jq -c '[.max_instances, .rollout_active_grace_period]')" '[8,7]'
+  assert_nothing_staged
+}
+
 @test "made, or removed, by somebody else meanwhile" {
   api_app api
   stage
@@ -255,20 +278,32 @@ setup() {
   assert_nothing_staged
 }
 
-@test "a second order while one is under way is EBUSY at once" {
-  stage
+@test "a second order while one is under way is EBUSY at once, and who gives it can be killed" {
+  stage timeout=100
   web_json "$T/web.json"
   cp "$T/web.json" "$APPS/web.json"
-  fault '{"method":"POST","path":"/applications","times":1,"latency_ms":6000}'
-  apply &
-  local pid=$!
+  fault '{"method":"POST","path":"/applications","times":1,"stall":true}'
+  apply 3>&- &
+  local pid=$! second
+  record_pid "$T/pids" "$pid"
   wait_until 30 "the apply to begin" begun
   order EBUSY apply
   order EBUSY discard
-  wait "$pid"
-  over
-  assert_equal "$(app_names)" web
+  # One after another without end: whatever it is at when it is killed, it dies, and the first one goes on.
+  bash -c 'while :; do echo apply >"$1"; done' bash "$MNT/.cfcfs/apply" >/dev/null 2>&1 3>&- &
+  second=$!
+  record_pid "$T/pids" "$second"
+  wait_until 30 "it to be refused" refused_more
+  kill -KILL "$second"
+  wait_until 30 "it to end" gone "$second"
+  assert_exists "/proc/$pid"
+  order EBUSY discard
+  assert_equal "$(count_lines_of start)" 1
+  # Nobody waits for what is stalled.
+  stop_emulator
 }
+refused_more() { (($(grep -c '"errno":"EBUSY"' "$MNT/.cfcfs/errors.jsonl") > 5)); }
+count_lines_of() { grep -c "\"event\":\"$1\"" "$MNT/.cfcfs/apply.jsonl"; }
 
 @test "a signal stops before the next change, and says what is left" {
   stage max_conns=1
@@ -316,6 +351,56 @@ setup() {
   assert_equal "$(requests 'select(.method == "DELETE" and .status < 300)' | wc -l)" 1
 }
 some_sent() { (($(count_calls POST /applications) > 5)); }
+
+@test "a secret that was made before the kill and whose value is written again is no second one" {
+  stage
+  printf 'SECRETVALUE123' | tee "$MNT/secrets/db" >/dev/null
+  crash_mount
+  api POST /secrets '{"name":"db","value":"SECRETVALUE123"}' >/dev/null
+  stage
+  assert_match "$(sum)" '1 to be written again$'
+  printf 'SECRETVALUE123' | tee "$MNT/secrets/db" >/dev/null
+  assert_equal "$(plan_json -c '[.changes[] | [.path, .verb, .state]]')" '[["secrets/db","update","ready"]]'
+  apply
+  assert_nothing_staged
+  assert_calls 1 PATCH /secrets/db
+}
+
+@test "max_conns=1 comes to the same as side by side, one call after another" {
+  local n at one=0123456789abcdef0123456789abcd01
+  for n in 8 1; do
+    [ "$n" = 8 ] || ACCOUNT=$one
+    api_app api
+    api_app old
+    api_app gone
+    MOUNT_AT=$T/mnt-$n mount_cfcfs -o "stage,max_conns=$n"
+    at=$T/mnt-$n
+    make_key "deploy-$n"
+    sed -i 's/ [^ ]*$/ deploy/' "$T/deploy-$n.pub"
+    with_refs "$T/web.json" db deploy
+    printf 'x' | tee "$at/secrets/db" >/dev/null
+    cp "$T/deploy-$n.pub" "$at/ssh-keys/deploy.pub"
+    cp "$T/web.json" "$at/applications/web-1.json"
+    cp "$T/web.json" "$at/applications/web-2.json"
+    sed -i 's/app:v1/app:v2/; s/"max_instances": 5/"max_instances": 8/' "$at/applications/api.json"
+    mv "$at/applications/old.json" "$at/applications/new.json"
+    rm "$at/applications/gone.json"
+    MNT=$at plan | sed -E 's/[0-9a-f-]{36}|AAAA[^ ]*/ID/g' >"$T/plan-$n"
+    grep -q '^Plan: 4 to create' "$T/plan-$n" || fail "$(cat "$T/plan-$n")"
+    clear_requests
+    MNT=$at apply
+    MNT=$at assert_nothing_staged
+    # What was sent, whatever its order within a wave; keys and ids are their own.
+    requests 'select(.method != "GET") | [.method, .path, .status, .body] | tojson' |
+      sed -E 's/[0-9a-f]{32}|[0-9a-f-]{36}|AAAA[A-Za-z0-9+\/=]+|\([0-9a-f]{8}\)/ID/g' | sort >"$T/sent-$n"
+    (cd "$at/applications" && tail -n +1 -- *.json) >"$T/tree-$n"
+  done
+  diff "$T/plan-8" "$T/plan-1" || fail "another plan"
+  diff "$T/tree-8" "$T/tree-1" || fail "another account"
+  diff "$T/sent-8" "$T/sent-1" || fail "other calls"
+  # One at a time: each step ends before the next begins.
+  jq -r .event "$at/.cfcfs/apply.jsonl" | grep -E '^(begin|done)$' | paste - - | sort -u | diff - <(printf 'begin\tdone\n')
+}
 
 @test "without the option the files say that there is nothing to do" {
   mount_cfcfs
