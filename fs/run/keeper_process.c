@@ -58,6 +58,9 @@ static void do_mount(struct process *p)
 		a.device = p->device;
 		a.can_abort = fusectl_open(p->device, &p->abort) == 0;
 	}
+	/* As the server does, once the path need not be walked (run_child). */
+	if (!p->options->foreground)
+		setsid();
 	snprintf(a.text, sizeof(a.text), "%s", err.text);
 	answer(p, &a, a.result == 0 ? fuse_session_fd(session) : -1);
 	/* Closes the device, and leaves the mount. */

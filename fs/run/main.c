@@ -75,8 +75,12 @@ static int run_child(struct start *s, int to_parent)
 	struct err err = ERR_INIT;
 	bool heard;
 
-	setsid();
 	report.status = start_mount(s, &err);
+	/*
+	 * Not before: an automounter lets past its own mount point, while that is being mounted, who is of its process group; all
+	 * others wait for the mount to be there.
+	 */
+	setsid();
 	snprintf(report.text, sizeof(report.text), "%s", report.status == EXIT_MOUNTED ? s->warning : err.text);
 	if (report.status != EXIT_MOUNTED)
 		start_end(s); /* before the parent leaves: nothing of it is left then */

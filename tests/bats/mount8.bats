@@ -78,6 +78,28 @@ never grep -q " $MNT " /proc/self/mounts # noauto
 SCRIPT
 }
 
+# As x-systemd.automount has it: whoever is not of the automounter's process group waits for the mount, and mounts nothing.
+@test "an automount point is mounted when somebody looks" {
+  [ -e /dev/autofs ] || grep -q autofs /proc/filesystems || skip "no autofs here"
+  start_emulator
+  seed '{"applications":3}'
+  export SOURCE_DIR
+  inside <<'SCRIPT'
+mkdir "$T/auto"
+python3 "$SOURCE_DIR/tests/bats/automount.py" "$T/auto" \
+  /usr/local/bin/cfcfs -o "token_file=$T/token,url=$URL,state_dir=$T/state,logfile=$T/cfcfs.log" "$ACCOUNT" "$T/auto" >"$T/seen" || { cat "$T/seen"; exit 1; }
+grep -qx applications "$T/seen"
+pid=$(pgrep -f "^[^ ]*cfcfs .*$T/auto" | head -n 1)
+# And they are nobody's children by then: sessions of their own.
+test "$(ps -o sid= -p "$pid" | tr -d ' ')" = "$pid"
+keeper=$(pgrep -P "$pid")
+test "$(ps -o sid= -p "$keeper" | tr -d ' ')" = "$keeper"
+/usr/bin/umount "$T/auto"
+ended "$pid"
+umount "$T/auto"
+SCRIPT
+}
+
 @test "mount -a, with user and ro in the line" {
   start_emulator
   seed '{"applications":1}'
