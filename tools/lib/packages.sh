@@ -39,6 +39,10 @@ PACKAGES_DEB=(build-essential dpkg-dev debhelper lintian git)
 PROGRAMS_DEB=(dpkg-buildpackage dh lintian git)
 PACKAGES_FRESH=(debootstrap git util-linux mount)
 PROGRAMS_FRESH=(debootstrap git unshare mount chroot)
+PACKAGES_BOOT=(systemd dbus util-linux)
+PROGRAMS_BOOT=(systemctl setpriv)
+PACKAGES_SYSTEMD=(procps curl openssl redis-server)
+PROGRAMS_SYSTEMD=(pgrep curl openssl)
 
 # release : the distribution's name of what this machine runs, "bookworm".
 release() { (. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME-}"); }
