@@ -19,6 +19,20 @@ page() {
 
 @test "README.md: the session prints what the page says" { page README.md 15; }
 
+# What the pictures of a terminal say; what differs from run to run, and with jq's version, is left out.
+lines_of() {
+  sed -n 's/^.*<text[^>]*>\(.*\)<\/text>$/\1/p' "$1" | sed -E 's/[0-9a-f]{8}-[0-9a-f-]{27}/…/; s/^.*: Invalid argument/…/'
+}
+
+@test "docs/session.svg: what the recording shows is what happens, and it needs nothing from elsewhere" {
+  "$SOURCE_DIR/tools/recording" "$T/session.svg"
+  [ "$(lines_of "$T/session.svg" | wc -l)" -gt 40 ]
+  diff <(lines_of "$SOURCE_DIR/docs/session.svg") <(lines_of "$T/session.svg") || fail "tools/recording draws another"
+  python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' "$SOURCE_DIR/docs/session.svg"
+  assert_fails grep -E 'https?://[^w]|<script|<image|@import|url\([^#]' "$SOURCE_DIR/docs/session.svg"
+  (($(stat -c %s "$SOURCE_DIR/docs/session.svg") < 200000))
+}
+
 # What is linked to is there.
 @test "docs: no link leads nowhere" {
   local file link missing=''
