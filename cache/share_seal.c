@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <lz4.h>
 
+#include "api/base/rand.h"
 #include "cache/share_private.h"
 
 #define FORMAT 1
