@@ -77,25 +77,52 @@ static bool names_secret(const char *key)
 	return false;
 }
 
-/* What a container's environment holds is shown to all who may read the document: only the whole value is taken out. */
-static void scrub_object(char *text, struct json_object *object, bool secret, unsigned flags, unsigned depth)
+/* What all who may read the document see: a container's environment, and labels. People have put passwords there. */
+static bool is_open(const char *key)
+{
+	return !strcmp(key, "environment_variables") || !strcmp(key, "labels");
+}
+
+/* The shortest of them that could be one. */
+#define OPEN_SECRET_MIN 4
+
+/* "2" and "true" stand in messages of their own accord: taken out, they would hide nothing and spoil the message. */
+static bool may_be_secret(const char *value)
+{
+	static const char *const words[] = { "true", "false", "null" };
+
+	for (size_t i = 0; i < array_len(words); i++) {
+		if (!strcmp(value, words[i]))
+			return false;
+	}
+	return strlen(value) >= OPEN_SECRET_MIN;
+}
+
+/* Of what is open only the whole value. */
+static void scrub_string(char *text, struct json_object *string, bool open)
+{
+	const char *value = json_object_get_string(string);
+
+	if (!open || may_be_secret(value))
+		scrub(text, value, (size_t)json_object_get_string_len(string), (open ? 0 : SCRUB_FRAGMENTS) | cut_flag(text));
+}
+
+static void scrub_object(char *text, struct json_object *object, bool secret, bool open, unsigned depth)
 {
 	if (!object || depth > SCRUB_DEPTH)
 		return;
 	switch (json_object_get_type(object)) {
 	case json_type_string:
 		if (secret)
-			scrub(text, json_object_get_string(object), (size_t)json_object_get_string_len(object),
-			      flags | cut_flag(text));
+			scrub_string(text, object, open);
 		break;
 	case json_type_array:
 		for (size_t i = 0; i < json_object_array_length(object); i++)
-			scrub_object(text, json_object_array_get_idx(object, i), secret, flags, depth + 1);
+			scrub_object(text, json_object_array_get_idx(object, i), secret, open, depth + 1);
 		break;
 	case json_type_object: {
 		json_object_object_foreach(object, key, value)
-			scrub_object(text, value, secret || names_secret(key), strcmp(key, "environment_variables") ? flags : 0,
-				     depth + 1);
+			scrub_object(text, value, secret || names_secret(key), open || is_open(key), depth + 1);
 		break;
 	}
 	default:
@@ -116,7 +143,7 @@ void scrub_body(char *text, const char *body, size_t len)
 		return;
 	}
 	object = json_tokener_parse_ex(tokener, body, (int)len);
-	scrub_object(text, object, false, SCRUB_FRAGMENTS, 0);
+	scrub_object(text, object, false, false, 0);
 	json_object_put(object);
 	json_tokener_free(tokener);
 }

@@ -170,6 +170,16 @@ static bool stands_alone(const char *text, size_t begin, size_t end)
 	return (begin == 0 || !is_word(text[begin - 1])) && !is_word(text[end]);
 }
 
+/* "name[2]": where something stands in an array, and nothing of what stands there. */
+static bool is_index(const char *text, size_t begin, size_t end)
+{
+	if (begin < 2 || text[begin - 1] != '[' || text[end] != ']' || (!is_word(text[begin - 2]) && text[begin - 2] != ']'))
+		return false;
+	while (begin < end && isdigit((unsigned char)text[begin]))
+		begin++;
+	return begin == end;
+}
+
 /* A secret's beginning at the very end. */
 static size_t match_end(const struct plain *text, size_t at, const struct plain *secret)
 {
@@ -191,7 +201,7 @@ static void blank(char *text, const struct plain *plain, const struct plain *sec
 		/* White space behind it is none of it. */
 		while (end > begin && n && isspace((unsigned char)text[end - 1]))
 			end--;
-		if (!n || (secret->len < SHORT_SECRET && !stands_alone(text, begin, end))) {
+		if (!n || (secret->len < SHORT_SECRET && (!stands_alone(text, begin, end) || is_index(text, begin, end)))) {
 			i++;
 			continue;
 		}

@@ -13,6 +13,7 @@ enum scrub_flag {
 /*
  * In place: every place of text where the secret stands becomes "***" (fewer where it is shorter). It is found whatever its
  * white space became (folded, dropped, "\n"), with its characters escaped as in JSON, once or several times, as %XX or as an
- * HTML entity, and in other letters' case. One of less than 4 characters counts only where it is a word of its own.
+ * HTML entity, and in other letters' case. One of less than 4 characters counts only where it is a word of its own,
+ * and no index of an array: "secrets[2]" tells none.
  */
 void scrub(char *text, const char *secret, size_t len, unsigned flags);

@@ -379,9 +379,12 @@ static void an_answer_is_bounded_by_what_it_takes(void **state)
 
 static void bodies_are_scrubbed(void **state)
 {
-	char text[128];
+	char text[200];
 	const char *body = "{\"name\":\"keep\",\"auth\":{\"private_credential\":{\"x\":\"q\\\"uote\"}},\"value\":\"\"}";
 	const char *two = "{\"name\":\"x\",\"value\":\"alpha-line-one\\nbravo-line-two\"}";
+	const char *plain = "{\"environment_variables\":[{\"name\":\"A\",\"value\":\"2\"},{\"name\":\"B\",\"value\":\"true\"},"
+			    "{\"name\":\"C\",\"value\":\"hunt\"}],\"labels\":[{\"name\":\"app\",\"value\":\"web\"}]}";
+	const char *closed = "{\"secrets\":[{\"value\":\"2\"},{\"value\":\"true\"},{\"value\":\"web\"}]}";
 	const char *open = "{\"environment_variables\":[{\"name\":\"URL\",\"value\":\"https://example.com\"}]}";
 	(void)state;
 
@@ -398,6 +401,13 @@ static void bodies_are_scrubbed(void **state)
 	snprintf(text, sizeof(text), "https://other.com, not https://example.com");
 	scrub_body(text, open, strlen(open));
 	assert_string_equal(text, "https://other.com, not ***");
+	/* A word that any message may have hides nothing there; where a secret is, it goes all the same. */
+	snprintf(text, sizeof(text), "environment_variables[2].name: must be true, web or 2; \"hunt\"");
+	scrub_body(text, plain, strlen(plain));
+	assert_string_equal(text, "environment_variables[2].name: must be true, web or 2; \"***\"");
+	snprintf(text, sizeof(text), "secrets[2].value: web of 2 is true");
+	scrub_body(text, closed, strlen(closed));
+	assert_string_equal(text, "secrets[2].value: *** of * is ***");
 }
 
 /* GraphQL's errors come with 200, and so does its refusal. */

@@ -44,6 +44,11 @@ static void every_spelling_goes(void **state)
 		{ "alpha-line-one", "and so it is alph", "and so it is ***", SCRUB_CUT },
 		{ "alpha-line-one", "and so it is al", "and so it is **", SCRUB_CUT },
 		{ "alpha-line-one", "and so it is alpha-li", "and so it is alpha-li", 0 },
+		/* Where something stands is none of it. */
+		{ "2", "secrets[2].name, secrets[0][2]: 2 is [2], [ 2 ] \"2\" x[2] 2",
+		  "secrets[2].name, secrets[0][2]: * is [*], [ * ] \"*\" x[2] *", 0 },
+		{ "ab", "secrets[ab] x", "secrets[**] x", 0 },
+		{ "2024", "secrets[2024] x", "secrets[***] x", 0 },
 		/* Nothing to find. */
 		{ "\n\t ", "as it is", "as it is", SCRUB_FRAGMENTS | SCRUB_CUT },
 		{ "\\", "a \\ b", "a \\ b", 0 },
