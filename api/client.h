@@ -76,6 +76,8 @@ enum call_flag {
 	/* The path follows the address of the registry of images, which has credentials and a budget of its own; a body is bare, or
 	   there is none. */
 	CALL_REGISTRY = 1 << 6,
+	/* The caller says whose credentials were refused: the failure's text is what the service said. */
+	CALL_PROBE = 1 << 7,
 };
 
 struct call {

@@ -53,7 +53,8 @@ static int judge_denied(struct trip *trip, int status, int r)
 {
 	char source[128];
 
-	if (r == -EACCES && status == 401 && !(trip->call->flags & CALL_REGISTRY) && trip->err->api_code != CODE_NO_CONTAINERS) {
+	if (r == -EACCES && status == 401 && !(trip->call->flags & (CALL_REGISTRY | CALL_PROBE)) &&
+	    trip->err->api_code != CODE_NO_CONTAINERS) {
 		client_lock(trip->client);
 		snprintf(source, sizeof(source), "%s", credentials_source(trip->client->credentials));
 		client_unlock(trip->client);

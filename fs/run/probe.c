@@ -32,12 +32,10 @@ static bool names_host(const char *base_url, const char *text)
 static void explain(struct err *err, int errnum, const char *format, ...) printf_like_(3, 4);
 static void explain(struct err *err, int errnum, const char *format, ...)
 {
-	/* Which credentials is said once. */
-	const char *end = strstr(err->text, " (the credentials from");
 	char said[200], text[400];
 	va_list ap;
 
-	snprintf(said, sizeof(said), "%.*s", end ? (int)(end - err->text) : (int)sizeof(said) - 1, err->text);
+	snprintf(said, sizeof(said), "%.*s", (int)sizeof(said) - 1, err->text);
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
@@ -120,7 +118,9 @@ enum exit_status probe_explain(const char *base_url, const char *account, const 
 
 enum exit_status probe_account(struct mount *mount, const char *source, struct err *err)
 {
-	const struct call call = { .operation = "listApplications", .method = "GET", .path = "/applications?per_page=1" };
+	const struct call call = {
+		.operation = "listApplications", .method = "GET", .path = "/applications?per_page=1", .flags = CALL_PROBE
+	};
 	struct answer answer = { 0 };
 	int result = client_call(mount->client, &call, &answer, err);
 	bool list = result == 0 && json_object_is_type(answer.result, json_type_array);
