@@ -9,7 +9,7 @@
 #define STATE_TABLE "offers"
 /* And a row that says that something was not offered: the next mount asks before it lists. */
 #define STATE_RESTRICTED "restricted"
-/* Applications that lack something; the oldest are forgotten, and asked again. */
+/* Applications that lack something, or had it; the oldest are forgotten, and asked again. */
 #define LACKING_MAX 20000
 
 const char *const offers_prefixes[PREFIXES] = { "/containers", "/cloudchamber" };
@@ -21,12 +21,19 @@ struct lacking {
 	char path[];
 };
 
+/* An application that had it. */
+struct having {
+	UT_hash_handle hh; /* in the order of their additions */
+	uint64_t application;
+};
+
 DECLARE_LOCK(offers);
 
 struct offers {
 	struct lock lock;
 	struct row rows[OPERATIONS_MAX] GUARDED_BY(offers_locked); /* by the operation's number */
 	struct lacking *lacking GUARDED_BY(offers_locked);         /* owned */
+	struct having *having GUARDED_BY(offers_locked);           /* owned */
 	/* Whether the second prefix takes these credentials and has what the first one lacks. */
 	enum { CHAMBER_UNKNOWN, CHAMBER_WORKS, CHAMBER_USELESS } chamber GUARDED_BY(offers_locked);
 	bool any_list GUARDED_BY(offers_locked); /* some list was answered */
@@ -110,12 +117,21 @@ static void clear_lacking_locked(struct offers *o)
 		drop_lacking_locked(o, o->lacking);
 }
 
+static void drop_having_locked(struct offers *o, struct having *having) REQUIRES(offers_locked);
+static void drop_having_locked(struct offers *o, struct having *having)
+{
+	HASH_DEL(o->having, having);
+	free(having);
+}
+
 struct offers *offers_free(struct offers *o)
 {
 	if (!o)
 		return NULL;
 	offers_lock(o);
 	clear_lacking_locked(o);
+	while (o->having)
+		drop_having_locked(o, o->having);
 	offers_unlock(o);
 	lock_destroy(&o->lock);
 	free(o);
@@ -307,6 +323,43 @@ static void set_offer_locked(struct offers *o, struct row *row, enum offer offer
 	row->since_ns = clock_wall_ns();
 }
 
+/* What stands for the application that a path is below. */
+static uint64_t application_of(const char *path)
+{
+	static const char before[] = "/applications/";
+	const char *id = strstr(path, before);
+
+	id = id ? id + strlen(before) : path;
+	return hash64(id, strcspn(id, "/"));
+}
+
+static bool has_had_locked(struct offers *o, const char *path) REQUIRES(offers_locked);
+static bool has_had_locked(struct offers *o, const char *path)
+{
+	uint64_t application = application_of(path);
+	struct having *having;
+
+	offers_assert_locked(o);
+	HASH_FIND(hh, o->having, &application, sizeof(application), having);
+	return having;
+}
+
+/* Without memory it is not remembered. */
+static void note_having_locked(struct offers *o, const char *path) REQUIRES(offers_locked);
+static void note_having_locked(struct offers *o, const char *path)
+{
+	struct having *having = has_had_locked(o, path) ? NULL : calloc(1, sizeof(*having));
+
+	if (!having)
+		return;
+	having->application = application_of(path);
+	HASH_ADD(hh, o->having, application, sizeof(having->application), having);
+	if (!having->hh.tbl)
+		free(having);
+	else if (HASH_COUNT(o->having) > LACKING_MAX)
+		drop_having_locked(o, o->having);
+}
+
 static void note_yes(struct passage *p, enum prefix prefix)
 {
 	struct offers *o = p->offers;
@@ -323,6 +376,8 @@ static void note_yes(struct passage *p, enum prefix prefix)
 	if (prefix == PREFIX_CLOUDCHAMBER)
 		o->chamber = CHAMBER_WORKS;
 	o->any_list |= p->operation->answers == ANSWER_ITEMS;
+	if (p->operation->by_application)
+		note_having_locked(o, p->path);
 	offers_unlock(o);
 	if (save)
 		state_set(o->state, STATE_TABLE, "", p->operation->id, offers_prefixes[prefix], strlen(offers_prefixes[prefix]));
@@ -370,6 +425,11 @@ static int note_lacking(struct passage *p)
 	struct lacking *lacking;
 
 	scope_lock(offers, o);
+	if (has_had_locked(o, p->path))
+		return err_set(p->err, EIO,
+			       "%s %s answered 400, code %d, as if the service did not offer it for this application; it did "
+			       "before, so this is a failure, and nothing is taken for missing",
+			       p->operation->method, p->path, p->err->api_code);
 	HASH_FIND_STR(o->lacking, p->path, lacking);
 	if (!lacking) {
 		lacking = calloc(1, sizeof(*lacking) + n);

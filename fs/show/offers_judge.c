@@ -47,7 +47,8 @@ enum offer_word offers_judge(const struct operation *operation, bool cloudchambe
 		return OFFER_SAYS_REFUSED;
 	if (err->http_status == 403)
 		return OFFER_SAYS_REFUSED;
-	if (operation->by_application && err->http_status == 400 && strcmp(err->code, "VALIDATE_INPUT"))
+	/* Another errno: a word on the credentials, or from something on the way that is not the API. */
+	if (operation->by_application && err->http_status == 400 && result == -EINVAL && strcmp(err->code, "VALIDATE_INPUT"))
 		return OFFER_SAYS_NOT_HERE;
 	return OFFER_SAYS_NOTHING;
 }

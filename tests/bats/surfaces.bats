@@ -259,6 +259,29 @@ is_dir() { [ -d "$1" ]; }
   (($(count_calls GET "/applications/$id/instances-v2") == 1)) || fail "asked again"
 }
 
+@test "a stray 400 for an application that had instances is a failure: they stay, and no proxy's 400 hides them" {
+  surface full
+  local id first second
+  first=$(app_id app-1) second=$(app_id app-2)
+  umount_cfcfs
+  mount_with_clock -o cache_ttl=0.1,status_ttl=0.1,stale_ttl=1,retries=0
+  ls "$APPS/app-1/instances" | tee "$T/before"
+  fault '{"method":"GET","path":"/applications/'"$first"'/instances-v2","times":1,"status":400,"body":{"success":false,"errors":[{"code":1000,"message":"odd"}]}}'
+  pass 60
+  run ls "$APPS/app-1/instances"
+  assert_match "$output" 'Input/output error'
+  assert_match "$(last_error .message)" 'it did before'
+  ls "$APPS/app-1" | grep -Fx instances
+  pass 60
+  ls "$APPS/app-1/instances" | diff "$T/before" -
+  # At the first contact, from something that is not the API.
+  fault '{"method":"GET","path":"/applications/'"$second"'/instances-v2","times":1,"status":400,"body":"<html>bad request</html>"}'
+  run ls "$APPS/app-2/instances"
+  assert_match "$output" 'Input/output error'
+  pass 60
+  ls "$APPS/app-2/instances"
+}
+
 @test "instances/ has the active ones; instances=all those that ended too" {
   surface full
   ls "$APPS/app-1/instances" >/dev/null

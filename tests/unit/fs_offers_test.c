@@ -57,6 +57,8 @@ static const struct judged judged[] = {
 	/* Not for this application. */
 	{ "GET", "/applications/x/instances-v2", false, -EINVAL, 400, 0, "", "instances are not enabled", OFFER_SAYS_NOT_HERE },
 	{ "GET", "/applications/x/instances-v2", false, -EINVAL, 400, 0, "VALIDATE_INPUT", "per_page", OFFER_SAYS_NOTHING },
+	{ "GET", "/applications/x/instances-v2", false, -EIO, 400, 0, "", "<html>", OFFER_SAYS_NOTHING },
+	{ "GET", "/applications/x/instances-v2", false, -EACCES, 400, 6003, "", "", OFFER_SAYS_NOTHING },
 	{ "GET", "/applications/x/versions", false, -EINVAL, 400, 0, "", "", OFFER_SAYS_NOTHING },
 };
 
