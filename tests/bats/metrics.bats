@@ -26,6 +26,28 @@ check_form() { python3 "$SOURCE_DIR/tests/bats/prometheus.py" "$@"; }
   promtool check metrics <"$MNT/$METRICS"
 }
 
+@test "promtool accepts the metrics of a mount that uses all there is: a share, a stage, failures, images, hidden collections" {
+  command -v promtool >/dev/null || skip "promtool (Debian's prometheus) is not installed; prometheus.py checks the same form"
+  load share
+  start_emulator --seed sample
+  start_server
+  web_json "$T/web.json"
+  mount_cfcfs -o "share=unix:$SOCKET,stage,hide=ips,registry_url=${URL%/client/v4}"
+  find "$MNT" >/dev/null
+  cp "$T/web.json" "$APPS/web2.json"
+  run cp /dev/null "$APPS/web2.json"
+  fault '{"method":"GET","path":"/secrets","status":429,"retry_after":1,"times":1}'
+  echo / >"$MNT/.cfcfs/refresh"
+  ls -lR "$MNT" >/dev/null
+  cat "$MNT/.cfcfs/plan" "$MNT/.cfcfs/overview" >/dev/null
+  cat "$MNT/$METRICS" >"$T/metrics"
+  grep -q '^cfcfs_share_up{' "$T/metrics"
+  check_form "$T/metrics"
+  run promtool check metrics <"$T/metrics"
+  assert_status 0
+  assert_equal "$output" ''
+}
+
 @test "two mounts' metrics can be scraped together" {
   start_emulator --seed sample
   mount_cfcfs

@@ -88,6 +88,17 @@ for rule in yaml.safe_load(open(sys.argv[1]))["groups"][0]["rules"]:
   if command -v promtool >/dev/null; then promtool check rules "$T/rules.yml"; fi
 }
 
+@test "promtool accepts the alert rules and what the textfile holds" {
+  command -v promtool >/dev/null || skip "promtool (Debian's prometheus) is not installed"
+  start_emulator --seed sample
+  mount_cfcfs
+  mkdir "$T/textfiles"
+  recipe textfile TEXTFILES="$T/textfiles"
+  promtool check metrics <"$T/textfiles/cfcfs.prom"
+  commands rules >"$T/rules.yml"
+  promtool check rules --lint-fatal "$T/rules.yml"
+}
+
 @test "an account's changes into a chat" {
   start_emulator --seed sample
   mount_cfcfs -o cache_ttl=0.5,status_ttl=0.5,rps=1000,burst=1000
