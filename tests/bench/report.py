@@ -91,7 +91,12 @@ def size_targets():
     if f"size.stat.{MANY}" not in samples:
         return
     for op, text in SIZES:
-        target(f"{text}: at 100,000 / at 100", ratio(f"size.{op}.{MANY}", f"size.{op}.100"), 2)
+        # The kernel's own part of a hot stat grows too, with what its processor's caches hold: tmpfs shows how much.
+        if op == "stat":
+            grown = ratio(f"size.stat.{MANY}", "size.stat.100")
+            target("stat: at 100,000 / at 100, beside tmpfs's", grown / ratio(f"size.tmpfs.{MANY}", "size.tmpfs.100"), 2)
+        else:
+            target(f"{text}: at 100,000 / at 100", ratio(f"size.{op}.{MANY}", f"size.{op}.100"), 2)
     if "size.first.10000" in samples:
         target("first listing, an entry: at 100,000 / 10,000", ratio(f"size.first.{MANY}", "size.first.10000"), 2)
     for mib in BOUNDS:
@@ -122,7 +127,7 @@ def print_sizes():
     sizes = [n for n in ("100", MANY) if f"size.stat.{n}" in samples]
     print("\nBy size (medians, nanoseconds)\n")
     print(f"{'':30}" + "".join(f"{int(n):13,}" for n in sizes))
-    for op, text in SIZES + [("first", "first listing, an entry")]:
+    for op, text in SIZES + [("tmpfs", "stat in tmpfs"), ("first", "first listing, an entry")]:
         print(f"{text:30}" + "".join(f"{value(f'size.{op}.{n}'):13.0f}" for n in sizes))
     print(f"{'memory, MiB':30}" + "".join(f"{value(f'memory.{n}') / 1024:13.1f}" for n in sizes))
     for mib in BOUNDS if MANY in sizes else ():
