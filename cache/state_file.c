@@ -8,6 +8,8 @@
 #include "api/base/log.h"
 #include "cache/state_private.h"
 
+/* Once for so many new lines, as a part of those that are kept, the oldest go: finding them looks through all that there are. */
+#define TRIM_PART 64
 /* Between two tries where another mount writes. */
 #define BUSY_POLL_MS 5
 
@@ -269,11 +271,26 @@ static int write_row_change(struct state_file *file, const char *scope, const st
 			    SQLITE_STATIC);
 	r = run_one(file, STATEMENT_SET);
 	/* Once for a row of changes of one table. */
-	if (r == 0 && (!change->next || strcmp(change->next->name.table, change->name.table))) {
+	if (r == 0 && change->full && (!change->next || strcmp(change->next->name.table, change->name.table))) {
 		sqlite3_bind_int(bind(file, STATEMENT_TRIM, scope, &change->name), 5, STATE_ROWS_MAX);
 		r = run_one(file, STATEMENT_TRIM);
 	}
 	return r;
+}
+
+/* Lines of other mounts that this one has not seen may stand beside, until it has. */
+static int trim_history(struct state_file *file, const char *scope, const struct state_batch *batch)
+{
+	sqlite3_stmt *s = file->statements[STATEMENT_HISTORY_TRIM];
+
+	if (!batch->history_full || (file->trimmed && file->untrimmed <= batch->history_max / TRIM_PART))
+		return 0;
+	file->trimmed = true;
+	file->untrimmed = 0;
+	sqlite3_bind_text(s, 1, scope, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(s, 2, (int64_t)batch->history_max);
+	sqlite3_bind_int64(s, 3, (int64_t)STATE_HISTORY_BYTES_MAX);
+	return run_one(file, STATEMENT_HISTORY_TRIM);
 }
 
 static int write_history(struct state_file *file, const char *scope, const struct state_batch *batch)
@@ -296,11 +313,9 @@ static int write_history(struct state_file *file, const char *scope, const struc
 		file->own_last = sqlite3_last_insert_rowid(file->db);
 		if (!file->own_first)
 			file->own_first = file->own_last;
+		file->untrimmed++;
 	}
-	sqlite3_bind_text(file->statements[STATEMENT_HISTORY_TRIM], 1, scope, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(file->statements[STATEMENT_HISTORY_TRIM], 2, (int64_t)batch->history_max);
-	sqlite3_bind_int64(file->statements[STATEMENT_HISTORY_TRIM], 3, (int64_t)STATE_HISTORY_BYTES_MAX);
-	return run_one(file, STATEMENT_HISTORY_TRIM);
+	return trim_history(file, scope, batch);
 }
 
 static int write_all(struct state_file *file, const char *scope, const struct state_batch *batch, struct err *err)

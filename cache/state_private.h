@@ -56,6 +56,7 @@ struct row_change {
 	uint64_t serial;
 	bool deleted;
 	bool again;              /* the row was deleted in between: it gets a new place */
+	bool full;               /* its table has as many rows as it may have: the oldest go */
 	struct row_value *value; /* owned reference; NULL: deleted */
 	struct row_name name;    /* into key */
 	char key[];
@@ -79,6 +80,7 @@ struct state_batch {
 	const struct row_change *changes;
 	const struct history_line *history;
 	size_t history_max; /* lines that the file keeps */
+	bool history_full;  /* it has them: the oldest go */
 	const uint8_t *key; /* STATE_KEY_BYTES, for a file that has none */
 };
 
@@ -144,6 +146,8 @@ struct state_file {
 	int64_t deadline_ms;  /* of the operation under way */
 	int64_t data_version; /* SQLite's number of what others changed, as of the last load */
 	int64_t history_seq;  /* of the last line of the history that is known; 0: none */
+	size_t untrimmed;            /* lines of the history that were added since the oldest went */
+	bool trimmed;                /* the oldest went once since it was opened */
 	int64_t own_first, own_last; /* of the lines that the last write added; 0: none */
 };
 

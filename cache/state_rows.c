@@ -369,6 +369,7 @@ static struct row_change *row_change_new(const struct row *row)
 	change->serial = row->serial;
 	change->deleted = row->deleted;
 	change->again = row->again;
+	change->full = row->table->count >= STATE_ROWS_MAX;
 	change->value = row_value_ref(row->value);
 	return change;
 }

@@ -18,6 +18,8 @@
 #define ATTEMPT_MS 1000
 /* Between two attempts. */
 #define BUSY_PAUSE_MS 20
+/* How long a change waits for others that go to the file with it. */
+#define GATHER_MS 3
 /* Whole loads for what others wrote come no closer together than this, unless somebody waits for one. */
 #define LOAD_PAUSE_MS 100
 #define WATCHED       (IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF)
@@ -197,6 +199,7 @@ static int write_waiting(struct mind *m, struct err *err)
 	batch.changes = changes;
 	batch.history = history;
 	batch.history_max = state->history.lines.count_max;
+	batch.history_full = textlog_is_full(&state->history.lines);
 	state_unlock(state);
 	if (r == 0 && (changes || history || !m->key_in_file)) {
 		m->file.deadline_ms = clock_after_ms(ATTEMPT_MS);
@@ -329,7 +332,8 @@ static int rest_ms(const struct mind *m, int r)
 	return (int)ms;
 }
 
-static void rest(struct mind *m, int ms)
+/* Until something comes, for ms at most (-1: for good). */
+static void wait_for_word(struct mind *m, int ms)
 {
 	struct pollfd fds[] = { { .fd = m->state->kick_fd, .events = POLLIN }, { .fd = m->watch_fd, .events = POLLIN } };
 	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
@@ -340,6 +344,23 @@ static void rest(struct mind *m, int ms)
 		m->told = true;
 	if (read(m->state->kick_fd, events, sizeof(uint64_t)) < 0)
 		return;
+}
+
+static bool is_hurried(struct state *state)
+{
+	scope_lock(state, state);
+	return state->waits || state->ending;
+}
+
+/* What comes close together goes to the disk at once, unless somebody waits for it: a commit each costs a processor. */
+static void rest(struct mind *m, int ms)
+{
+	int64_t until;
+
+	wait_for_word(m, ms);
+	until = clock_after_ms(GATHER_MS);
+	while (!is_hurried(m->state) && clock_left_ms(until))
+		wait_for_word(m, (int)clock_left_ms(until));
 }
 
 /* Whether the thread is to end now, after a round that said r. */

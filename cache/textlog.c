@@ -35,6 +35,11 @@ static void make_place(struct textlog *lines, size_t count, size_t bytes)
 		drop_oldest(lines);
 }
 
+bool textlog_is_full(const struct textlog *lines)
+{
+	return textlog_first(lines) > 0 || lines->count >= lines->count_max;
+}
+
 void textlog_clear(struct textlog *lines)
 {
 	while (lines->count)

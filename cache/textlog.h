@@ -29,6 +29,8 @@ void textlog_limit(struct textlog *lines, size_t count_max);
 /* text ends with a newline; one that is longer than all that is kept is left out. 0 or -ENOMEM. */
 int textlog_add(struct textlog *lines, const char *text, size_t len);
 
+/* Whether lines had to go, or the next one makes one go. */
+bool textlog_is_full(const struct textlog *lines);
 /* Offset of the oldest line that is kept, and of the end. */
 uint64_t textlog_first(const struct textlog *lines);
 uint64_t textlog_end(const struct textlog *lines);
