@@ -138,8 +138,11 @@ writes() {
   start
   empty='.wrangler_ssh = {} | .provisioner = {} | .dns = {servers: []} | .checks = [] | .network = {mode: null}'
   doc "$T/d.json" "$empty"
-  writes 1 "$(DEP)" "$T/d.json"
-  requests 'select(.method == "POST") | .body' | jq -r . | jq -e 'keys == ["image", "labels", "location"]'
+  clear_requests
+  cp "$T/d.json" "$(DEP)"
+  assert_writes 1
+  assert_equal "$(requests 'select(.method == "POST").body | if type == "string" then fromjson else . end | keys')" '["image","labels","location"]'
+  writes 0 "$(DEP)" "$T/d.json"
   web_json "$T/web.json" ".priorities = {} | .durable_objects = {} | .configuration |= ($empty)"
   writes 1 "$APPS/web.json" "$T/web.json"
   jq '.priorities.default = 3 | .configuration.command = ["a"]' "$T/web.json" >"$T/new.json"

@@ -153,7 +153,7 @@ nano_change() {
   keys -l "  $(LINE)"
   keys Enter
   keys C-o
-  screen 'File Name to Write'
+  screen 'File Name to Write\|Write to File' # nano 7, nano 8
   keys Enter
 }
 nano_saves() {

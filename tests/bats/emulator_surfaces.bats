@@ -150,7 +150,7 @@ control_status() { curl -s -o /dev/null -w '%{http_code}' "${@/#/-H}" "$CONTROL/
   assert_equal "$(control_status "Host: attacker.example:${at##*:}")" 403
   assert_equal "$(control_status 'Host: attacker.example')" 403
   assert_equal "$(control_status 'Host: 127.0.0.1:1')" 403
-  assert_equal "$(control_status 'Host:')" 403
+  assert_match "$(control_status 'Host:')" '^40[03]$' # 400: from libmicrohttpd 1.0 itself
   assert_equal "$(control_status 'Origin: http://attacker.example')" 403
   assert_equal "$(control_status "Origin: http://attacker.example/$at")" 403
   assert_equal "$(control_status 'Origin: null')" 403

@@ -417,6 +417,21 @@ as_ordinary_user() {
   needs_root
   cat >"$T/inside" <<'SH'
 set -e
+# Where the sources are in a folder that is closed to him, such as /root, he sees a folder with nothing but them in it.
+may_enter() { setpriv --reuid=65534 --regid=65534 --clear-groups -- test -x "$1"; }
+for dir in "$SOURCE_DIR" "$BUILD"; do
+  mkdir -p "$1/open$dir"
+  mount --bind "$dir" "$1/open$dir"
+done
+for dir in "$SOURCE_DIR" "$BUILD"; do
+  at=$dir closed=
+  while [ "$at" != / ]; do
+    at=$(dirname "$at")
+    may_enter "$at" || closed=$at
+  done
+  [ -z "$closed" ] || mount -t tmpfs -o mode=755 none "$closed"
+  [ -e "$dir" ] || { mkdir -p "$dir" && mount --bind "$1/open$dir" "$dir"; }
+done
 mknod -m 666 "$1/fuse" c 10 229
 mount --bind "$1/fuse" /dev/fuse
 ! mountpoint -q /sys/fs/fuse/connections || umount /sys/fs/fuse/connections
@@ -429,10 +444,11 @@ SH
     dir=$(dirname "$dir")
   done
   chown 65534:65534 "$T" "$T"/*
+  export SOURCE_DIR BUILD
   timeout 100 unshare -m --propagation private bash "$T/inside" "$T" env HOME="$T" TMPDIR="$T" CFCFS_TEST_DIR="$T" \
-    CFCFS_ORDINARY=1 bats --tap --filter "^$BATS_TEST_DESCRIPTION\$" "$BATS_TEST_FILENAME" >"$T/inside.tap" 2>&1 3>&- ||
-    fail "$(cat "$T/inside.tap")"
-  grep -q '^ok 1' "$T/inside.tap" || fail "$(cat "$T/inside.tap")"
+    CFCFS_ORDINARY=1 bats --tap --filter "^$BATS_TEST_DESCRIPTION\$" "$BATS_TEST_FILENAME" >"$T/inside.tap" 2>&1 3>&- || true
+  # Not a status: that would mean that we are there already.
+  grep -q '^ok 1' "$T/inside.tap" || { fail "$(cat "$T/inside.tap")" || exit 1; }
 }
 
 # ---- documents

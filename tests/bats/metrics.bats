@@ -75,9 +75,9 @@ check_form() { python3 "$SOURCE_DIR/tests/bats/prometheus.py" "$@"; }
   grep -Fqx "cfcfs_account_rollouts_active{$labels} 0" "$T/metrics"
   assert_equal "$(grep -F "cfcfs_account_instances{$labels,health=\"active\"}" "$T/metrics" | cut -d' ' -f2)" \
     "$(api GET /applications | jq '[.[].health.instances.active] | add')"
-  assert_equal "$(sed -n 's/^cfcfs_account_vcpus{.*} //p' "$T/metrics" | jq .)" "$(api GET /usage | jq .usage.vcpus)"
-  assert_equal "$(sed -n 's/^cfcfs_account_memory_bytes{.*} //p' "$T/metrics" | jq .)" "$(api GET /usage | jq '.usage.memory_mib * 1048576')"
-  assert_equal "$(sed -n 's/^cfcfs_account_memory_limit_bytes{.*} //p' "$T/metrics" | jq .)" \
+  assert_equal "$(sed -n 's/^cfcfs_account_vcpus{.*} //p' "$T/metrics" | jq '. + 0')" "$(api GET /usage | jq .usage.vcpus)"
+  assert_equal "$(sed -n 's/^cfcfs_account_memory_bytes{.*} //p' "$T/metrics" | jq ". + 0")" "$(api GET /usage | jq '.usage.memory_mib * 1048576')"
+  assert_equal "$(sed -n 's/^cfcfs_account_memory_limit_bytes{.*} //p' "$T/metrics" | jq ". + 0")" \
     "$(api GET /usage | jq '.maximum.memory_mib * 1048576')"
 }
 

@@ -10,19 +10,19 @@ PACKAGES_BUILD=(
 PROGRAMS_BUILD=(meson ninja pkg-config fusermount3)
 # What the product needs to be used, and the tour of tools/quickstart.
 PACKAGES_TOUR=(
-  jq curl rsync attr util-linux mount
+  jq curl rsync attr util-linux mount ca-certificates
 )
 PROGRAMS_TOUR=(jq curl rsync setsid flock mount umount)
 PACKAGES_UNIT=(libcmocka-dev python3-minimal redis-server)
 PROGRAMS_UNIT=(python3)
 PACKAGES_TEST=(
   libcmocka-dev bats jq curl rsync attr sqlite3 procps psmisc mount util-linux
-  vim nano emacs-nox tmux perl moreutils ed git unzip zip cpio patch openssl python3-minimal python3-yaml python3-jsonschema
+  vim nano emacs-nox tmux perl moreutils ed git unzip zip cpio patch openssl ca-certificates openssh-client python3-minimal python3-yaml python3-jsonschema
   clang libclang-rt-dev nginx-light binutils zsh fish redis-server
 )
 PROGRAMS_TEST=(
   bats jq curl rsync getfattr setfattr sqlite3 ps pgrep fuser mount umount setsid flock setarch
-  vim nano emacs tmux perl sponge ed git unzip zip cpio patch openssl python3 clang nginx readelf zsh fish
+  vim nano emacs tmux perl sponge ed git unzip zip cpio patch openssl ssh-keygen python3 clang nginx readelf zsh fish
 )
 MODULES_TEST=(yaml jsonschema)
 PACKAGES_LINT=(
