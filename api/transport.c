@@ -115,7 +115,7 @@ static void put_easy(struct transport *t, struct exchange *ex)
 {
 	CURL *easy = steal_ptr(ex->easy);
 
-	if (t->idle_count < t->max_conns)
+	if (t->setup.keeps && t->idle_count < t->max_conns)
 		t->idle[t->idle_count++] = easy;
 	else
 		curl_easy_cleanup(easy);

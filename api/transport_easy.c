@@ -19,7 +19,9 @@
 #endif
 
 /* Files of certificates are read whole. */
-#define PEM_MAX              ((size_t)8 << 20)
+#define PEM_MAX ((size_t)8 << 20)
+/* From libcurl 8.7.0 on a handle keeps the buffer that its request went out from, token and body in it, until it is cleaned up. */
+#define REQUEST_STAYS_FROM   0x080700
 #define KEEPALIVE_IDLE_S     30
 #define KEEPALIVE_INTERVAL_S 10
 
@@ -69,6 +71,7 @@ int easy_setup_init(struct easy_setup *setup, const struct transport_options *op
 	memset(setup, 0, sizeof(*setup));
 	setup->tls = !strncasecmp(options->base_url, "https:", 6);
 	setup->loopback = url_is_loopback(options->base_url);
+	setup->keeps = curl_version_info(CURLVERSION_NOW)->version_num < REQUEST_STAYS_FROM;
 	setup->connect_timeout_ms = options->connect_timeout_ms > 0 ? options->connect_timeout_ms : 10000;
 	if (!setup->tls && !setup->loopback)
 		return err_set(err, EINVAL, "plain http is refused except to a loopback address");

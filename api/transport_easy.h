@@ -6,6 +6,7 @@
 /* What every handle of a transport has in common. */
 struct easy_setup {
 	bool tls, loopback;
+	bool keeps; /* a handle may be used again: nothing of its last request is left in it */
 	int64_t connect_timeout_ms;
 	char *user_agent;       /* owned */
 	struct buf authorities; /* PEM: the system's and the added one; empty: curl's own default */
