@@ -42,7 +42,7 @@ run_server() {
   local words
   words=$(sed -n 's/^ExecStart=//p' "$FLEET/cfcfs-share.service")
   # shellcheck disable=SC2086,SC2016  # words; the unit's own variable
-  run_server env $(sed -e "s,^/usr/bin/valkey-server,$SERVER," -e "s,/etc/cfcfs,$T/etc," -e 's,${CREDENTIALS_DIRECTORY},'"$T/etc," <<<"$words")
+  run_server env $(sed -e "s,^/usr/bin/valkey-server,$SERVER," -e "s,/etc/cfcfs,$T/etc," -e 's,${CREDENTIALS_DIRECTORY},'"$T/etc,g" <<<"$words")
   assert_equal "$(stat -c %a "$SOCKET")" 666
   assert_match "$(cli ping 2>&1)" NOAUTH
   mount_members 2 -o "$LONG,share_secret_file=$T/etc/share.secret"
