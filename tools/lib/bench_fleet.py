@@ -98,8 +98,14 @@ class Place:
             return int(re.search(rf"^cfcfs_share_{name}(?:{{[^}}]*}})? (\d+)", file.read(), re.M)[1])
 
     def unmount(self, at):
+        process = self.mounts.pop(at)
         subprocess.run(["fusermount3", "-u", at], check=False)
-        self.mounts.pop(at).wait()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            # Another mount namespace that was made meanwhile holds it.
+            process.terminate()
+            process.wait()
 
     def end(self):
         if self.server:
@@ -222,7 +228,7 @@ def measure_writes(results, writes):
 
 
 def hot(at, operation):
-    words = [BUILD + "/tests/bench-hot", at + "/applications", "5", *operation.split()]
+    words = [BUILD + "/tests/bench-hot", at + "/applications", "20", *operation.split()]
     return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[0])
 
 
@@ -234,7 +240,7 @@ def measure_hot(results):
         for operation in ("stat", "missing", "open", "list", "listlstat", "getxattr user.cfcfs.id"):
             hot(with_it, operation), hot(without, operation)
             turns = []
-            for n in range(7):
+            for n in range(21):
                 first, second = (with_it, without) if n % 2 else (without, with_it)
                 times = {first: hot(first, operation), second: hot(second, operation)}
                 turns.append(times[with_it] / times[without])
