@@ -73,7 +73,7 @@ static int add_line(struct credentials *c, const char *name, const char *value, 
 	}
 	if (strlen(value) > TOKEN_MAX)
 		return err_set(err, EACCES, "%s is too long for a token", c->source);
-	if (asprintf(&c->lines[i], "%s%s", name, value) < 0) {
+	if (text_format(&c->lines[i], "%s%s", name, value) < 0) {
 		c->lines[i] = NULL;
 		return err_set(err, ENOMEM, "out of memory");
 	}
@@ -93,7 +93,7 @@ static int use_token(struct credentials *c, const char *token, struct err *err)
 
 static int set_source(struct credentials *c, const char *what, const char *detail)
 {
-	return asprintf(&c->source, "%s%s", what, detail) < 0 ? (c->source = NULL, -ENOMEM) : 0;
+	return text_format(&c->source, "%s%s", what, detail) < 0 ? (c->source = NULL, -ENOMEM) : 0;
 }
 
 /* Each source: 1 where it gave credentials, 0 where it is not there, -errno with text where it cannot be used. */
@@ -212,7 +212,7 @@ static char *absolute(const char *path)
 
 	if (!here)
 		return strdup(path);
-	return asprintf(&whole, "%s/%s", here, path) < 0 ? NULL : whole;
+	return text_format(&whole, "%s/%s", here, path) < 0 ? NULL : whole;
 }
 
 int credentials_load(const char *token_file, struct credentials **ret, struct err *err)

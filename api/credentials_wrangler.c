@@ -110,7 +110,7 @@ static int try_path(const char *dir, const char *below, char **ret_token, char *
 	cleanup_free_ char *path = NULL;
 	int r;
 
-	if (asprintf(&path, "%s/%s" LOGIN_FILE, dir, below) < 0) {
+	if (text_format(&path, "%s/%s" LOGIN_FILE, dir, below) < 0) {
 		path = NULL;
 		return err_set(err, ENOMEM, "out of memory");
 	}

@@ -45,9 +45,9 @@ char *doc_image_long(const char *account_id, const char *image)
 	if (!path)
 		return strdup(image);
 	if (!account_id || has_namespace(path))
-		n = asprintf(&text, MANAGED "/%s", path);
+		n = text_format(&text, MANAGED "/%s", path);
 	else
-		n = asprintf(&text, MANAGED "/%s/%s", account_id, path);
+		n = text_format(&text, MANAGED "/%s/%s", account_id, path);
 	return n < 0 ? NULL : text;
 }
 
@@ -63,5 +63,5 @@ char *doc_image_shown(const char *account_id, const char *image)
 	/* Without its namespace this one would be read as of another account. */
 	if (!*path || has_namespace(path))
 		return strdup(image);
-	return asprintf(&text, MANAGED "/%s", path) < 0 ? NULL : text;
+	return text_format(&text, MANAGED "/%s", path) < 0 ? NULL : text;
 }

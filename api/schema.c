@@ -338,7 +338,7 @@ static int write_schema(const struct described *d, struct buf *out)
 	cleanup_free_ char *name = NULL, *id = NULL;
 	int r = o ? schema_name(d->title, &name) : -ENOMEM;
 
-	if (r == 0 && asprintf(&id, SCHEMA_BASE "%s.json", name) < 0) {
+	if (r == 0 && text_format(&id, SCHEMA_BASE "%s.json", name) < 0) {
 		id = NULL;
 		r = -ENOMEM;
 	}

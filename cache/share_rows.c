@@ -141,29 +141,35 @@ int share_row_get(struct share *share, const char *table, const char *parent, co
 	return buf_add(ret, value, len);
 }
 
-static int each_pair(struct share *share, const struct share_keys *keys, const redisReply *reply,
-		     int (*each)(void *arg, const char *id, const void *value, size_t len), void *arg)
-{
-	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-		const redisReply *field = reply->element[i], *sealed = reply->element[i + 1];
-		cleanup_buf_wipe_ struct buf plain = BUF_INIT;
-		const char *value;
-		int64_t made_ms;
-		size_t len;
-		int r;
+struct each_row {
+	int (*call)(void *arg, const char *id, const void *value, size_t len);
+	void *arg;
+};
 
-		if (field->type != REDIS_REPLY_STRING)
-			continue;
-		r = share_open_answer(share, keys, sealed, field->str, &plain, &made_ms);
-		if (r == -ENOMEM)
-			return r;
-		if (r < 0 || split_row(&plain, &value, &len) < 0)
-			continue;
-		r = each(arg, plain.data, value, len);
-		if (r)
-			return r;
-	}
-	return 0;
+/* What cannot be opened, or is no row, is none. */
+static int open_pair(struct share *share, const struct share_keys *keys, redisReply *const pair[2], const struct each_row *each)
+{
+	cleanup_buf_wipe_ struct buf plain = BUF_INIT;
+	const char *value;
+	int64_t made_ms;
+	size_t len;
+	int r;
+
+	if (pair[0]->type != REDIS_REPLY_STRING)
+		return 0;
+	r = share_open_answer(share, keys, pair[1], pair[0]->str, &plain, &made_ms);
+	if (r < 0 || split_row(&plain, &value, &len) < 0)
+		return r == -ENOMEM ? r : 0;
+	return each->call(each->arg, plain.data, value, len);
+}
+
+static int each_pair(struct share *share, const struct share_keys *keys, const redisReply *reply, const struct each_row *each)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i + 1 < reply->elements; i += 2)
+		r = open_pair(share, keys, &reply->element[i], each);
+	return r;
 }
 
 int share_row_each(struct share *share, const char *table, const char *parent,
@@ -181,7 +187,7 @@ int share_row_each(struct share *share, const char *table, const char *parent,
 	r = share_ask(share, &c, waiter, &query);
 	if (r < 0)
 		return r;
-	r = query->reply->type == REDIS_REPLY_ARRAY ? each_pair(share, keys, query->reply, each, arg) : 0;
+	r = query->reply->type == REDIS_REPLY_ARRAY ? each_pair(share, keys, query->reply, &(struct each_row){ each, arg }) : 0;
 	query_drop(share, query);
 	return r;
 }

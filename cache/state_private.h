@@ -146,8 +146,8 @@ struct state_file {
 	int64_t deadline_ms;  /* of the operation under way */
 	int64_t data_version; /* SQLite's number of what others changed, as of the last load */
 	int64_t history_seq;  /* of the last line of the history that is known; 0: none */
-	size_t untrimmed;            /* lines of the history that were added since the oldest went */
-	bool trimmed;                /* the oldest went once since it was opened */
+	size_t untrimmed;     /* lines of the history that were added since the oldest went */
+	bool trimmed;         /* the oldest went once since it was opened */
 	int64_t own_first, own_last; /* of the lines that the last write added; 0: none */
 };
 

@@ -76,7 +76,7 @@ void rows_tell(struct state *state, const struct row_name *name, const void *val
 	struct share_row row = { .table = name->table, .parent = "" };
 
 	if (pack_row(value, len, &payload) < 0 ||
-	    asprintf(&all, "%s%c%s%c%s", name->table, SEPARATOR, name->parent, SEPARATOR, name->id) < 0)
+	    text_format(&all, "%s%c%s%c%s", name->table, SEPARATOR, name->parent, SEPARATOR, name->id) < 0)
 		return;
 	row.id = all + strlen(name->table) + 1;
 	row.value = payload.data;
@@ -236,7 +236,7 @@ static int add_missing(struct load *load, const struct row_name *name, const str
 	struct there *t;
 	int r;
 
-	if (asprintf(&id, "%s%c%s", name->parent, SEPARATOR, name->id) < 0)
+	if (text_format(&id, "%s%c%s", name->parent, SEPARATOR, name->id) < 0)
 		id = NULL;
 	if (!id || pack_row(value->data, value->len, &packed) < 0)
 		return -ENOMEM;

@@ -184,7 +184,7 @@ static int make_name(struct errand *e)
 	const char *variant = o->variant ? o->variant(o->share_arg, flight->row, flight->key) : NULL;
 
 	snprintf(e->group, sizeof(e->group), "%s", flight->key);
-	return asprintf(&e->name, "%s%s%s", flight->key, variant ? "\n" : "", variant ? variant : "") < 0 ? -ENOMEM : 0;
+	return text_format(&e->name, "%s%s%s", flight->key, variant ? "\n" : "", variant ? variant : "") < 0 ? -ENOMEM : 0;
 }
 
 int flight_share(struct flight *flight, struct store_value *ret)

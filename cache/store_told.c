@@ -23,7 +23,7 @@ static void tell(struct store *store, const char *key, const char *id, const str
 	cleanup_free_ char *name = NULL;
 
 	share_mark(fleet_share(fleet), key, MARK_MS);
-	if (asprintf(&name, "%s%c%s", key, ID_SEPARATOR, id) < 0)
+	if (text_format(&name, "%s%c%s", key, ID_SEPARATOR, id) < 0)
 		name = NULL;
 	if (name)
 		fleet_tell(fleet, FLEET_STORE, name, payload);

@@ -49,8 +49,8 @@ char *image_long(const char *account, const char *image)
 		rest = host + 1;
 	}
 	if (starts_with_account(rest))
-		return asprintf(&text, MANAGED "/%s", rest) < 0 ? NULL : text;
-	return asprintf(&text, MANAGED "/%s/%s", account, rest) < 0 ? NULL : text;
+		return text_format(&text, MANAGED "/%s", rest) < 0 ? NULL : text;
+	return text_format(&text, MANAGED "/%s/%s", account, rest) < 0 ? NULL : text;
 }
 
 static bool good_name(const char *name)

@@ -144,7 +144,7 @@ static int follow_open(struct follow *f, const char *mount)
 	cleanup_free_ char *path = NULL;
 
 	f->line.max = LINE_MAX_BYTES;
-	if (asprintf(&path, "%s/.cfcfs/apply.jsonl", mount) < 0)
+	if (text_format(&path, "%s/.cfcfs/apply.jsonl", mount) < 0)
 		return -ENOMEM;
 	f->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (f->fd >= 0)

@@ -58,7 +58,7 @@ static int add_options(struct args *args, const char *more)
 {
 	char *joined;
 
-	if (asprintf(&joined, "%s%s%s", args->options ? args->options : "", args->options ? "," : "", more) < 0)
+	if (text_format(&joined, "%s%s%s", args->options ? args->options : "", args->options ? "," : "", more) < 0)
 		return -ENOMEM;
 	free(args->options);
 	args->options = joined;

@@ -17,7 +17,7 @@ int control_read(const char *mount, const char *name, struct buf *ret, struct er
 	ssize_t n;
 	int r = 0;
 
-	if (asprintf(&path, "%s/.cfcfs/%s", mount, name) < 0)
+	if (text_format(&path, "%s/.cfcfs/%s", mount, name) < 0)
 		return err_set(err, ENOMEM, "out of memory");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -49,7 +49,7 @@ int control_order(const char *mount, const char *order)
 	cleanup_free_ char *path = NULL;
 	cleanup_close_ int fd = -1;
 
-	if (asprintf(&path, "%s/.cfcfs/apply", mount) < 0)
+	if (text_format(&path, "%s/.cfcfs/apply", mount) < 0)
 		return -ENOMEM;
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)

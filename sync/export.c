@@ -67,7 +67,7 @@ static void remove_files(struct export *e)
 		if (!is_exported(file->kind) || file->kind->parts || !files_has_collection(&e->account, file->kind) ||
 		    e->doubtful & UINT64_C(1) << kind_number(file->kind) || files_has(&e->account, file->path))
 			continue;
-		if (asprintf(&path, "%s/%s", e->args->repo, file->path) < 0 || unlink(path) < 0) {
+		if (text_format(&path, "%s/%s", e->args->repo, file->path) < 0 || unlink(path) < 0) {
 			say_error("%s: %s", file->path, strerror(errno));
 			e->failed++;
 			continue;

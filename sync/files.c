@@ -84,7 +84,7 @@ static int add(struct files *files, const struct kind *kind, const char *name)
 		files->room = room;
 	}
 	files->all[files->count].kind = kind;
-	if (asprintf(&files->all[files->count].path, "%s/%s", kind->dir, name) < 0)
+	if (text_format(&files->all[files->count].path, "%s/%s", kind->dir, name) < 0)
 		return -ENOMEM;
 	files->count++;
 	return 0;
@@ -119,7 +119,7 @@ static int scan(const char *root, const struct kind *kind, struct files *ret, st
 	struct dirent *entry;
 	int r = 0;
 
-	if (asprintf(&path, "%s/%s", root, kind->dir) < 0)
+	if (text_format(&path, "%s/%s", root, kind->dir) < 0)
 		return -ENOMEM;
 	dir = opendir(path);
 	if (!dir && (errno == ENOENT || errno == ENOTDIR || errno == EOPNOTSUPP))
@@ -208,7 +208,7 @@ int file_read(const char *root, const char *path, struct buf *ret, struct err *e
 	cleanup_close_ int fd = -1;
 	int r;
 
-	if (asprintf(&whole, "%s/%s", root, path) < 0)
+	if (text_format(&whole, "%s/%s", root, path) < 0)
 		return -ENOMEM;
 	fd = open(whole, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
@@ -239,7 +239,7 @@ int file_write(const char *root, const char *path, const struct buf *text)
 	cleanup_free_ char *whole = NULL;
 	int fd, r;
 
-	if (asprintf(&whole, "%s/%s", root, path) < 0)
+	if (text_format(&whole, "%s/%s", root, path) < 0)
 		return -ENOMEM;
 	fd = open(whole, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
 	if (fd < 0)
@@ -288,8 +288,8 @@ int file_replace(const char *root, const char *path, const struct buf *text)
 	const char *name = strrchr(path, '/') + 1;
 	int r;
 
-	if (asprintf(&whole, "%s/%s", root, path) < 0 ||
-	    asprintf(&temporary, "%s/%.*s.%.200s.%d.tmp", root, (int)(name - path), path, name, (int)getpid()) < 0)
+	if (text_format(&whole, "%s/%s", root, path) < 0 ||
+	    text_format(&temporary, "%s/%.*s.%.200s.%d.tmp", root, (int)(name - path), path, name, (int)getpid()) < 0)
 		return -ENOMEM;
 	r = make_dir_of(whole);
 	return r < 0 ? r : write_new(whole, temporary, text);

@@ -56,9 +56,10 @@ static int make_base(char **ret, struct err *err)
 	int n;
 
 	if (runtime && *runtime == '/' && access(runtime, W_OK) == 0)
-		n = asprintf(ret, "%s/cfcfs-sync", runtime);
+		n = text_format(ret, "%s/cfcfs-sync", runtime);
 	else
-		n = asprintf(ret, "%s/cfcfs-sync-%u", temporary && *temporary == '/' ? temporary : "/tmp", (unsigned)geteuid());
+		n = text_format(ret, "%s/cfcfs-sync-%u", temporary && *temporary == '/' ? temporary : "/tmp",
+				(unsigned)geteuid());
 	if (n < 0)
 		return err_set(err, ENOMEM, "out of memory");
 	if (mkdir(*ret, 0700) < 0 && errno != EEXIST)
@@ -73,7 +74,7 @@ static bool is_mounted(const char *dir)
 	cleanup_free_ char *parent = NULL;
 	struct stat own, above;
 
-	if (asprintf(&parent, "%s/..", dir) < 0 || stat(dir, &own) < 0)
+	if (text_format(&parent, "%s/..", dir) < 0 || stat(dir, &own) < 0)
 		return errno == ENOTCONN || errno == ECONNABORTED;
 	return stat(parent, &above) < 0 || own.st_dev != above.st_dev;
 }
@@ -105,14 +106,14 @@ static int take_place(struct mounted *m, const char *base, const char *name, str
 		cleanup_free_ char *lock = NULL;
 		cleanup_close_ int fd = -1;
 
-		if (asprintf(&lock, "%s/%s.%u.lock", base, name, i) < 0)
+		if (text_format(&lock, "%s/%s.%u.lock", base, name, i) < 0)
 			return err_set(err, ENOMEM, "out of memory");
 		fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (fd < 0)
 			return err_set(err, errno, "%s: %s", lock, strerror(errno));
 		if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 			continue;
-		if (asprintf(&m->dir, "%s/%s.%u", base, name, i) < 0)
+		if (text_format(&m->dir, "%s/%s.%u", base, name, i) < 0)
 			return err_set(err, ENOMEM, "out of memory");
 		m->lock_fd = steal_fd(&fd);
 		return 0;
@@ -153,7 +154,7 @@ static char *find_cfcfs(void)
 	if (n > 0) {
 		own[n] = '\0';
 		slash = strrchr(own, '/');
-		if (slash && asprintf(&path, "%.*s/cfcfs", (int)(slash - own), own) > 0 && access(path, X_OK) == 0)
+		if (slash && text_format(&path, "%.*s/cfcfs", (int)(slash - own), own) > 0 && access(path, X_OK) == 0)
 			return path;
 		free(path);
 	}
@@ -208,7 +209,7 @@ int mounted_start(struct mounted *m, const struct args *args, const char *option
 	int r;
 
 	*m = MOUNTED_NONE;
-	if (!program || asprintf(&all, "%s%s%s", args->options ? args->options : "", args->options ? "," : "", options) < 0)
+	if (!program || text_format(&all, "%s%s%s", args->options ? args->options : "", args->options ? "," : "", options) < 0)
 		return err_set(err, ENOMEM, "out of memory");
 	r = prepare(m, args, err);
 	if (r < 0)

@@ -81,7 +81,7 @@ static int stage_deletes(struct wanted *wanted, const char *mount)
 		cleanup_free_ char *path = NULL;
 		char reason[1024];
 
-		if (asprintf(&path, "%s/%s", mount, wanted->deletes[i]) < 0)
+		if (text_format(&path, "%s/%s", mount, wanted->deletes[i]) < 0)
 			return -ENOMEM;
 		if (unlink(path) == 0 || errno == ENOENT)
 			continue;
@@ -188,7 +188,7 @@ static int discard(const struct wanted *wanted, const char *mount, struct json_o
 		if (wanted ? is_wanted(wanted, path) : !strcmp(state, "ready") || !strcmp(state, "unknown"))
 			continue;
 		discarded = true;
-		if (asprintf(&order, "discard %s", path) < 0)
+		if (text_format(&order, "discard %s", path) < 0)
 			r = -ENOMEM;
 		else
 			r = control_order(mount, order);

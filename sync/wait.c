@@ -93,7 +93,7 @@ static int look(const char *mount, struct waited *w)
 	struct err err = ERR_INIT;
 	int r;
 
-	if (asprintf(&path, "%s/status.json", w->dir) < 0)
+	if (text_format(&path, "%s/status.json", w->dir) < 0)
 		return -ENOMEM;
 	r = file_read(mount, path, &text, &err);
 	if (r < 0) {
@@ -205,30 +205,33 @@ static int waited_init(struct waited *w, const char *path)
 	if (len > 5 && !strncmp(path + len - 5, ".json", 5))
 		len -= 5;
 	w->dir = strndup(path, len);
-	return !w->dir || asprintf(&w->file, "%s.json", w->dir) < 0 ? -ENOMEM : 0;
+	if (w->dir && text_format(&w->file, "%s.json", w->dir) < 0)
+		w->file = NULL;
+	return w->file ? 0 : -ENOMEM;
 }
 
-static int wait_for(const struct args *args, struct waited *all, size_t count)
+static void waited_free(struct waited *all, size_t count)
 {
-	int status = count ? wait_mounted(args, all, count) : SYNC_WELL;
-
 	for (size_t i = 0; i < count; i++) {
 		free(all[i].dir);
 		free(all[i].file);
 	}
 	free(all);
-	return status;
 }
 
 int do_wait(const struct args *args)
 {
 	struct waited *all = calloc(args->paths_count, sizeof(*all));
+	int status = all ? SYNC_WELL : SYNC_FAILED;
 
 	for (size_t i = 0; all && i < args->paths_count; i++) {
 		if (waited_init(&all[i], args->paths[i]) < 0)
-			return SYNC_FAILED;
+			status = SYNC_FAILED;
 	}
-	return all ? wait_for(args, all, args->paths_count) : SYNC_FAILED;
+	if (status == SYNC_WELL && args->paths_count)
+		status = wait_mounted(args, all, args->paths_count);
+	waited_free(all, all ? args->paths_count : 0);
+	return status;
 }
 
 /* Whether resources of the kind run. */
@@ -240,11 +243,15 @@ static bool runs(const struct kind *kind)
 int wait_for_files(const struct args *args, const struct files *files)
 {
 	struct waited *all = calloc(files->count, sizeof(*all));
+	int status = all ? SYNC_WELL : SYNC_FAILED;
 	size_t count = 0;
 
 	for (size_t i = 0; all && i < files->count; i++) {
 		if (runs(files->all[i].kind) && waited_init(&all[count++], files->all[i].path) < 0)
-			return SYNC_FAILED;
+			status = SYNC_FAILED;
 	}
-	return all ? wait_for(args, all, count) : SYNC_FAILED;
+	if (status == SYNC_WELL && count)
+		status = wait_mounted(args, all, count);
+	waited_free(all, count);
+	return status;
 }

@@ -15,4 +15,7 @@
 #undef sprintf
 #undef vsprintf
 #undef gets
-#pragma GCC poison strcpy strcat sprintf vsprintf gets strtok atoi atol atoll atof gmtime localtime ctime asctime
+#undef asprintf
+#undef vasprintf
+#pragma GCC poison strcpy strcat sprintf vsprintf gets asprintf vasprintf strtok atoi atol atoll atof gmtime localtime ctime     \
+	asctime

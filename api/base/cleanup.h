@@ -1,9 +1,12 @@
 /* Scope-bound release and hand-over of pointers. Destructors take NULL and return NULL. */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <pthread.h>
 
@@ -41,9 +44,17 @@ static inline int steal_fd(int *fd)
 
 static inline void freep(void *p)
 {
-	free(*(void **)p);
+	void *allocated;
+
+	/* p points to a pointer of whatever type: only its bytes may be read. */
+	memcpy(&allocated, p, sizeof(allocated));
+	free(allocated);
 }
 #define cleanup_free_ cleanup_(freep)
+
+/* As asprintf, which leaves *ret undefined where it fails: NULL then, so that a cleanup may free it. */
+int text_format(char **ret, const char *fmt, ...) printf_like_(2, 3) must_check_;
+int text_vformat(char **ret, const char *fmt, va_list ap) printf_like_(2, 0) must_check_;
 
 static inline void closep(int *fd)
 {

@@ -81,7 +81,7 @@ static char *make_key(const char *dir, const char *id)
 {
 	char *key;
 
-	return asprintf(&key, "%s\n%s", dir, id) < 0 ? NULL : key;
+	return text_format(&key, "%s\n%s", dir, id) < 0 ? NULL : key;
 }
 
 static struct seen *find_seen(struct intents *intents, const char *dir, const char *id) REQUIRES(intents_locked)

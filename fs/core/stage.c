@@ -140,7 +140,7 @@ char *staged_path(const struct staged *row)
 {
 	char *path;
 
-	return asprintf(&path, "%s/%s", row->dir, staged_name(row)) < 0 ? NULL : path;
+	return text_format(&path, "%s/%s", row->dir, staged_name(row)) < 0 ? NULL : path;
 }
 
 char *staged_id(const struct staged *row)
@@ -149,7 +149,7 @@ char *staged_id(const struct staged *row)
 
 	if (row->id)
 		return strdup(row->id);
-	return asprintf(&id, "%c%s", STAGE_ID_MARK, row->file_name) < 0 ? NULL : id;
+	return text_format(&id, "%c%s", STAGE_ID_MARK, row->file_name) < 0 ? NULL : id;
 }
 
 /* Of the row itself, not of what it points to. */
@@ -186,7 +186,7 @@ static char *make_key(const struct kind *kind, const char *parent_id, const char
 {
 	char *key;
 
-	if (asprintf(&key, "%s\n%s\n%s\n%s", kind->name, parent_id ? parent_id : "", id ? id : "", leaf ? leaf : "") < 0)
+	if (text_format(&key, "%s\n%s\n%s\n%s", kind->name, parent_id ? parent_id : "", id ? id : "", leaf ? leaf : "") < 0)
 		return NULL;
 	return key;
 }

@@ -29,7 +29,7 @@ void tell_file_locked(struct mount *mount, const struct entry *dir)
 	cleanup_free_ char *file = NULL;
 
 	if (!parent || dir->what.place != PLACE_RESOURCE_DIR ||
-	    asprintf(&file, "%s%s", entry_name(dir), dir->what.kind->suffix) < 0)
+	    text_format(&file, "%s%s", entry_name(dir), dir->what.kind->suffix) < 0)
 		return;
 	notify_entry(mount->notifier, parent, entry_name(dir));
 	notify_entry(mount->notifier, parent, file);

@@ -98,7 +98,7 @@ static int make_state(struct mount *mount)
 	cleanup_free_ char *dir = mount->options->state_dir ? strdup(mount->options->state_dir) : state_default_dir();
 	cleanup_free_ char *scope = NULL;
 
-	if (asprintf(&scope, "%s %s", mount->base_url, mount->options->account_id) < 0)
+	if (text_format(&scope, "%s %s", mount->base_url, mount->options->account_id) < 0)
 		return -ENOMEM;
 	mount->state = state_open(dir, scope);
 	if (mount->state)

@@ -183,7 +183,7 @@ static char *resolve(const char *path)
 		name = dir;
 		resolved = realpath(".", NULL);
 	}
-	if (!resolved || asprintf(&whole, "%s/%s", strcmp(resolved, "/") ? resolved : "", name) < 0)
+	if (!resolved || text_format(&whole, "%s/%s", strcmp(resolved, "/") ? resolved : "", name) < 0)
 		whole = NULL;
 	free(resolved);
 	errno = ENOTCONN;

@@ -32,7 +32,7 @@ static int make_absolute(char **path)
 	cwd = getcwd(NULL, 0);
 	if (!cwd)
 		return -errno;
-	if (asprintf(&absolute, "%s/%s", cwd, *path) < 0)
+	if (text_format(&absolute, "%s/%s", cwd, *path) < 0)
 		return -ENOMEM;
 	free(*path);
 	*path = absolute;

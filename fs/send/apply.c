@@ -97,7 +97,7 @@ static bool is_meant(const struct staged *row, const char *wanted)
 
 	if (!wanted)
 		return true;
-	if (asprintf(&own, "%s/%s", row->dir, row->file_name) < 0)
+	if (text_format(&own, "%s/%s", row->dir, row->file_name) < 0)
 		return false;
 	return (path && is_at(path, wanted)) || is_at(own, wanted);
 }
@@ -230,7 +230,7 @@ static char *parent_path(const struct staged *row)
 
 	if (!row->kind->parent || !slash)
 		return NULL;
-	return asprintf(&path, "%.*s%s", (int)(slash - row->dir), row->dir, row->kind->parent->suffix) < 0 ? NULL : path;
+	return text_format(&path, "%.*s%s", (int)(slash - row->dir), row->dir, row->kind->parent->suffix) < 0 ? NULL : path;
 }
 
 /* What is in the way of a row; NULL: nothing. Freed by the caller. */
@@ -242,7 +242,7 @@ static char *blocker(struct apply_run *run, const struct staged *row)
 	if (parent && holds(run, parent))
 		return steal_ptr(parent);
 	/* What refers to it still, since its change failed, would lose it. */
-	if (row->remove && path && asprintf(&still, "still %s", path) > 0 && holds(run, still))
+	if (row->remove && path && text_format(&still, "still %s", path) > 0 && holds(run, still))
 		return strdup("the change of what refers to it");
 	if (!now || !before || row->remove || apply_refers(row, now, before) < 0)
 		return NULL;
@@ -267,7 +267,7 @@ static void note_failure(struct apply_run *run, const struct staged *row)
 	for (size_t i = 0; i < json_object_array_length(before); i++) {
 		cleanup_free_ char *still = NULL;
 
-		if (asprintf(&still, "still %s", json_object_get_string(json_object_array_get_idx(before, i))) > 0)
+		if (text_format(&still, "still %s", json_object_get_string(json_object_array_get_idx(before, i))) > 0)
 			note_failed(run, still);
 	}
 }
@@ -298,7 +298,7 @@ static void fail_row(struct apply_run *run, const struct staged *row, const stru
 	keep_reason(run, row, err);
 	note_failure(run, row);
 	tell_row(run, row, tried ? "failed" : "skipped", err);
-	if (path && asprintf(&shown, "/%s", path) > 0)
+	if (path && text_format(&shown, "/%s", path) > 0)
 		failures_add(run->mount->failures, shown, "apply", err, NULL, 0);
 }
 

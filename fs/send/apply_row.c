@@ -250,7 +250,7 @@ static int done(struct request *r, const struct staged *row, struct accepted *ac
 			(void)stage_adopt(mount->stage, staged, id, &r->err);
 	}
 	stage_drop(mount->stage, row->key, row->serial);
-	if (path && asprintf(&shown, "/%s", path) > 0)
+	if (path && text_format(&shown, "/%s", path) > 0)
 		failures_clear(mount->failures, shown);
 	return 0;
 }

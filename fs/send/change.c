@@ -148,7 +148,7 @@ static int refer(struct json_object *out, const char *before, const char *name, 
 {
 	cleanup_free_ char *text = NULL;
 
-	return asprintf(&text, "%s%s%s", before, name, after) < 0 ? -ENOMEM : doc_append(out, json_object_new_string(text));
+	return text_format(&text, "%s%s%s", before, name, after) < 0 ? -ENOMEM : doc_append(out, json_object_new_string(text));
 }
 
 static int refer_keys(const struct doc_context *doc, struct json_object *ids, struct json_object *out)

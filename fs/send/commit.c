@@ -351,7 +351,7 @@ int commit_rename(struct request *r, struct entry *entry, const struct identity 
 	cleanup_(accepted_clear) struct accepted accepted = { 0 };
 	cleanup_free_ char *path = NULL;
 
-	if (asprintf(&path, "/%s/%s", what->kind->dir, file_name) < 0)
+	if (text_format(&path, "/%s/%s", what->kind->dir, file_name) < 0)
 		return -ENOMEM;
 	wish.path = path;
 	if (staging_is_on(r->mount, &wish) && stage_is_id(what->id))

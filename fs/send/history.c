@@ -171,9 +171,9 @@ static char *path_of(const struct change *change)
 	char *path;
 
 	if (change->part)
-		return asprintf(&path, "/%s/%s", kind->dir, change->part->name) < 0 ? NULL : path;
+		return text_format(&path, "/%s/%s", kind->dir, change->part->name) < 0 ? NULL : path;
 	name_encode(name, kind->suffix, encoded);
-	return asprintf(&path, "/%s/%s%s", kind->dir, encoded, change->leaf ? "/" : "") < 0 ? NULL : path;
+	return text_format(&path, "/%s/%s%s", kind->dir, encoded, change->leaf ? "/" : "") < 0 ? NULL : path;
 }
 
 /* The path after a rename: that of before with another last name. */

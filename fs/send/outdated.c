@@ -64,7 +64,7 @@ static int compare_member(const char *path, const char *key, bool bracket, struc
 			  const struct field_words *words, struct json_object *out)
 {
 	cleanup_free_ char *below = NULL;
-	int n = bracket ? asprintf(&below, "%s[%s]", path, key) : asprintf(&below, "%s%s%s", path, *path ? "." : "", key);
+	int n = bracket ? text_format(&below, "%s[%s]", path, key) : text_format(&below, "%s%s%s", path, *path ? "." : "", key);
 
 	return n < 0 ? -ENOMEM : compare(below, pair[0], pair[1], words, out);
 }

@@ -78,7 +78,7 @@ static char *readable_path(const char *path)
 
 	if (!mark)
 		return strdup(path);
-	return asprintf(&text, "%.*s{%.*s}%s", (int)(mark - path), path, (int)len, name, name + len) < 0 ? NULL : text;
+	return text_format(&text, "%.*s{%.*s}%s", (int)(mark - path), path, (int)len, name, name + len) < 0 ? NULL : text;
 }
 
 static int add_request(const struct step *step, struct json_object *requests)
@@ -230,7 +230,7 @@ static char *own_path(const struct staged *row)
 {
 	char *path;
 
-	return asprintf(&path, "%s/%s", row->dir, row->file_name) < 0 ? NULL : path;
+	return text_format(&path, "%s/%s", row->dir, row->file_name) < 0 ? NULL : path;
 }
 
 static int set_array(struct json_object *out, const char *key, struct json_object *array)

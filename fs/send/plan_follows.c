@@ -18,7 +18,7 @@ static int add(struct json_object *out, const char *fmt, ...)
 	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	n = text_vformat(&text, fmt, ap);
 	va_end(ap);
 	return n < 0 ? -ENOMEM : doc_append(out, json_object_new_string(text));
 }

@@ -63,10 +63,10 @@ static int find_new(const struct line *line, const struct change *change, size_t
 	if (!looked) {
 		cleanup_free_ char *text = NULL;
 
-		if (asprintf(&text,
-			     "the %s may have been made, and the account cannot be asked; look at the list before "
-			     "writing it again",
-			     change->kind->name) < 0)
+		if (text_format(&text,
+				"the %s may have been made, and the account cannot be asked; look at the list before "
+				"writing it again",
+				change->kind->name) < 0)
 			return -ENOMEM;
 		return unknown(line, text);
 	}
@@ -209,9 +209,9 @@ static int tell_unknown(const struct line *line, const struct change *change, co
 	int n;
 
 	if (change->verb == VERB_ACTION)
-		n = asprintf(&text, "the answer to '%s' was lost", change->action->word);
+		n = text_format(&text, "the answer to '%s' was lost", change->action->word);
 	else
-		n = asprintf(&text, "the %s may have been made; look at the list before writing it again", kind->name);
+		n = text_format(&text, "the %s may have been made; look at the list before writing it again", kind->name);
 	return n < 0 ? -ENOMEM : unknown(line, text);
 }
 

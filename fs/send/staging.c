@@ -30,7 +30,7 @@ static struct staged *find_row(struct stage *stage, const struct gathered *g)
 		if (row || what->leaf)
 			return row;
 	}
-	if (asprintf(&new_id, "%c%s", STAGE_ID_MARK, g->wish.file_name) < 0)
+	if (text_format(&new_id, "%c%s", STAGE_ID_MARK, g->wish.file_name) < 0)
 		return NULL;
 	return stage_of(stage, what->kind, what->parent_id, new_id, NULL);
 }
@@ -298,7 +298,7 @@ int staged_wishes_init(const struct staged *row, bool force, struct staged_wishe
 	const char *text = staged_text(row, &len);
 
 	*ret = (struct staged_wishes){ 0 };
-	if (asprintf(&ret->path, "/%s/%s", row->dir, staged_name(row)) < 0) {
+	if (text_format(&ret->path, "/%s/%s", row->dir, staged_name(row)) < 0) {
 		ret->path = NULL;
 		return -ENOMEM;
 	}

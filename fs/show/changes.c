@@ -58,18 +58,18 @@ static char *dir_of_locked(struct changes *c, const struct watched *w, const str
 
 		if (!parent)
 			continue;
-		if (asprintf(&ret, "/%s/%.*s/%s", c->lists[i].kind->dir,
-			     (int)(strlen(parent->file_name) - strlen(c->lists[i].kind->suffix)), parent->file_name,
-			     w->kind->dir) < 0)
+		if (text_format(&ret, "/%s/%.*s/%s", c->lists[i].kind->dir,
+				(int)(strlen(parent->file_name) - strlen(c->lists[i].kind->suffix)), parent->file_name,
+				w->kind->dir) < 0)
 			return NULL;
 		return ret;
 	}
 	if (s->parent_id && (parent_kind = kind_below(w->kind))) {
-		if (asprintf(&ret, "/%s/%s/%s", parent_kind->parent->dir, s->parent_id, parent_kind->dir) < 0)
+		if (text_format(&ret, "/%s/%s/%s", parent_kind->parent->dir, s->parent_id, parent_kind->dir) < 0)
 			return NULL;
 		return ret;
 	}
-	return asprintf(&ret, "/%s", w->kind->dir) < 0 ? NULL : ret;
+	return text_format(&ret, "/%s", w->kind->dir) < 0 ? NULL : ret;
 }
 
 static struct json_object *object_of(const struct list_item *item)
@@ -93,7 +93,7 @@ static void tell_locked(struct changes *c, const struct watched *w, const struct
 	bool both = before && after, known = was && is ? both : before || after;
 
 	changes_assert_locked(c);
-	if (dir && asprintf(&path, "%s/%s", dir, item->file_name) >= 0) {
+	if (dir && text_format(&path, "%s/%s", dir, item->file_name) >= 0) {
 		const struct changed_thing thing = { w->kind->name, path, item->snapshot->id };
 		struct json_object *empty = known ? NULL : json_object_new_object();
 

@@ -26,7 +26,7 @@ static int add_field(struct json_object *fields, const char *prefix, const char 
 {
 	cleanup_free_ char *path = NULL;
 
-	if (asprintf(&path, "%s%s%s", prefix ? prefix : "", prefix ? "." : "", key) < 0)
+	if (text_format(&path, "%s%s%s", prefix ? prefix : "", prefix ? "." : "", key) < 0)
 		return -ENOMEM;
 	return doc_append(fields, json_object_new_string(path));
 }

@@ -200,7 +200,7 @@ static void tell_of_twin(const struct group *g)
 	if (!own)
 		return;
 	name_encode(own->name, kind->suffix, file_name);
-	if (asprintf(&path, "/%s/%s", kind->dir, file_name) < 0)
+	if (text_format(&path, "/%s/%s", kind->dir, file_name) < 0)
 		return;
 	err_set(&err, EEXIST,
 		"somebody else made another %s of this name at the same time: both are there, the younger one as NAME~ID; "

@@ -99,7 +99,7 @@ static void tell_item(struct mount *mount, const struct store_foreign *f)
 	const struct list_item *was = item_of(f->before, f->id), *is = item_of(f->after, f->id);
 	struct news news = { .mount = mount, .row = f->row, .id = f->id, .file = is ? is->file_name : NULL };
 
-	news.moved = !was != !is || (was && strcmp(was->file_name, is->file_name) != 0);
+	news.moved = was && is ? strcmp(was->file_name, is->file_name) != 0 : was != is;
 	if (is_crowded(f->before, was) || is_crowded(f->after, is))
 		tell_all(mount);
 	else

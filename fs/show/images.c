@@ -102,7 +102,7 @@ static char *make_line(const char *password)
 	size_t text_len = strlen(password) + 3, size = sodium_base64_ENCODED_LEN(text_len, sodium_base64_VARIANT_ORIGINAL);
 	char *text = NULL, *line = malloc(sizeof(head) + size);
 
-	if (line && asprintf(&text, "v1:%s", password) >= 0) {
+	if (line && text_format(&text, "v1:%s", password) >= 0) {
 		memcpy(line, head, sizeof(head));
 		sodium_bin2base64(line + sizeof(head) - 1, size, (const unsigned char *)text, text_len,
 				  sodium_base64_VARIANT_ORIGINAL);
@@ -219,7 +219,7 @@ static int add_tag(struct catalogue *c, const char *repository, const char *tag)
 		c->tags = p;
 		c->cap = cap;
 	}
-	if (asprintf(&id, "%s:%s", repository, tag) < 0)
+	if (text_format(&id, "%s:%s", repository, tag) < 0)
 		return -ENOMEM;
 	f.id = id;
 	c->tags[c->count] = snapshot_new(&f);
@@ -261,7 +261,7 @@ static char *next_path(const char *next)
 
 	if (path && *path == '/')
 		return strdup(path);
-	return asprintf(&whole, "/v2/_catalog%s", query ? query : "") < 0 ? NULL : whole;
+	return text_format(&whole, "/v2/_catalog%s", query ? query : "") < 0 ? NULL : whole;
 }
 
 static int fetch_pages(struct mount *mount, struct catalogue *c, struct err *err)
@@ -362,7 +362,7 @@ int images_identify(struct request *r, const struct identity *dir, const char *n
 	*ret_expires_ms = info.expires_ms;
 	if (dir->place == PLACE_IMAGES)
 		return find_repository(list, dir, name, ret);
-	if (asprintf(&id, "%s:%s", dir->id, name) < 0)
+	if (text_format(&id, "%s:%s", dir->id, name) < 0)
 		return -ENOMEM;
 	return list_by_id(list, id) ? set(ret, PLACE_IMAGE, dir->parent_id, id) : -ENOENT;
 }
@@ -449,8 +449,8 @@ static int manifest(struct request *r, const struct identity *what, const char *
 	struct call call = { .operation = *method == 'H' ? "headManifest" : "deleteManifest", .method = method };
 	cleanup_free_ char *path = NULL;
 
-	if (asprintf(&path, "/v2/%s/%.*s/manifests/%s", r->mount->options->account_id, (int)repository, what->id,
-		     what->id + repository + 1) < 0)
+	if (text_format(&path, "/v2/%s/%.*s/manifests/%s", r->mount->options->account_id, (int)repository, what->id,
+			what->id + repository + 1) < 0)
 		return -ENOMEM;
 	call.path = path;
 	call.flags = *method == 'H' ? CALL_ASKS : CALL_WRITE;

@@ -129,7 +129,7 @@ static int search_application(struct search *s, const struct kind *kind, const s
 	object = parsed;
 	if (result < 0)
 		return judge(s, "applications", result);
-	if (asprintf(&path, "%s/%s", kind->dir, item->file_name) < 0)
+	if (text_format(&path, "%s/%s", kind->dir, item->file_name) < 0)
 		return -ENOMEM;
 	if (object_refers(s, object, "configuration"))
 		return add(s, path);
@@ -153,8 +153,8 @@ static int search_deployment(struct search *s, const struct kind *kind, const st
 		return judge(s, "deployments", result);
 	if (item->snapshot->parent_id)
 		owner = source_known_name(s->r->mount, kind_find("application"), NULL, item->snapshot->parent_id);
-	if (asprintf(&path, "%s%s%s/%s", owner ? "applications/" : "", owner ? owner : "", owner ? "/deployments" : kind->dir,
-		     item->file_name) < 0)
+	if (text_format(&path, "%s%s%s/%s", owner ? "applications/" : "", owner ? owner : "", owner ? "/deployments" : kind->dir,
+			item->file_name) < 0)
 		return -ENOMEM;
 	return add(s, path);
 }

@@ -421,7 +421,7 @@ int insight_load(struct request *r, const struct leaf *leaf, const char *applica
 	struct store_value value = { 0 };
 	int result = 0;
 
-	if (asprintf(&key, "%c:%s", logs ? INSIGHT_KEY_LOGS : INSIGHT_KEY_METRICS, application) < 0)
+	if (text_format(&key, "%c:%s", logs ? INSIGHT_KEY_LOGS : INSIGHT_KEY_METRICS, application) < 0)
 		return -ENOMEM;
 	result = request_get(r, leaf, key, logs ? INSIGHT_LOGS_TTL_MS : INSIGHT_METRICS_TTL_MS, &value, ret_info);
 	if (result == 0)

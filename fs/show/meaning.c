@@ -271,7 +271,7 @@ static void tell_failure(struct question *q)
 	struct err err = ERR_INIT;
 
 	name_encode(q->entry.snapshot->name, q->kind->suffix, file_name);
-	if (asprintf(&path, "/%s/%s", q->kind->dir, file_name) < 0)
+	if (text_format(&path, "/%s/%s", q->kind->dir, file_name) < 0)
 		return;
 	meaning_differs(q, q->base, field);
 	err_set(&err, EIO, "%s%swhat was written is not what the account has: %s%s%s%s", field, *field ? ": " : "", q->why,

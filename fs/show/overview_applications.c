@@ -17,7 +17,7 @@ static char *event_text(struct json_object *event)
 	const char *name = json_get_string(event, "name"), *message = json_get_string(event, "message");
 	char *ret;
 
-	if (asprintf(&ret, "%s%s%s", name ? name : "error", message && *message ? ": " : "", message ? message : "") < 0)
+	if (text_format(&ret, "%s%s%s", name ? name : "error", message && *message ? ": " : "", message ? message : "") < 0)
 		return NULL;
 	return ret;
 }
@@ -202,7 +202,7 @@ static int judge_job(struct look *look, const char *path, struct json_object *jo
 	}
 	if (!is_out_of_time(job, events))
 		return 0;
-	if (asprintf(&reason, "the job ran out of its time of %lld s", (long long)look_count(job, "timeout")) < 0)
+	if (text_format(&reason, "the job ran out of its time of %lld s", (long long)look_count(job, "timeout")) < 0)
 		return -ENOMEM;
 	clock_format_rfc3339(time_of(events, "VMStopping"), since, sizeof(since));
 	return look_attention(look, path, reason, since, NULL);
@@ -221,8 +221,8 @@ static int add_job(struct look *look, struct detail *detail, const struct list_i
 	for (char *c = word; c && *c; c++)
 		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 'a' - 'A') : *c;
 	r = word ? look_set_count(counts, word, look_count(counts, word) + 1) : 0;
-	if (r == 0 &&
-	    asprintf(&path, "%s/jobs/%.*s", detail->path, (int)(strlen(item->file_name) - strlen(".json")), item->file_name) < 0)
+	if (r == 0 && text_format(&path, "%s/jobs/%.*s", detail->path, (int)(strlen(item->file_name) - strlen(".json")),
+				  item->file_name) < 0)
 		return -ENOMEM;
 	return r < 0 ? r : judge_job(look, path, job);
 }
@@ -300,7 +300,7 @@ static int add_application(struct look *look, const struct list_item *item)
 
 	if (r == 0)
 		r = doc_set(look->index, item->snapshot->id, json_object_get(entry));
-	if (r == 0 && asprintf(&path, "applications/%.*s", (int)name, item->file_name) < 0)
+	if (r == 0 && text_format(&path, "applications/%.*s", (int)name, item->file_name) < 0)
 		r = -ENOMEM;
 	if (r == 0)
 		r = look_set_text(entry, "name", item->snapshot->name);
@@ -334,8 +334,8 @@ static int report_errors(struct look *look, struct json_object *entry, const cha
 		int64_t instances = look_count(error, "instances");
 		cleanup_free_ char *reason = NULL;
 
-		if (asprintf(&reason, "%s (%lld %s)", json_get_string(error, "reason"), (long long)instances,
-			     instances == 1 ? "instance" : "instances") < 0)
+		if (text_format(&reason, "%s (%lld %s)", json_get_string(error, "reason"), (long long)instances,
+				instances == 1 ? "instance" : "instances") < 0)
 			return -ENOMEM;
 		r = look_attention(look, path, reason, json_get_string(error, "since"), NULL);
 	}

@@ -26,7 +26,7 @@ static int take_placements(struct look *look, struct detail *detail)
 			if (!type || !strstr(type, "Error") || !name || (since && time && strcmp(time, since) < 0))
 				continue;
 			free(steal_ptr(reason));
-			if (asprintf(&reason, "%s%s%s", name, message && *message ? ": " : "", message ? message : "") < 0)
+			if (text_format(&reason, "%s%s%s", name, message && *message ? ": " : "", message ? message : "") < 0)
 				return -ENOMEM;
 			r = look_set_text(detail->entry, "since", time);
 			if (r < 0)
@@ -124,7 +124,7 @@ static int add_lonely(struct look *look, const struct list_item *item, struct js
 
 	if (r < 0 || !(s->queued || is_one_of(s->health, unwell)))
 		return r;
-	if (asprintf(&path, "deployments/%.*s", (int)name, item->file_name) < 0)
+	if (text_format(&path, "deployments/%.*s", (int)name, item->file_name) < 0)
 		return -ENOMEM;
 	r = look_attention(look, path, s->queued ? s->queued : s->health, s->since, &entry);
 	if (r == 0 && place)

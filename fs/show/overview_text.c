@@ -247,8 +247,8 @@ static int add_mount(struct buf *out, struct json_object *mount)
 		const char *path = json_get_string(failure, "path");
 		cleanup_free_ char *text = NULL;
 
-		if (asprintf(&text, "%s %s: %s", json_get_string(failure, "operation"), path ? path : "",
-			     json_get_string(failure, "message")) < 0)
+		if (text_format(&text, "%s %s: %s", json_get_string(failure, "operation"), path ? path : "",
+				json_get_string(failure, "message")) < 0)
 			return -ENOMEM;
 		r = add_since(out, json_get_string(failure, "time"));
 		if (r == 0)
@@ -268,7 +268,7 @@ static int add_unknown(struct buf *out, struct json_object *facts)
 		struct json_object *line = json_object_array_get_idx(unknown, i);
 		cleanup_free_ char *text = NULL;
 
-		if (asprintf(&text, "not known    %s: %s", json_get_string(line, "what"), json_get_string(line, "reason")) < 0)
+		if (text_format(&text, "not known    %s: %s", json_get_string(line, "what"), json_get_string(line, "reason")) < 0)
 			return -ENOMEM;
 		r = add_line(out, text);
 	}
@@ -277,7 +277,7 @@ static int add_unknown(struct buf *out, struct json_object *facts)
 	json_object_object_foreach(stale, what, why) {
 		cleanup_free_ char *text = NULL;
 
-		if (asprintf(&text, "old          %s: %s", what, json_object_get_string(why)) < 0)
+		if (text_format(&text, "old          %s: %s", what, json_object_get_string(why)) < 0)
 			return -ENOMEM;
 		r = r < 0 ? r : add_line(out, text);
 	}

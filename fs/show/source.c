@@ -35,7 +35,7 @@ static int make_key(char letter, const char *template, const char *parent, const
 
 	if (r < 0)
 		return r;
-	return asprintf(ret, "%c:%s", letter, path) < 0 ? -ENOMEM : 0;
+	return text_format(ret, "%c:%s", letter, path) < 0 ? -ENOMEM : 0;
 }
 
 int source_list_key(const struct kind *kind, const char *parent, char **ret)
@@ -197,7 +197,7 @@ static int fetch_list(struct mount *mount, const struct kind *kind, const char *
 	l.old = source_known_by_key(mount, kind, key);
 	snprintf(operation, sizeof(operation), "list %s", kind->dir);
 	if (kind->list_active && !mount->options->instances_all) {
-		if (asprintf(&query, "%s?%s", call.path, kind->list_active) < 0)
+		if (text_format(&query, "%s?%s", call.path, kind->list_active) < 0)
 			query = NULL;
 		if (!query) {
 			listing_clear(&l);
@@ -578,7 +578,7 @@ void source_drop_kind(struct mount *mount, const struct kind *kind)
 	for (const char *l = letters; *l; l++) {
 		cleanup_free_ char *prefix = NULL;
 
-		if (kind->collection && asprintf(&prefix, "%c:%s", *l, kind->collection) > 0)
+		if (kind->collection && text_format(&prefix, "%c:%s", *l, kind->collection) > 0)
 			store_drop(mount->store, prefix);
 	}
 	store_drop(mount->store, "L:/deployments");

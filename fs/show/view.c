@@ -22,8 +22,8 @@ char *view_key(const struct identity *what)
 	const char *file = what->leaf ? what->leaf->name : what->part ? what->part->name : "";
 	char *key;
 
-	if (asprintf(&key, "%d\n%s\n%s\n%s\n%s", what->place, what->kind ? what->kind->name : "",
-		     what->parent_id ? what->parent_id : "", what->id ? what->id : "", file) < 0)
+	if (text_format(&key, "%d\n%s\n%s\n%s\n%s", what->place, what->kind ? what->kind->name : "",
+			what->parent_id ? what->parent_id : "", what->id ? what->id : "", file) < 0)
 		return NULL;
 	return key;
 }

@@ -192,7 +192,7 @@ static int identify_control(struct request *r, const struct identity *dir, const
 					  .control = dir->id ? control_find_schema(name) : control_find(name) };
 		return ret->control ? 0 : -ENOENT;
 	}
-	if (asprintf(&path, "%s/%s", dir->id, name) < 0)
+	if (text_format(&path, "%s/%s", dir->id, name) < 0)
 		return -ENOMEM;
 	if (control_tree_get(r->mount, path, &content, NULL) == 0) {
 		buf_wipe(&content);
@@ -343,7 +343,7 @@ static int each_document(void *arg, const char *name, bool is_dir)
 	cleanup_free_ char *path = NULL;
 	struct identity what = { .place = is_dir ? PLACE_CONTROL_DIR : PLACE_CONTROL };
 
-	if (asprintf(&path, "%s/%s", c->dir, name) < 0)
+	if (text_format(&path, "%s/%s", c->dir, name) < 0)
 		return -ENOMEM;
 	what.id = path;
 	return c->each(c->arg, name, is_dir, &what);

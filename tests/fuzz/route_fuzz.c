@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!strncmp(target, "/client", 7) || !strncmp(target, "/v2", 3) || !strncmp(target, "/__emulator", 11))
 			path = strdup(target);
 		else
-			MUST(asprintf(&path, API "%s", target) > 0);
+			MUST(text_format(&path, API "%s", target) > 0);
 		MUST(path);
 		snprintf(ex.local, sizeof(ex.local), "127.0.0.1:1");
 		ex.method = method;
