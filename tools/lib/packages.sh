@@ -101,7 +101,7 @@ packages_install() {
   mapfile -t missing < <(programs_missing "$@")
   ((${#missing[@]})) || return 0
   printf '%s: missing: %s\n' "$PROGRAM" "${missing[@]}" >&2
-  command -v dpkg-query >/dev/null || die "this is not a Debian machine: install these yourself, or run it on Debian 12"
+  command -v dpkg-query >/dev/null || die "this is not a Debian machine: install these yourself, or run it on Debian 12 or 13"
   die "the packages are installed, and these are not to be found: look at PATH ($PATH)"
 }
 apt_install() {
