@@ -109,7 +109,7 @@ build_in() { (cd "$CLONE" && . tools/lib/common.sh && build "$@"); }
   # Written so that bats does not take them for tests of this file.
   printf '@%s "%s" {\n%s\n}\n' test sound true \
     test 'odd (the first time)' "[ -e '$T/seen' ] || { touch '$T/seen'; false; }" >"$CLONE/tests/bats/odd.bats"
-  export CFCFS_MESON_OPTIONS=-Doptimization=0 # what is built does not matter
+  echo "project('odd', 'c')" >"$CLONE/meson.build" # what is built does not matter
   run "$CLONE/tools/test" odd
   assert_status 1
   assert_match "$output" "flaky - odd: odd \(the first time\)"
