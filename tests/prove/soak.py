@@ -1,5 +1,6 @@
 """A soak: readers, writers, crawlers and editors on one mount for a long time, with faults in between. Memory and descriptors
-are sampled; at the end both must be flat, and the tree must be what the account is.
+are sampled; at the end both must be flat, and the tree must be what the account is. What is kept up to a bound (the cache, the
+history) has a small one, so that it is soon reached: what still grows then has none.
 
 soak.py [--minutes M] [--csv FILE] [--seed S]. The samples are lines of seconds, resident KiB, descriptors, threads."""
 import argparse
@@ -126,7 +127,8 @@ def run():
     samples, flags = [], []
     with World() as world:
         emulator = world.emulator("--profile", "live", "--time-scale", "60")
-        mount = world.mount(emulator, delete_grace=0.2, cache_ttl=1, status_ttl=0.5, timeout=15)
+        mount = world.mount(emulator, delete_grace=0.2, cache_ttl=1, status_ttl=0.5, timeout=15,
+                            max_cache_size=8, history=1000)
         over, rng, began = threading.Event(), random.Random(options.seed), time.monotonic()
         loads = [Load(mount, n, options.seed, over) for n in range(6)]
         for load in loads:

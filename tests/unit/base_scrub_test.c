@@ -19,6 +19,11 @@ static void every_spelling_goes(void **state)
 		{ "hunter22", "a hunter2 b", "a hunter2 b", 0 },
 		/* Nothing but control characters, which other spellings drop. */
 		{ "\x1f\x1f\x1f\x1f\x1f\x1f", "is \x1f\x1f\x1f\x1f\x1f\x1f here", "is *** here", 0 },
+		/* A letter among them is too little to be found as another spelling. */
+		{ "\x1f\x1fn\x1f\x17",
+		  "is\x1f\x1fn\x1f\x17"
+		  "2 here",
+		  "is***2 here", 0 },
 		{ "\n", "is \n here", "is \n here", 0 },
 		/* Folded. */
 		{ "alpha one\nbravo two", "is alpha one bravo two here", "is *** here", 0 },
