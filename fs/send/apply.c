@@ -186,6 +186,15 @@ static void tell_row(struct apply_run *run, const struct staged *row, const char
 		add_line(run->mount, line);
 }
 
+static unsigned count_waves(const struct apply_run *run)
+{
+	unsigned waves = 0;
+
+	for (size_t i = 0; i < run->count; i++)
+		waves += !i || staged_wave(run->rows[i]) != staged_wave(run->rows[i - 1]);
+	return waves;
+}
+
 static void tell_run(struct apply_run *run, const char *event)
 {
 	cleanup_json_ struct json_object *line = new_line(event);
@@ -198,6 +207,8 @@ static void tell_run(struct apply_run *run, const char *event)
 	}
 	if (r == 0)
 		r = doc_set(line, "changes", json_object_new_int64((int64_t)run->count));
+	if (r == 0)
+		r = doc_set(line, "waves", json_object_new_int64((int64_t)count_waves(run)));
 	if (r == 0)
 		r = doc_set(line, "done", json_object_new_int64((int64_t)done));
 	if (r == 0)
@@ -302,8 +313,7 @@ static void fail_row(struct apply_run *run, const struct staged *row, const stru
 		failures_add(run->mount->failures, shown, "apply", err, NULL, 0);
 }
 
-/* r: a request of this worker's own. */
-static int run_row(struct apply_run *run, struct request *r, size_t i)
+int apply_run_row(struct apply_run *run, struct request *r, size_t i)
 {
 	cleanup_free_ char *in_the_way = blocker(run, run->rows[i]);
 	int result;
@@ -324,124 +334,6 @@ static int run_row(struct apply_run *run, struct request *r, size_t i)
 	if (!r->err.text[0])
 		err_set(&r->err, -result, "%s", strerrordesc_np(-result));
 	fail_row(run, run->rows[i], &r->err, true);
-	return result;
-}
-
-/* ---- a wave ---- */
-
-/* SIZE_MAX: nothing is left, or nothing is to be begun. */
-static size_t take_next(struct apply_run *run)
-{
-	scope_lock(apply_run, run);
-	if (run->stop || run->next == run->end || fuse_session_exited(run->mount->session))
-		return SIZE_MAX;
-	return run->next++;
-}
-
-static void work(void *arg)
-{
-	struct apply_run *run = arg;
-	size_t i;
-
-	while ((i = take_next(run)) != SIZE_MAX) {
-		struct request r = { .op = run->r->op, .mount = run->mount, .worker = true, .ctx = run->r->ctx };
-		int result = waiter_init(&r.waiter);
-
-		r.deadline_ms = clock_after_ms(run->mount->options->timeout_ms);
-		if (result == 0) {
-			result = run_row(run, &r, i);
-			waiter_destroy(&r.waiter);
-		}
-		run->done[i] = result == 0;
-		if (result < 0) {
-			run->errs[i] = r.err;
-			run->errs[i].errnum = -result;
-		}
-	}
-	scope_lock(apply_run, run);
-	if (--run->working == 0)
-		waiter_wake(&run->r->waiter);
-}
-
-static bool is_working(struct apply_run *run)
-{
-	scope_lock(apply_run, run);
-	return run->working;
-}
-
-static void stop(struct apply_run *run)
-{
-	scope_lock(apply_run, run);
-	run->stop = true;
-}
-
-static bool is_stopped(struct apply_run *run)
-{
-	scope_lock(apply_run, run);
-	return run->stop;
-}
-
-/* Waits until nobody works; after a signal, until what is on its way is answered. */
-static void wait_for_wave(struct apply_run *run)
-{
-	while (is_working(run)) {
-		if (waiter_wait(&run->r->waiter, clock_after_ms(MSEC_PER_SEC), is_stopped(run)) == -EINTR)
-			stop(run);
-		if (waiter_canceled(&run->r->waiter))
-			stop(run);
-	}
-}
-
-/* How many work on it. */
-static unsigned begin_wave(struct apply_run *run, size_t begin, size_t end)
-{
-	size_t rows = end - begin, most = run->mount->options->max_conns;
-
-	scope_lock(apply_run, run);
-	run->next = begin;
-	run->end = end;
-	run->wave++;
-	run->working = (unsigned)(rows < most ? rows : most);
-	return run->working;
-}
-
-static void miss_worker(struct apply_run *run)
-{
-	scope_lock(apply_run, run);
-	run->working--;
-}
-
-static int run_wave(struct apply_run *run, struct pool *pool, size_t begin, size_t end)
-{
-	unsigned threads = begin_wave(run, begin, end);
-	int result = 0;
-
-	for (unsigned i = 0; i < threads; i++) {
-		result = pool_run(pool, work, run);
-		if (result == 0)
-			continue;
-		miss_worker(run);
-		/* The others do its share. */
-		if (i > 0)
-			result = 0;
-	}
-	wait_for_wave(run);
-	return result;
-}
-
-static int run_waves(struct apply_run *run)
-{
-	unsigned threads = run->mount->options->max_conns;
-	cleanup_(pool_freep) struct pool *pool = pool_new("cfcfs-apply", threads, MOUNT_STACK_BYTES);
-	int result = pool ? 0 : -ENOMEM;
-
-	for (size_t begin = 0, end; result == 0 && begin < run->count && !is_stopped(run); begin = end) {
-		unsigned wave = staged_wave(run->rows[begin]);
-
-		for (end = begin + 1; end < run->count && staged_wave(run->rows[end]) == wave; end++)
-			;
-		result = run_wave(run, pool, begin, end);
-	}
 	return result;
 }
 
@@ -477,7 +369,7 @@ static int first_failure(struct apply_run *run, struct err *ret)
 		first = &run->errs[i];
 		path = staged_path(run->rows[i]);
 	}
-	if (is_stopped(run))
+	if (apply_is_stopped(run))
 		return err_set(ret, EINTR, "stopped by a signal: %zu changes are made, %zu are left", done, run->count - done);
 	if (!failed && done == run->count)
 		return 0;
@@ -490,6 +382,7 @@ static int first_failure(struct apply_run *run, struct err *ret)
 static int run_begin(struct apply_run *run)
 {
 	lock_init(&run->lock);
+	clock_cond_init(&run->marked_more);
 	scope_lock(apply_run, run);
 	run->failed = json_object_new_object();
 	return run->failed ? 0 : -ENOMEM;
@@ -505,6 +398,7 @@ static void drop_failed(struct apply_run *run)
 static void run_end(struct apply_run *run)
 {
 	drop_failed(run);
+	pthread_cond_destroy(&run->marked_more);
 	lock_destroy(&run->lock);
 }
 
@@ -517,12 +411,18 @@ static int apply(struct request *r, struct staged **rows, size_t count, bool for
 		return result;
 	run.errs = calloc(count, sizeof(*run.errs));
 	run.done = calloc(count, sizeof(*run.done));
+	run.begun = calloc(count, sizeof(*run.begun));
+	run.marked = calloc(count, sizeof(*run.marked));
 	result = run_begin(&run);
 	if (result == 0)
-		result = run.errs && run.done ? 0 : -ENOMEM;
+		result = run.errs && run.done && run.begun && run.marked ? 0 : -ENOMEM;
 	if (result == 0) {
 		tell_run(&run, "start");
-		result = run_waves(&run);
+		result = apply_waves(&run);
+		for (size_t i = 0; i < count; i++) {
+			if (!run.begun[i])
+				apply_unmark(&run, i);
+		}
 		(void)stage_flush(r->mount->stage, NULL, clock_after_ms(STATE_BUSY_MS));
 		tell_run(&run, "end");
 	}
@@ -531,6 +431,8 @@ static int apply(struct request *r, struct staged **rows, size_t count, bool for
 	run_end(&run);
 	free(run.errs);
 	free(run.done);
+	free(run.begun);
+	free(run.marked);
 	return result;
 }
 

@@ -99,6 +99,55 @@ int apply_mark(struct request *r, struct staged **row)
 	return 0;
 }
 
+/* Its name alone says whether it is there, and nothing that comes to be before it can change it. */
+static bool can_be_marked_ahead(const struct staged *row)
+{
+	return staged_verb(row) == STAGED_CREATE && !is_nameless(row->kind) && !row->lost && !row->sent_ns &&
+	       !stage_is_id(row->parent_id);
+}
+
+/* With another time of sending, soon on the disk. *row is replaced. */
+static int put_sent(struct stage *stage, struct staged **row, int64_t sent_ns)
+{
+	struct staged *copy = staged_copy(*row);
+
+	if (!copy)
+		return -ENOMEM;
+	copy->sent_ns = sent_ns;
+	staged_ref(copy);
+	if (stage_put_soon(stage, copy, NULL) < 0) {
+		staged_unref(copy);
+		return -ENOMEM;
+	}
+	staged_unref(*row);
+	*row = copy;
+	return 0;
+}
+
+void apply_mark_ahead(const struct apply_run *run, struct request *r, size_t begin, size_t end)
+{
+	struct stage *stage = run->mount->stage;
+	bool any = false;
+
+	for (size_t i = begin; i < end; i++) {
+		if (!can_be_marked_ahead(run->rows[i]) || put_sent(stage, &run->rows[i], clock_wall_ns()) < 0)
+			continue;
+		run->marked[i] = any = true;
+	}
+	if (!any || stage_flush(stage, &r->waiter, r->deadline_ms) == 0)
+		return;
+	/* It may not be on the disk: each is marked anew, which tells. */
+	for (size_t i = begin; i < end; i++)
+		apply_unmark(run, i);
+}
+
+void apply_unmark(const struct apply_run *run, size_t i)
+{
+	if (run->marked[i])
+		(void)put_sent(run->mount->stage, &run->rows[i], 0);
+	run->marked[i] = false;
+}
+
 /* ---- after a kill -9 ---- */
 
 static bool was_there(struct json_object *ids, const char *id)
@@ -312,7 +361,7 @@ static void refresh_row(const struct apply_run *run, struct staged **row)
 int apply_row(const struct apply_run *run, struct request *r, struct staged **row)
 {
 	cleanup_(accepted_clear) struct accepted accepted = { 0 };
-	bool keep = false;
+	bool keep = false, marked = run->marked[row - run->rows];
 	int result = 0;
 
 	refresh_row(run, row);
@@ -320,9 +369,9 @@ int apply_row(const struct apply_run *run, struct request *r, struct staged **ro
 		return err_set(&r->err, ENODATA, "its secret value was lost with the process that held it: write it again");
 	if (stage_is_id((*row)->parent_id))
 		return err_set(&r->err, ENOENT, "what it belongs to is not in the account");
-	if ((*row)->sent_ns)
+	if ((*row)->sent_ns && !marked)
 		result = apply_recover(r, *row);
-	if (result == 0)
+	if (result == 0 && !marked)
 		result = apply_mark(r, row);
 	if (result == 0)
 		result = send_wishes(run, r, row, &accepted, &keep);
