@@ -13,7 +13,7 @@
 #define POLL_MAX_MS 60000
 /* How much later than its deadline a caller gives up on the thread itself. */
 #define REPORT_SLACK_MS 1000
-/* Of this many places in flight, calls of one endpoint leave one to others. */
+/* Of this many places in flight, reads of one endpoint leave one to others; its writes leave one of all, for of them there are few. */
 #define ENDPOINT_LEAVES 4
 
 TAILQ_HEAD(exchange_list, exchange);
@@ -210,7 +210,7 @@ static int64_t expire(struct transport *t, struct exchange_list *list, int64_t n
  */
 static bool has_place(const struct transport *t, const struct exchange *candidate) REQUIRES(transport_locked)
 {
-	unsigned kept = t->max_conns / ENDPOINT_LEAVES ? t->max_conns / ENDPOINT_LEAVES : 1;
+	unsigned kept = !candidate->write && t->max_conns / ENDPOINT_LEAVES ? t->max_conns / ENDPOINT_LEAVES : 1;
 	unsigned same = 0, reads = 0;
 	const struct exchange *ex;
 
