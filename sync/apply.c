@@ -33,15 +33,14 @@ static int64_t count_changes(struct json_object *plan)
 	return json_object_is_type(changes, json_type_array) ? (int64_t)json_object_array_length(changes) : 0;
 }
 
-/* Stages what the repository wants, without more deletes than it wants. *ret_plan is put by the caller. */
-static int begin(const struct args *args, struct wanted *wanted, struct mounted *m, struct json_object **ret_plan,
-		 struct err *err)
+/* Stages what the repository wants, without more deletes than it wants. */
+static int begin(const struct args *args, struct wanted *wanted, struct mounted *m, struct err *err)
 {
 	int r = wanted_read(args, wanted, err);
 
 	if (r == 0)
 		r = mounted_start(m, args, args->prune ? OPTIONS : OPTIONS ",nodelete", err);
-	return r < 0 ? r : wanted_stage(wanted, args, m->dir, ret_plan, err);
+	return r < 0 ? r : wanted_stage(wanted, args, m->dir, err);
 }
 
 /* ---- plan ---- */
@@ -81,11 +80,11 @@ int do_plan(const struct args *args)
 	cleanup_wanted_ struct wanted wanted = { 0 };
 	struct json_object *plan = NULL;
 	struct err err = ERR_INIT;
-	int r = begin(args, &wanted, &m, &plan, &err), status = SYNC_FAILED;
+	int r = begin(args, &wanted, &m, &err), status = SYNC_FAILED;
 
-	/* The rest of it is worth a look, too. */
-	if (r == -EINVAL && m.pid)
-		plan = control_plan(m.dir, NULL);
+	/* Where some were refused the rest of it is worth a look, too. */
+	if (m.pid && (r == 0 || r == -EINVAL))
+		plan = control_plan(m.dir, r == 0 ? &err : NULL);
 	if (plan && print_plan(args, m.dir, r == 0 ? &err : NULL) == 0 && r == 0)
 		status = !is_fine(plan) ? SYNC_FAILED : count_changes(plan) ? SYNC_CHANGES : SYNC_WELL;
 	if (m.pid)
@@ -103,6 +102,7 @@ struct follow {
 	int fd;
 	struct buf line; /* what has no newline yet */
 	struct progress progress;
+	bool begun; /* there was something to do */
 };
 
 static void take_line(struct follow *f, const char *text)
@@ -111,6 +111,10 @@ static void take_line(struct follow *f, const char *text)
 	const char *event = control_string(line, "event"), *path = control_string(line, "path");
 
 	json_object_object_get_ex(line, "message", &message);
+	if (!strcmp(event, "start")) {
+		f->begun = true;
+		progress_init(&f->progress, (size_t)control_number(line, "changes"), (unsigned)control_number(line, "waves"));
+	}
 	if (*path)
 		f->progress.wave = (unsigned)control_number(line, "wave");
 	if (*path && !strcmp(event, "begin"))
@@ -206,47 +210,40 @@ static void tell_left(const char *mount)
 		say_plan_heads(stderr, text.data);
 }
 
-static int run_apply(const char *mount, struct json_object *plan, struct err *err)
+static int run_apply(const char *mount, struct err *err)
 {
-	struct json_object *summary = NULL;
 	struct follow f = { .fd = -1 };
-	int64_t changes = count_changes(plan);
-	int r = 0;
+	int r = follow_open(&f, mount);
 
-	if (!changes) {
-		printf("Plan: nothing to do\n");
-		return 0;
-	}
-	json_object_object_get_ex(plan, "summary", &summary);
-	progress_init(&f.progress, (size_t)changes, (unsigned)control_number(summary, "waves"));
-	r = follow_open(&f, mount);
 	if (r == 0)
 		r = run_order(mount, &f);
 	closep(&f.fd);
 	buf_free(&f.line);
+	if (r == 0 && !f.begun) {
+		printf("Plan: nothing to do\n");
+		return 0;
+	}
 	if (r == 0) {
-		printf("Applied: %zu of %zu\n", f.progress.done, (size_t)changes);
+		printf("Applied: %zu of %zu\n", f.progress.done, f.progress.changes);
 		return 0;
 	}
 	fflush(stdout);
 	tell_left(mount);
 	return err_set(err, -r, "%s: %zu of %zu were applied", r == -EINTR ? "interrupted" : "not everything was applied",
-		       f.progress.done, (size_t)changes);
+		       f.progress.done, f.progress.changes);
 }
 
 int do_apply(const struct args *args)
 {
 	cleanup_mounted_ struct mounted m = MOUNTED_NONE;
 	cleanup_wanted_ struct wanted wanted = { 0 };
-	struct json_object *plan = NULL;
 	struct err err = ERR_INIT;
-	int r = begin(args, &wanted, &m, &plan, &err);
+	int r = begin(args, &wanted, &m, &err);
 
 	if (r == 0)
-		r = run_apply(m.dir, plan, &err);
+		r = run_apply(m.dir, &err);
 	else if (m.pid && r != -EINTR)
 		control_order(m.dir, "discard");
-	json_object_put(plan);
 	if (mounted_end(&m) < 0 && r == 0)
 		r = -EIO;
 	if (r < 0)

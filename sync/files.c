@@ -63,6 +63,11 @@ static int rank(const struct kind *kind)
 									2;
 }
 
+int files_rank(const struct file *file)
+{
+	return rank(file->kind);
+}
+
 static int compare(const void *a, const void *b)
 {
 	const struct file *x = a, *y = b;

@@ -17,7 +17,7 @@
 
 /* Runs that may go on at once. */
 #define PLACES_MAX 32
-#define POLL_MS    5
+#define POLL_MS    2
 /* Somebody who still looks at the mount is waited for so long; then it goes without them. */
 #define BUSY_MS 5000
 
@@ -28,6 +28,12 @@ static void on_signal(int number)
 	interrupted = number;
 }
 
+/* It ends a pause. */
+static void on_child(int number)
+{
+	(void)number;
+}
+
 void interrupt_listen(void)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
@@ -36,6 +42,8 @@ void interrupt_listen(void)
 	sigemptyset(&action.sa_mask);
 	for (size_t i = 0; i < array_len(numbers); i++)
 		sigaction(numbers[i], &action, NULL);
+	action.sa_handler = on_child;
+	sigaction(SIGCHLD, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 

@@ -31,5 +31,5 @@ void mounted_endp(struct mounted *m);
 /* Set by SIGINT, SIGTERM and SIGHUP. */
 extern volatile sig_atomic_t interrupted;
 void interrupt_listen(void);
-/* For so long, or until a signal. */
+/* For so long, or until a signal, which the end of a child is, too. */
 void pause_ms(unsigned ms);

@@ -1,9 +1,13 @@
 #include "sync/staging.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sync/control.h"
@@ -126,8 +130,65 @@ static void tell_refused(const char *mount, const struct file *file, int errnum,
 	say_error("%s: %s", file->path, reason);
 }
 
-/* One pass over those that are left. How many were staged. */
-static size_t pass(const struct wanted *wanted, const struct args *args, const char *mount, bool *left, bool last)
+/* Documents that are staged side by side: each waits until it is on the mount's disk, and one wait there is for many. */
+#define WORKERS_MAX 32
+
+struct pass {
+	const struct wanted *wanted;
+	const struct args *args;
+	const char *mount;
+	bool *left; /* each its worker's */
+	atomic_size_t next, staged;
+	size_t end;
+};
+
+static void *work(void *arg)
+{
+	struct pass *p = arg;
+	size_t i;
+
+	while (!interrupted && (i = atomic_fetch_add(&p->next, 1)) < p->end) {
+		struct err err = ERR_INIT;
+
+		if (!p->left[i] || stage_file(p->args, p->mount, &p->wanted->repo.all[i], &err) < 0)
+			continue;
+		p->left[i] = false;
+		atomic_fetch_add(&p->staged, 1);
+	}
+	return NULL;
+}
+
+/* Without threads this one does it alone. */
+static void side_by_side(struct pass *p, size_t begin, size_t end)
+{
+	pthread_t threads[WORKERS_MAX - 1];
+	size_t count = 0;
+
+	p->end = end;
+	atomic_store(&p->next, begin);
+	while (count < array_len(threads) && count + 1 < end - begin && pthread_create(&threads[count], NULL, work, p) == 0)
+		count++;
+	work(p);
+	while (count)
+		pthread_join(threads[--count], NULL);
+}
+
+/* One pass over those that are left, what others refer to first. How many were staged. */
+static size_t pass(const struct wanted *wanted, const struct args *args, const char *mount, bool *left)
+{
+	struct pass p = { .wanted = wanted, .args = args, .mount = mount, .left = left };
+	const struct files *repo = &wanted->repo;
+
+	for (size_t begin = 0, end; begin < repo->count && !interrupted; begin = end) {
+		for (end = begin + 1; end < repo->count && files_rank(&repo->all[end]) == files_rank(&repo->all[begin]); end++)
+			;
+		side_by_side(&p, begin, end);
+	}
+	return atomic_load(&p.staged);
+}
+
+/* The last one: one by one, and in words. */
+static size_t last_pass(const struct wanted *wanted, const struct args *args, const char *mount, const bool *left)
 {
 	size_t staged = 0;
 
@@ -135,10 +196,9 @@ static size_t pass(const struct wanted *wanted, const struct args *args, const c
 		struct err err = ERR_INIT;
 		int r = left[i] ? stage_file(args, mount, &wanted->repo.all[i], &err) : 0;
 
-		if (r < 0 && last)
+		if (r < 0)
 			tell_refused(mount, &wanted->repo.all[i], -r, &err);
 		staged += left[i] && r == 0;
-		left[i] = r < 0;
 	}
 	return staged;
 }
@@ -153,11 +213,11 @@ static int stage_files(const struct wanted *wanted, const struct args *args, con
 	memset(left, true, wanted->repo.count * sizeof(*left));
 	/* What is refused may only lack what comes after it. */
 	while (staged && refused && !interrupted) {
-		staged = pass(wanted, args, mount, left, false);
+		staged = pass(wanted, args, mount, left);
 		refused -= staged;
 	}
 	if (refused)
-		refused -= pass(wanted, args, mount, left, true);
+		refused -= last_pass(wanted, args, mount, left);
 	return (int)refused;
 }
 
@@ -172,46 +232,92 @@ static bool is_wanted(const struct wanted *wanted, const char *path)
 	return files_has(&wanted->repo, path);
 }
 
-/* wanted NULL: what cannot go on as it is. *ret_plan: the plan without what was discarded, put by the caller. */
-static int discard(const struct wanted *wanted, const char *mount, struct json_object **ret_plan, struct err *err)
+static size_t count_changes(struct json_object *plan)
 {
-	struct json_object *plan = control_plan(mount, err), *changes = NULL;
-	int r = plan ? 0 : -err->errnum;
-	bool discarded = false;
+	struct json_object *changes = NULL;
 
 	json_object_object_get_ex(plan, "changes", &changes);
-	for (size_t i = 0; r == 0 && changes && i < json_object_array_length(changes); i++) {
+	return json_object_is_type(changes, json_type_array) ? json_object_array_length(changes) : 0;
+}
+
+/* wanted NULL: what cannot go on as it is. How many changes there were, or -errno. */
+static int discard(const struct wanted *wanted, const char *mount, struct err *err)
+{
+	struct json_object *plan = control_plan(mount, err), *changes = NULL;
+	size_t count = count_changes(plan);
+	int r = plan ? 0 : -err->errnum;
+
+	json_object_object_get_ex(plan, "changes", &changes);
+	for (size_t i = 0; r == 0 && i < count; i++) {
 		struct json_object *change = json_object_array_get_idx(changes, i);
 		const char *path = control_string(change, "path"), *state = control_string(change, "state");
 		cleanup_free_ char *order = NULL;
 
 		if (wanted ? is_wanted(wanted, path) : !strcmp(state, "ready") || !strcmp(state, "unknown"))
 			continue;
-		discarded = true;
-		if (text_format(&order, "discard %s", path) < 0)
-			r = -ENOMEM;
-		else
-			r = control_order(mount, order);
+		r = text_format(&order, "discard %s", path) < 0 ? -ENOMEM : control_order(mount, order);
 	}
-	if (r == 0 && discarded) {
-		json_object_put(plan);
-		plan = control_plan(mount, err);
-		r = plan ? 0 : -err->errnum;
-	}
-	if (r == 0)
-		*ret_plan = plan;
-	else
-		json_object_put(plan);
-	return r < 0 && !err->errnum ? err_set(err, -r, "what an earlier run left cannot be discarded: %s", strerror(-r)) : r;
+	json_object_put(plan);
+	if (r < 0 && !err->errnum)
+		return err_set(err, -r, "what an earlier run left cannot be discarded: %s", strerror(-r));
+	return r < 0 ? r : (int)count;
 }
 
-int wanted_stage(struct wanted *wanted, const struct args *args, const char *mount, struct json_object **ret_plan,
-		 struct err *err)
-{
-	struct json_object *before = NULL;
-	int r = discard(NULL, mount, &before, err), files, deletes;
+/* ---- the lists ---- */
 
-	json_object_put(before);
+/* Lists and parts of the account that the documents need: asked for side by side, before they are one after another. */
+#define LOOKS_MAX 16
+
+static void *look(void *arg)
+{
+	cleanup_free_ char *path = arg;
+	struct stat st;
+	DIR *dir = opendir(path);
+
+	/* What is wrong with it is told where it is needed. */
+	if (dir) {
+		(void)readdir(dir);
+		closedir(dir);
+	} else {
+		(void)stat(path, &st);
+	}
+	return NULL;
+}
+
+/* path is taken over. */
+static void begin_look(pthread_t *threads, size_t *count, char *path)
+{
+	if (path && *count < LOOKS_MAX && pthread_create(&threads[*count], NULL, look, path) == 0)
+		(*count)++;
+	else
+		free(path);
+}
+
+static void look_ahead(const struct wanted *wanted, const char *mount)
+{
+	pthread_t threads[LOOKS_MAX];
+	size_t count = 0;
+
+	for (const struct kind *const *k = kinds; *k; k++) {
+		char *path = NULL;
+
+		if (!(*k)->parts && files_has_collection(&wanted->repo, *k) && text_format(&path, "%s/%s", mount, (*k)->dir) > 0)
+			begin_look(threads, &count, path);
+		for (const struct part *part = (*k)->parts; part && part->name; part++) {
+			if (part->flags & KIND_DECLARED && text_format(&path, "%s/%s/%s", mount, (*k)->dir, part->name) > 0)
+				begin_look(threads, &count, path);
+		}
+	}
+	while (count)
+		pthread_join(threads[--count], NULL);
+}
+
+int wanted_stage(struct wanted *wanted, const struct args *args, const char *mount, struct err *err)
+{
+	int left = discard(NULL, mount, err), r = left < 0 ? left : 0, files, deletes;
+
+	if (r == 0)
+		look_ahead(wanted, mount);
 	if (r == 0)
 		r = plan_deletes(wanted, args, mount, err);
 	if (r < 0)
@@ -223,5 +329,7 @@ int wanted_stage(struct wanted *wanted, const struct args *args, const char *mou
 	if (files || deletes)
 		return err_set(err, EINVAL, "%d of %zu were refused: nothing was sent", files + deletes,
 			       wanted->repo.count + wanted->deletes_count);
-	return discard(wanted, mount, ret_plan, err);
+	/* Without anything of an earlier run, all that is staged is wanted. */
+	r = left ? discard(wanted, mount, err) : 0;
+	return r < 0 ? r : 0;
 }

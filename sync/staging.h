@@ -4,8 +4,6 @@
 #include "sync/args.h"
 #include "sync/files.h"
 
-struct json_object;
-
 /* What the repository wants of the account. */
 struct wanted {
 	struct files repo;
@@ -17,10 +15,8 @@ struct wanted {
 int wanted_read(const struct args *args, struct wanted *ret, struct err *err);
 /*
  * Stages it. What is pruned is found, and counted, before anything is; a document that is refused is told on stderr, and the others go
- * on. 0 with the plan, which the caller puts; -EINVAL with text: some were refused; -E2BIG with text: more deletes than --max-delete;
- * -EINTR.
+ * on. 0; -EINVAL with text: some were refused; -E2BIG with text: more deletes than --max-delete; -EINTR.
  */
-int wanted_stage(struct wanted *wanted, const struct args *args, const char *mount, struct json_object **ret_plan,
-		 struct err *err);
+int wanted_stage(struct wanted *wanted, const struct args *args, const char *mount, struct err *err);
 void wanted_clear(struct wanted *wanted);
 #define cleanup_wanted_ cleanup_(wanted_clear)
