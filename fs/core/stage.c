@@ -118,11 +118,26 @@ int staged_set_text(struct staged *row, const char *text, size_t len, bool secre
 	return 0;
 }
 
+bool staged_replaces(const struct staged *row)
+{
+	return row->remove && (row->content || row->secret);
+}
+
+bool staged_goes(const struct staged *row)
+{
+	return row->remove && !staged_replaces(row);
+}
+
+bool staged_frees_name(const struct staged *row)
+{
+	return row->id && !row->part && !row->leaf && (staged_goes(row) || row->new_name);
+}
+
 enum staged_verb staged_verb(const struct staged *row)
 {
 	if (row->leaf)
 		return STAGED_ACTION;
-	if (row->remove)
+	if (staged_goes(row))
 		return STAGED_DELETE;
 	if (row->part)
 		return STAGED_UPDATE;

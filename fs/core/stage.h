@@ -38,12 +38,12 @@ struct staged {
 	const struct kind *kind;
 	const struct part *part; /* or NULL, as leaf */
 	const struct leaf *leaf;
-	char *parent_id; /* of the parent; a stage's where that is staged itself; NULL: none */
-	char *id;        /* in the account; NULL: a new one */
-	char *file_name; /* as the account has it, or will have it */
-	char *new_name;  /* the file name that it is to have; NULL: the same */
-	char *dir;       /* of the file, from the mount's root: "applications" */
-	bool remove;
+	char *parent_id;         /* of the parent; a stage's where that is staged itself; NULL: none */
+	char *id;                /* in the account; NULL: a new one */
+	char *file_name;         /* as the account has it, or will have it */
+	char *new_name;          /* the file name that it is to have; NULL: the same */
+	char *dir;               /* of the file, from the mount's root: "applications" */
+	bool remove;             /* with content: what is written is made in its place */
 	bool secret;             /* content holds a secret's value: it is in locked memory, and is never shown */
 	bool lost;               /* it was secret, and the process that held it is gone */
 	struct body *content;    /* what was written; NULL: nothing, or secret */
@@ -69,6 +69,11 @@ DEFINE_CLEANUP(struct staged *, staged_unref)
 const char *staged_text(const struct staged *row, size_t *ret_len);
 int staged_set_text(struct staged *row, const char *text, size_t len, bool secret);
 enum staged_verb staged_verb(const struct staged *row);
+/* It is removed, and nothing takes its place; or what was written does: it cannot be changed into that, and is made anew. */
+bool staged_goes(const struct staged *row);
+bool staged_replaces(const struct staged *row);
+/* A resource of the account gives its name up. */
+bool staged_frees_name(const struct staged *row);
 /* The name that it shows under: the new one, else its own. */
 const char *staged_name(const struct staged *row);
 /* "applications/web.json", of the shown name; freed by the caller; NULL without memory. */

@@ -102,7 +102,7 @@ static bool is_meant(const struct staged *row, const char *wanted)
 	return (path && is_at(path, wanted)) || is_at(own, wanted);
 }
 
-/* The rows that are meant, in the plan's order; the others go back. NULL without memory, or where there is none: *ret_count 0. */
+/* The rows that are meant; the others go back. NULL without memory, or where there is none: *ret_count 0. */
 static struct staged **select_rows(struct stage *stage, const char *wanted, size_t *ret_count)
 {
 	size_t count, n = 0;
@@ -117,7 +117,6 @@ static struct staged **select_rows(struct stage *stage, const char *wanted, size
 		else
 			staged_unref(rows[i]);
 	}
-	qsort(rows, n, sizeof(*rows), staged_compare);
 	*ret_count = n;
 	return rows;
 }
@@ -191,7 +190,7 @@ static unsigned count_waves(const struct apply_run *run)
 	unsigned waves = 0;
 
 	for (size_t i = 0; i < run->count; i++)
-		waves += !i || staged_wave(run->rows[i]) != staged_wave(run->rows[i - 1]);
+		waves += !i || staged_is_later(&run->places[i - 1], &run->places[i]);
 	return waves;
 }
 
@@ -248,20 +247,23 @@ static char *parent_path(const struct staged *row)
 static char *blocker(struct apply_run *run, const struct staged *row)
 {
 	cleanup_json_ struct json_object *now = json_object_new_array(), *before = json_object_new_array();
-	cleanup_free_ char *parent = parent_path(row), *path = staged_path(row), *still = NULL;
+	cleanup_free_ char *parent = parent_path(row), *path = staged_path(row), *still = NULL, *name = NULL;
 
 	if (parent && holds(run, parent))
 		return steal_ptr(parent);
+	/* Whose name it takes has it still. */
+	if (path && text_format(&name, "name %s", path) > 0 && holds(run, name))
+		return steal_ptr(path);
 	/* What refers to it still, since its change failed, would lose it. */
-	if (row->remove && path && text_format(&still, "still %s", path) > 0 && holds(run, still))
+	if (staged_goes(row) && path && text_format(&still, "still %s", path) > 0 && holds(run, still))
 		return strdup("the change of what refers to it");
-	if (!now || !before || row->remove || apply_refers(row, now, before) < 0)
+	if (!now || !before || staged_goes(row) || apply_refers(row, now, before) < 0)
 		return NULL;
 	for (size_t i = 0; i < json_object_array_length(now); i++) {
-		const char *name = json_object_get_string(json_object_array_get_idx(now, i));
+		const char *other = json_object_get_string(json_object_array_get_idx(now, i));
 
-		if (holds(run, name))
-			return strdup(name);
+		if (holds(run, other))
+			return strdup(other);
 	}
 	return NULL;
 }
@@ -269,10 +271,12 @@ static char *blocker(struct apply_run *run, const struct staged *row)
 static void note_failure(struct apply_run *run, const struct staged *row)
 {
 	cleanup_json_ struct json_object *now = json_object_new_array(), *before = json_object_new_array();
-	cleanup_free_ char *path = staged_path(row);
+	cleanup_free_ char *path = staged_path(row), *name = NULL;
 
 	if (path)
 		note_failed(run, path);
+	if (staged_frees_name(row) && text_format(&name, "name %s/%s", row->dir, row->file_name) > 0)
+		note_failed(run, name);
 	if (!now || !before || apply_refers(row, now, before) < 0)
 		return;
 	for (size_t i = 0; i < json_object_array_length(before); i++) {
@@ -313,11 +317,36 @@ static void fail_row(struct apply_run *run, const struct staged *row, const stru
 		failures_add(run->mount->failures, shown, "apply", err, NULL, 0);
 }
 
+static int fail_tried(struct apply_run *run, struct request *r, size_t i, int result)
+{
+	r->err.errnum = -result;
+	if (!r->err.text[0])
+		err_set(&r->err, -result, "%s", strerrordesc_np(-result));
+	fail_row(run, run->rows[i], &r->err, true);
+	return result;
+}
+
+void apply_park_row(struct apply_run *run, struct request *r, size_t i)
+{
+	int result = apply_park(run, r, run->rows[i]);
+
+	if (result == 0)
+		return;
+	fail_tried(run, r, i, result);
+	run->errs[i] = r->err;
+}
+
 int apply_run_row(struct apply_run *run, struct request *r, size_t i)
 {
-	cleanup_free_ char *in_the_way = blocker(run, run->rows[i]);
+	cleanup_free_ char *in_the_way = NULL;
 	int result;
 
+	/* It has no other name for the meantime, which is told. */
+	if (run->errs[i].errnum) {
+		r->err = run->errs[i];
+		return -run->errs[i].errnum;
+	}
+	in_the_way = blocker(run, run->rows[i]);
 	if (in_the_way) {
 		err_set(&r->err, ECANCELED, "not tried: %s failed", in_the_way);
 		fail_row(run, run->rows[i], &r->err, false);
@@ -330,11 +359,7 @@ int apply_run_row(struct apply_run *run, struct request *r, size_t i)
 		tell_row(run, run->rows[i], "done", NULL);
 		return 0;
 	}
-	r->err.errnum = -result;
-	if (!r->err.text[0])
-		err_set(&r->err, -result, "%s", strerrordesc_np(-result));
-	fail_row(run, run->rows[i], &r->err, true);
-	return result;
+	return fail_tried(run, r, i, result);
 }
 
 /* ---- the whole ---- */
@@ -346,7 +371,7 @@ static int check_deletes(struct request *r, struct staged *const *rows, size_t c
 	size_t deletes = 0;
 
 	for (size_t i = 0; i < count; i++)
-		deletes += rows[i]->remove && !rows[i]->kind->parent;
+		deletes += staged_goes(rows[i]) && !rows[i]->kind->parent;
 	if (o->view != VIEW_FULL || deletes <= o->max_delete)
 		return 0;
 	return err_set(&r->err, EPERM,
@@ -405,10 +430,14 @@ static void run_end(struct apply_run *run)
 static int apply(struct request *r, struct staged **rows, size_t count, bool force)
 {
 	struct apply_run run = { .mount = r->mount, .r = r, .force = force, .rows = rows, .count = count };
+	cleanup_free_ struct staged_place *places = NULL;
 	int result = check_deletes(r, rows, count);
 
 	if (result < 0 || !count)
 		return result;
+	run.places = places = staged_sort(rows, count);
+	if (!places)
+		return -ENOMEM;
 	run.errs = calloc(count, sizeof(*run.errs));
 	run.done = calloc(count, sizeof(*run.done));
 	run.begun = calloc(count, sizeof(*run.begun));

@@ -12,6 +12,7 @@
 #include "fs/core/trail.h"
 #include "fs/core/request.h"
 #include "fs/core/stage.h"
+#include "fs/send/staged_order.h"
 
 struct applies;
 
@@ -45,19 +46,20 @@ struct apply_run {
 	struct request *r; /* who ordered it */
 	bool force;
 	struct staged **rows; /* owned references, in the plan's order; each is its worker's while that works, as the next two */
-	struct err *errs;     /* of the rows: errnum 0: done */
-	bool *done;           /* sent, or found to be there */
-	bool *begun;          /* it was its turn */
-	bool *marked;         /* by this run, before that: apply_mark_ahead */
+	const struct staged_place *places; /* of the rows; borrowed */
+	struct err *errs;                  /* of the rows: errnum 0: done */
+	bool *done;                        /* sent, or found to be there */
+	bool *begun;                       /* it was its turn */
+	bool *marked;                      /* by this run, before that: apply_mark_ahead */
 	size_t count;
 	unsigned wave;                            /* counted from 1 */
 	size_t next GUARDED_BY(apply_run_locked); /* of the wave, which ends before end */
 	size_t end GUARDED_BY(apply_run_locked);
-	size_t ready GUARDED_BY(apply_run_locked); /* rows before it may be taken: they are marked where they must be */
-	bool marking GUARDED_BY(apply_run_locked); /* by one of the workers; the others wait for that */
-	pthread_cond_t marked_more;                /* ready is another */
-	unsigned working GUARDED_BY(apply_run_locked);           /* threads */
-	bool stop GUARDED_BY(apply_run_locked);                  /* a signal came: nothing more is begun */
+	size_t ready GUARDED_BY(apply_run_locked);     /* rows before it may be taken: they are marked where they must be */
+	bool marking GUARDED_BY(apply_run_locked);     /* by one of the workers; the others wait for that */
+	pthread_cond_t marked_more;                    /* ready is another */
+	unsigned working GUARDED_BY(apply_run_locked); /* threads */
+	bool stop GUARDED_BY(apply_run_locked);        /* a signal came: nothing more is begun */
 	struct json_object *failed GUARDED_BY(apply_run_locked); /* owned; by path: what depends on it is not tried */
 };
 DEFINE_LOCK(apply_run, struct apply_run, lock)
@@ -67,8 +69,12 @@ int apply_waves(struct apply_run *run);
 bool apply_is_stopped(struct apply_run *run);
 /* One row of it, told in apply.jsonl and on record. r: a request of this worker's own. 0 or -errno. */
 int apply_run_row(struct apply_run *run, struct request *r, size_t i);
+/* The same of its other name for the meantime, where that is needed; what fails is not tried any more. */
+void apply_park_row(struct apply_run *run, struct request *r, size_t i);
 /* Sends one row, and notes what came of it. r is the worker's own. *row is replaced by what is left of it. */
 int apply_row(const struct apply_run *run, struct request *r, struct staged **row);
+/* Gives it another name for the meantime (staged_order.h). 0 or -errno. */
+int apply_park(const struct apply_run *run, struct request *r, const struct staged *row);
 /* What a row refers to, as paths in the tree, and what it refers to now and will no longer: 0 or -errno. */
 int apply_refers(const struct staged *row, struct json_object *now, struct json_object *before);
 /* What became of a row that was about to be sent when the mount died. 1: it is done. 0: send it. -errno: nobody knows. */

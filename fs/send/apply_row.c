@@ -258,7 +258,8 @@ static void identify(struct mount *mount, const struct staged *row, const char *
 	entry = mount->tree->root;
 	for (name = path ? strtok_r(path, "/", &rest) : NULL; entry && name; name = strtok_r(NULL, "/", &rest))
 		entry = tree_find(mount->tree, entry, name);
-	if (entry && path && entry->what.place == PLACE_RESOURCE && stage_is_id(entry->what.id))
+	if (entry && path && entry->what.place == PLACE_RESOURCE && entry->what.id &&
+	    (stage_is_id(entry->what.id) || (row->id && !strcmp(entry->what.id, row->id))))
 		tree_identify(mount->tree, entry, id);
 }
 
@@ -323,18 +324,66 @@ static int rename_done(struct request *r, struct staged **row)
 	return 0;
 }
 
+/* Removed, and what takes its place is to be made: the row is a new one's from now on, and what is staged below it with it. */
+static int removal_done(struct request *r, struct staged **row)
+{
+	struct stage *stage = r->mount->stage;
+	struct staged *copy = staged_copy(*row);
+	struct identity was = { .place = PLACE_RESOURCE, .kind = (*row)->kind, .parent_id = (*row)->parent_id, .id = (*row)->id };
+	cleanup_free_ char *id = NULL, *from = view_key(&was), *to = NULL;
+	int result;
+
+	if (!copy)
+		return -ENOMEM;
+	free(steal_ptr(copy->id));
+	copy->base = body_unref(copy->base);
+	copy->remove = false;
+	copy->order = (*row)->order;
+	id = was.id = staged_id(copy);
+	to = id ? view_key(&was) : NULL;
+	staged_ref(copy);
+	result = stage_put_soon(stage, copy, &r->err);
+	if (result < 0 || !to || !from) {
+		staged_unref(copy);
+		return result < 0 ? result : -ENOMEM;
+	}
+	stage_drop(stage, (*row)->key, (*row)->serial);
+	(void)stage_adopt(stage, (*row)->id, id, &r->err);
+	kept_move(r->mount->kept, from, to);
+	identify(r->mount, *row, id);
+	staged_unref(*row);
+	*row = copy;
+	return apply_mark(r, row);
+}
+
+/* What is not to be made again, whatever becomes of the rest. */
+static int note_half(struct request *r, enum wish_verb verb, struct staged **row)
+{
+	return verb == WISH_RENAME ? rename_done(r, row) : removal_done(r, row);
+}
+
+int apply_park(const struct apply_run *run, struct request *r, const struct staged *row)
+{
+	cleanup_(accepted_clear) struct accepted accepted = { 0 };
+	cleanup_wishes_ struct staged_wishes wishes = { 0 };
+	int result = staged_wishes_init(row, run->force, true, &wishes);
+	bool keep = false;
+
+	return result < 0 ? result : commit_staged(r, &wishes.wishes[0], &accepted, &keep);
+}
+
 static int send_wishes(const struct apply_run *run, struct request *r, struct staged **row, struct accepted *accepted, bool *keep)
 {
 	cleanup_wishes_ struct staged_wishes wishes = { 0 };
 	cleanup_(staged_unrefp) struct staged *whole = staged_ref(*row);
-	int result = staged_wishes_init(whole, run->force, &wishes);
+	int result = staged_wishes_init(whole, run->force, false, &wishes);
 
 	for (size_t i = 0; result == 0 && i < wishes.count; i++) {
 		accepted_clear(accepted);
 		r->deadline_ms = clock_after_ms(r->mount->options->timeout_ms);
 		result = commit_staged(r, &wishes.wishes[i], accepted, keep);
 		if (result == 0 && i + 1 < wishes.count)
-			result = rename_done(r, row);
+			result = note_half(r, wishes.wishes[i].verb, row);
 	}
 	return result;
 }

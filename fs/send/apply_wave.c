@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "api/base/clock.h"
-#include "fs/send/staging.h"
 
 /* ---- a worker ---- */
 
@@ -55,6 +54,20 @@ static void mark_some(struct apply_run *run, size_t begin)
 	run->ready = end;
 	run->marking = false;
 	pthread_cond_broadcast(&run->marked_more);
+}
+
+/* In turn: there are few. */
+static void park_wave(struct apply_run *run, size_t begin)
+{
+	for (size_t i = begin; i < run->count && run->places[i].wave == run->places[begin].wave; i++) {
+		struct request r = { .op = run->r->op, .mount = run->mount, .worker = true, .ctx = run->r->ctx };
+
+		if (!run->places[i].parks || waiter_canceled(&run->r->waiter) || waiter_init(&r.waiter) < 0)
+			continue;
+		r.deadline_ms = clock_after_ms(run->mount->options->timeout_ms);
+		apply_park_row(run, &r, i);
+		waiter_destroy(&r.waiter);
+	}
 }
 
 static void work_on(struct apply_run *run, size_t i)
@@ -168,9 +181,9 @@ int apply_waves(struct apply_run *run)
 	int result = pool ? 0 : -ENOMEM;
 
 	for (size_t begin = 0, end; result == 0 && begin < run->count && !apply_is_stopped(run); begin = end) {
-		unsigned wave = staged_wave(run->rows[begin]);
-
-		for (end = begin + 1; end < run->count && staged_wave(run->rows[end]) == wave; end++)
+		if (!begin || run->places[begin - 1].wave != run->places[begin].wave)
+			park_wave(run, begin);
+		for (end = begin + 1; end < run->count && !staged_is_later(&run->places[end - 1], &run->places[end]); end++)
 			;
 		result = run_wave(run, pool, begin, end);
 	}

@@ -78,6 +78,10 @@ static int decide_once(struct request *r, struct wish *wish, struct gathered *g,
 		wish->strange = true;
 		return 1;
 	}
+	if (stage && staging_replaces(r->mount, g, change)) {
+		wish->anew = true;
+		return 1;
+	}
 	if (stage)
 		result = staging_keep(r, g, change, ret);
 	if (change->refusal.errnum) {

@@ -6,6 +6,7 @@
 #include "api/base/name.h"
 #include "api/doc_json.h"
 #include "fs/core/intents.h"
+#include "fs/core/stage.h"
 #include "fs/send/deleted.h"
 #include "fs/send/owed.h"
 #include "fs/send/vocabulary.h"
@@ -15,6 +16,7 @@
 
 void gathered_clear(struct gathered *g)
 {
+	free(g->replaced_id);
 	free(g->id);
 	free(g->name);
 	json_object_put(g->object);
@@ -104,13 +106,30 @@ static int get_list(struct request *r, const struct gathered *g, bool fresh, str
 	return source_list_again(r, what->kind, what->parent_id, false, ret);
 }
 
-static const struct list_item *find_item(const struct gathered *g, struct list *list, bool by_name)
+/* Whether it counts as gone, or called otherwise, since that is staged. */
+static bool frees_name(struct request *r, const struct gathered *g, const struct list_item *item, bool renamed_alone)
 {
 	const struct identity *what = g->wish.what;
-	const struct list_item *item =
-		what->id && !by_name ? list_by_id(list, what->id) : list_by_file_name(list, g->wish.file_name);
+	cleanup_(staged_unrefp) struct staged *row = NULL;
 
-	return item && source_belongs(what->kind, what->parent_id, item->snapshot) ? item : NULL;
+	if (!r->mount->stage || (g->wish.staged && !g->wish.planned))
+		return false;
+	row = stage_of(r->mount->stage, what->kind, what->parent_id, item->snapshot->id, NULL);
+	return row && staged_frees_name(row) && !(renamed_alone && row->remove);
+}
+
+static const struct list_item *find_item(struct request *r, const struct gathered *g, struct list *list, bool by_name)
+{
+	const struct identity *what = g->wish.what;
+	const char *gone_id = g->wish.gone_id;
+	bool named = !what->id || by_name;
+	const struct list_item *item = named ? list_by_file_name(list, g->wish.file_name) : list_by_id(list, what->id);
+
+	if (!item || !source_belongs(what->kind, what->parent_id, item->snapshot))
+		return NULL;
+	if (gone_id && !strcmp(gone_id, item->snapshot->id))
+		return NULL;
+	return named && frees_name(r, g, item, true) ? NULL : item;
 }
 
 /* 1: it is gone, though the list still had it. */
@@ -125,11 +144,15 @@ static int find_once(struct request *r, struct gathered *g, bool by_name, struct
 
 	if (result < 0)
 		return result;
-	item = find_item(g, list, by_name);
+	item = find_item(r, g, list, by_name);
 	if (!item)
 		return what->id && !by_name ? 1 : new_name(g);
+	if (g->wish.anew) {
+		g->replaced_id = strdup(item->snapshot->id);
+		return g->replaced_id ? new_name(g) : -ENOMEM;
+	}
 	other = rename ? list_by_name(list, g->wish.new_name) : NULL;
-	g->taken = other && strcmp(other->snapshot->id, item->snapshot->id) != 0;
+	g->taken = other && strcmp(other->snapshot->id, item->snapshot->id) != 0 && !frees_name(r, g, other, false);
 	result = take_meaning(r, g, item->snapshot->id, g->wish.fresh && !rename ? MEANING_FRESH : MEANING_SETTINGS, ret);
 	if (result != -ENOENT)
 		return result;

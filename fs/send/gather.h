@@ -23,16 +23,20 @@ struct wish {
 	bool staged;
 	const struct body *base; /* what the account meant when it was staged; NULL: there was none */
 	bool force;              /* whatever the account means now */
+	bool planned;            /* only looked at: what else is staged counts as done */
+	const char *gone_id;     /* what had the name is removed, whatever a list shows; NULL: nothing was */
 	/* What was found out on the way: */
 	bool fresh;     /* the decision is to rest on what the account says now */
 	bool strange;   /* the document of a new one has fields that the contract does not know */
 	bool older_way; /* the service does not take a rollout with the changed members alone */
+	bool anew;      /* what has the name cannot become this, and its removal is staged: it is made in its place */
 };
 
 struct gathered {
 	struct wish wish;
 	/* The resource. */
 	bool exists;
+	char *replaced_id;          /* owned; wish.anew: of what it is made in the place of, which does not exist for this wish */
 	char *id, *name;            /* owned; name NULL: the file's name is cut, and the document holds the whole */
 	struct json_object *object; /* owned; as the API gives it; NULL where it does not exist or was not needed */
 	int64_t version;            /* -1: none */

@@ -180,7 +180,7 @@ static int plan_wish(struct request *r, struct wish *wish, struct planned *p)
 	int result;
 
 	/* The text tells of it; applying refuses it. */
-	wish->force = true;
+	wish->force = wish->planned = true;
 	for (int tries = 0; tries < 2; tries++) {
 		gathered_clear(&g);
 		change_free(steal_ptr(c));
@@ -213,13 +213,15 @@ static void tell_lost(const struct staged *row, struct planned *p)
 		row->kind->flags & KIND_SECRET ? "the value" : "the secret in it");
 }
 
-static int plan_wishes(struct request *r, const struct staged *row, struct planned *p)
+static int plan_wishes(struct request *r, const struct staged *row, bool parks, struct planned *p)
 {
 	cleanup_wishes_ struct staged_wishes wishes = { 0 };
-	int result = staged_wishes_init(row, false, &wishes);
+	int result = staged_wishes_init(row, false, parks, &wishes);
 
 	for (size_t i = 0; result == 0 && i < wishes.count; i++)
 		result = plan_wish(r, &wishes.wishes[i], p);
+	if (result == 0 && staged_replaces(row))
+		result = doc_append(p->follows, json_object_new_string("it is removed and made anew, and has another id then"));
 	/* Of the last try, as long as nothing else is in the way. */
 	if (result == 0 && !strcmp(p->state, "ready") && row->errnum)
 		err_set(&p->err, row->errnum, "%s", row->reason ? row->reason : "");
@@ -238,7 +240,7 @@ static int set_array(struct json_object *out, const char *key, struct json_objec
 	return json_object_array_length(array) ? doc_set(out, key, json_object_get(array)) : 0;
 }
 
-static int fill(const struct staged *row, const struct planned *p, struct json_object *out)
+static int fill(const struct staged *row, const struct staged_place *place, const struct planned *p, struct json_object *out)
 {
 	cleanup_free_ char *path = own_path(row), *to = row->new_name ? staged_path(row) : NULL;
 	int r = path && (to || !row->new_name) ? 0 : -ENOMEM;
@@ -252,7 +254,9 @@ static int fill(const struct staged *row, const struct planned *p, struct json_o
 	if (r == 0)
 		r = doc_set(out, "kind", json_object_new_string(row->kind->name));
 	if (r == 0)
-		r = doc_set(out, "wave", json_object_new_int((int)staged_wave(row)));
+		r = doc_set(out, "wave", json_object_new_int((int)place->wave));
+	if (r == 0 && place->turn)
+		r = doc_set(out, "turn", json_object_new_int((int)place->turn));
 	if (r == 0)
 		r = doc_set(out, "state", json_object_new_string(p->state));
 	if (r == 0 && p->err.errnum)
@@ -268,7 +272,7 @@ static int fill(const struct staged *row, const struct planned *p, struct json_o
 	return r < 0 ? r : set_array(out, "requests", p->requests);
 }
 
-int plan_row(struct request *r, const struct staged *row, struct json_object **ret)
+int plan_row(struct request *r, const struct staged *row, const struct staged_place *place, struct json_object **ret)
 {
 	cleanup_(planned_clear) struct planned p = { .state = "nothing",
 						     .fields = json_object_new_array(),
@@ -280,9 +284,9 @@ int plan_row(struct request *r, const struct staged *row, struct json_object **r
 	if (result == 0 && row->lost)
 		tell_lost(row, &p);
 	else if (result == 0)
-		result = plan_wishes(r, row, &p);
+		result = plan_wishes(r, row, place->parks, &p);
 	if (result == 0)
-		result = fill(row, &p, out);
+		result = fill(row, place, &p, out);
 	if (result == 0)
 		*ret = steal_ptr(out);
 	return result;
@@ -322,45 +326,56 @@ int plan_refresh(struct request *r, struct staged *const *rows, size_t count)
 	return 0;
 }
 
+/* The rows in their order. */
+struct plan {
+	struct staged **rows; /* owned references; NULL: the mount does not stage */
+	struct staged_place *places;
+	size_t count;
+	struct plan_sum sum;
+};
+
+static void plan_clear(struct plan *plan)
+{
+	stage_list_free(plan->rows, plan->count);
+	free(plan->places);
+}
+
+static int plan_init(struct request *r, struct plan *plan)
+{
+	*plan = (struct plan){ .sum = PLAN_SUM_INIT };
+	if (!r->mount->stage)
+		return 0;
+	plan->rows = stage_list(r->mount->stage, &plan->count);
+	plan->places = plan->rows ? staged_sort(plan->rows, plan->count) : NULL;
+	return plan->places ? plan_refresh(r, plan->rows, plan->count) : -ENOMEM;
+}
+
 /* A row at a time, so that the texts alone are held. */
-static int write_rows(struct request *r, struct staged *const *rows, size_t count, struct plan_sum *sum,
-		      int (*write)(struct json_object *row, struct buf *out), struct buf *out)
+static int write_rows(struct request *r, struct plan *plan, int (*write)(struct json_object *row, struct buf *out),
+		      struct buf *out)
 {
 	int result = 0;
 
-	for (size_t i = 0; result == 0 && i < count; i++) {
+	for (size_t i = 0; result == 0 && i < plan->count; i++) {
 		cleanup_json_ struct json_object *row = NULL;
 
-		result = plan_row(r, rows[i], &row);
+		result = plan_row(r, plan->rows[i], &plan->places[i], &row);
 		if (result < 0)
 			break;
-		plan_sum_add(sum, row);
+		plan_sum_add(&plan->sum, row);
 		result = write(row, out);
 	}
 	return result;
 }
 
-/* The rows in the order of the plan; freed with stage_list_free. */
-static struct staged **sorted(struct request *r, size_t *ret_count)
-{
-	struct staged **rows = r->mount->stage ? stage_list(r->mount->stage, ret_count) : NULL;
-
-	if (rows)
-		qsort(rows, *ret_count, sizeof(*rows), staged_compare);
-	return rows;
-}
-
 int plan_text(struct request *r, struct buf *out)
 {
-	struct plan_sum sum = PLAN_SUM_INIT;
-	size_t count = 0;
-	struct staged **rows = sorted(r, &count);
-	int result = rows || !r->mount->stage ? plan_refresh(r, rows, count) : -ENOMEM;
+	cleanup_(plan_clear) struct plan plan;
+	int result = plan_init(r, &plan);
 
 	if (result == 0)
-		result = write_rows(r, rows, count, &sum, plan_print_row, out);
-	stage_list_free(rows, count);
-	return result < 0 ? result : plan_print_sum(&sum, out);
+		result = write_rows(r, &plan, plan_print_row, out);
+	return result < 0 ? result : plan_print_sum(&plan.sum, out);
 }
 
 /* A member of the array that out ends with. */
@@ -374,18 +389,15 @@ static int add_json_row(struct json_object *row, struct buf *out)
 
 int plan_json(struct request *r, struct buf *out)
 {
-	struct plan_sum sum = PLAN_SUM_INIT;
+	cleanup_(plan_clear) struct plan plan;
 	cleanup_json_ struct json_object *summary = NULL;
-	size_t count = 0;
-	struct staged **rows = sorted(r, &count);
-	int result = rows || !r->mount->stage ? plan_refresh(r, rows, count) : -ENOMEM;
+	int result = plan_init(r, &plan);
 
 	if (result == 0)
 		result = buf_adds(out, "{\n  \"changes\": [");
 	if (result == 0)
-		result = write_rows(r, rows, count, &sum, add_json_row, out);
-	stage_list_free(rows, count);
-	summary = plan_sum_json(&sum);
+		result = write_rows(r, &plan, add_json_row, out);
+	summary = plan_sum_json(&plan.sum);
 	if (result < 0 || !summary)
 		return result < 0 ? result : -ENOMEM;
 	return buf_addf(out, "\n  ],\n  \"summary\": %s\n}\n",

@@ -25,6 +25,8 @@ static struct staged *find_row(struct stage *stage, const struct gathered *g)
 
 	if (what->part)
 		return stage_of(stage, what->kind, what->parent_id, what->part->name, NULL);
+	if (g->replaced_id)
+		return stage_of(stage, what->kind, what->parent_id, g->replaced_id, NULL);
 	if (g->exists) {
 		row = stage_of(stage, what->kind, what->parent_id, g->id, what->leaf ? what->leaf->name : NULL);
 		if (row || what->leaf)
@@ -51,10 +53,15 @@ int staging_aim(struct mount *mount, struct identity *what, struct wish *wish)
 	return what->id ? 0 : -ENOMEM;
 }
 
-/* The name belongs to a resource that is to be called otherwise: it is free only then. */
-static bool is_renamed_away(const struct gathered *g, const struct staged *row)
+bool staging_replaces(const struct mount *mount, const struct gathered *g, const struct change *change)
 {
-	return row && row->new_name && !g->wish.what->leaf && g->wish.verb == WISH_WRITE && !g->wish.what->id;
+	const struct identity *what = g->wish.what;
+	cleanup_(staged_unrefp) struct staged *row = NULL;
+
+	if (!change->refusal.errnum || g->wish.verb != WISH_WRITE || g->wish.anew || !g->exists || what->leaf || what->part)
+		return false;
+	row = find_row(mount->stage, g);
+	return row && row->remove;
 }
 
 /* ---- a row of a wish ---- */
@@ -120,7 +127,7 @@ static struct staged *row_about(const struct gathered *g, const struct staged *o
 {
 	const struct identity *what = g->wish.what;
 	struct staged *row = staged_new(what->kind);
-	const char *id = g->exists && !what->part ? g->id : NULL;
+	const char *id = g->exists && !what->part ? g->id : g->replaced_id;
 	const char *file_name = old        ? old->file_name :
 				what->part ? what->part->name :
 				what->leaf ? what->leaf->name :
@@ -160,6 +167,11 @@ static int fill_row(const struct gathered *g, const struct staged *old, struct s
 		if (keeps && old->new_name && !(row->new_name = strdup(old->new_name)))
 			return -ENOMEM;
 		r = set_content(g, row);
+		row->remove = g->replaced_id;
+	}
+	if (r == 0 && g->replaced_id) {
+		row->base = old && old->base ? body_ref(old->base) : NULL;
+		return 0;
 	}
 	return r == 0 ? set_base(g, row) : r;
 }
@@ -218,12 +230,8 @@ int staging_keep(struct request *r, const struct gathered *g, struct change *cha
 {
 	cleanup_(staged_unrefp) struct staged *old = find_row(r->mount->stage, g);
 
-	if (is_renamed_away(g, old))
-		return change_refuse(change, EEXIST,
-				     "the %s of this name is to be called otherwise: the name is free once that is applied",
-				     change->kind->name);
-	if (change->refusal.errnum == EPERM && old && old->remove)
-		return change_refuse(change, EPERM, "its delete is staged: apply that first, then write the new one");
+	if (g->wish.verb == WISH_RENAME && old && staged_replaces(old))
+		return change_refuse(change, EPERM, "it is made anew, which is staged: apply that first, then rename it");
 	if (change->refusal.errnum)
 		return -change->refusal.errnum;
 	if (!change->steps_count)
@@ -291,11 +299,66 @@ static enum place place_of(const struct staged *row)
 	return row->leaf ? PLACE_LEAF : row->part ? PLACE_PART : PLACE_RESOURCE;
 }
 
-int staged_wishes_init(const struct staged *row, bool force, struct staged_wishes *ret)
+/* Another name for the meantime: by the identity, so that it is the same whoever comes back to it. */
+static char *park_name_of(const struct staged *row)
+{
+	char *name;
+
+	return text_format(&name, "cfcfs-swap-%s", row->id) < 0 ? NULL : name;
+}
+
+static void add_wish(struct staged_wishes *wishes, struct wish wish)
+{
+	wishes->wishes[wishes->count++] = wish;
+}
+
+static int add_renames(const struct staged *row, bool park, struct wish wish, struct staged_wishes *ret)
+{
+	wish.verb = WISH_RENAME;
+	if (park) {
+		ret->park_name = park_name_of(row);
+		if (!ret->park_name)
+			return -ENOMEM;
+		wish.new_name = ret->park_name;
+		add_wish(ret, wish);
+	}
+	if (!row->new_name || row->remove)
+		return 0;
+	if (name_decode(row->new_name, row->kind->suffix, &ret->new_name) < 0)
+		return -EINVAL;
+	wish.new_name = ret->new_name;
+	add_wish(ret, wish);
+	return 0;
+}
+
+static void add_writes(const struct staged *row, struct wish wish, struct staged_wishes *ret)
+{
+	if (row->remove) {
+		wish.verb = WISH_DELETE;
+		add_wish(ret, wish);
+	}
+	if (!row->content && !row->secret)
+		return;
+	wish.verb = WISH_WRITE;
+	wish.content = &ret->content;
+	wish.secret = row->secret;
+	if (row->remove) {
+		wish.what = &ret->fresh;
+		wish.base = NULL;
+		wish.gone_id = row->id;
+	} else {
+		/* The document was compared with what the account meant before the rename. */
+		wish.by_name = wish.force && row->id && !row->leaf && !row->part;
+	}
+	add_wish(ret, wish);
+}
+
+int staged_wishes_init(const struct staged *row, bool force, bool park, struct staged_wishes *ret)
 {
 	struct wish wish = { .file_name = row->file_name, .staged = true, .base = row->base, .force = force };
 	size_t len;
 	const char *text = staged_text(row, &len);
+	int r;
 
 	*ret = (struct staged_wishes){ 0 };
 	if (text_format(&ret->path, "/%s/%s", row->dir, staged_name(row)) < 0) {
@@ -303,61 +366,26 @@ int staged_wishes_init(const struct staged *row, bool force, struct staged_wishe
 		return -ENOMEM;
 	}
 	wish.path = ret->path;
+	wish.what = &ret->what;
 	ret->what = (struct identity){ .place = place_of(row),
 				       .kind = row->kind,
 				       .part = row->part,
 				       .leaf = row->leaf,
 				       .parent_id = row->parent_id,
 				       .id = row->id };
+	ret->fresh = ret->what;
+	ret->fresh.id = NULL;
 	ret->content = (struct buf){ .data = (char *)(uintptr_t)text, .len = len };
-	if (row->new_name && !row->remove) {
-		if (name_decode(row->new_name, row->kind->suffix, &ret->new_name) < 0)
-			return -EINVAL;
-		wish.verb = WISH_RENAME;
-		wish.new_name = ret->new_name;
-		ret->wishes[ret->count++] = wish;
-	}
-	if (row->remove || row->content || row->secret) {
-		wish.verb = row->remove ? WISH_DELETE : WISH_WRITE;
-		wish.new_name = NULL;
-		wish.content = row->remove ? NULL : &ret->content;
-		wish.secret = row->secret;
-		/* The document was compared with what the account meant before the rename. */
-		wish.by_name = force && row->id && !row->remove && !row->leaf && !row->part;
-		ret->wishes[ret->count++] = wish;
-	}
-	for (size_t i = 0; i < ret->count; i++)
-		ret->wishes[i].what = &ret->what;
-	return 0;
+	r = add_renames(row, park, wish, ret);
+	if (r == 0)
+		add_writes(row, wish, ret);
+	return r;
 }
 
 void staged_wishes_clear(struct staged_wishes *wishes)
 {
 	free(wishes->new_name);
+	free(wishes->park_name);
 	free(wishes->path);
 	*wishes = (struct staged_wishes){ 0 };
-}
-
-/* ---- waves ---- */
-
-unsigned staged_wave(const struct staged *row)
-{
-	unsigned last = kind_rank_max(), rank = kind_rank(row->kind);
-
-	if (row->leaf)
-		return last;
-	if (rank > last)
-		rank = last;
-	return row->remove ? last + 1 + (last - rank) : rank;
-}
-
-int staged_compare(const void *a, const void *b)
-{
-	const struct staged *x = *(struct staged *const *)a, *y = *(struct staged *const *)b;
-	unsigned wave_x = staged_wave(x), wave_y = staged_wave(y);
-	int order = strcmp(x->dir, y->dir);
-
-	if (wave_x != wave_y)
-		return wave_x < wave_y ? -1 : 1;
-	return order ? order : strcmp(staged_name(x), staged_name(y));
 }

@@ -9,6 +9,8 @@
 bool staging_is_on(const struct mount *mount, const struct wish *wish);
 /* A name that is staged leads to what it stands for. what is changed in place: 0 or -ENOMEM. */
 int staging_aim(struct mount *mount, struct identity *what, struct wish *wish);
+/* Whether a refused document is to be decided again as a new one (wish.anew): the removal of what it cannot become is staged. */
+bool staging_replaces(const struct mount *mount, const struct gathered *g, const struct change *change);
 /* Keeps what is wished, or takes it off where the account means it already. The refusal of the change is its own; this may add
    to it. ret gets the identity that the file has. 0 or -errno. */
 int staging_keep(struct request *r, const struct gathered *g, struct change *change, struct accepted *ret);
@@ -16,21 +18,17 @@ int staging_keep(struct request *r, const struct gathered *g, struct change *cha
 int staging_rename_new(struct request *r, struct entry *entry, const struct identity *what, const char *new_name);
 int staging_drop_new(struct mount *mount, const struct identity *what);
 
-/* The wishes of a row, in the order in which they are sent: a rename, then what was written. They and what live as long as the
-   row. How many. */
-#define STAGED_WISHES_MAX 2
+/* The wishes of a row, in the order in which they are sent: another name for the meantime, a rename, a removal, then what was written.
+   They and what live as long as the row. How many. */
+#define STAGED_WISHES_MAX 3
 struct staged_wishes {
-	struct identity what;
-	struct buf content;    /* borrowed of the row */
-	char *new_name, *path; /* owned */
+	struct identity what, fresh;
+	struct buf content;                /* borrowed of the row */
+	char *new_name, *path, *park_name; /* owned */
 	struct wish wishes[STAGED_WISHES_MAX];
 	size_t count;
 };
-int staged_wishes_init(const struct staged *row, bool force, struct staged_wishes *ret);
+/* park: the first one is to another name for the meantime (fs/send/staged_order.h). */
+int staged_wishes_init(const struct staged *row, bool force, bool park, struct staged_wishes *ret);
 void staged_wishes_clear(struct staged_wishes *wishes);
 #define cleanup_wishes_ cleanup_(staged_wishes_clear)
-
-/* The wave in which a row is sent: from 0 on; what others refer to is first, and what is removed is last, in the reverse order. */
-unsigned staged_wave(const struct staged *row);
-/* The order of a plan: by the wave, then by the path. For qsort, of struct staged *. */
-int staged_compare(const void *a, const void *b);

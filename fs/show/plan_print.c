@@ -35,7 +35,8 @@ void plan_sum_add(struct plan_sum *sum, struct json_object *row)
 {
 	const char *verb = text_of(row, "verb");
 	bool is_ready = is_state(row, "ready");
-	int wave = (int)json_object_get_int64(doc_member(row, "wave"));
+	int wave = (int)json_object_get_int64(doc_member(row, "wave")),
+	    turn = (int)json_object_get_int64(doc_member(row, "turn"));
 
 	if (is_state(row, "nothing"))
 		return;
@@ -50,8 +51,9 @@ void plan_sum_add(struct plan_sum *sum, struct json_object *row)
 	if (!is_ready || !length_of(row, "requests"))
 		return;
 	sum->calls += (unsigned)length_of(row, "requests");
-	sum->waves += wave != sum->last_wave;
+	sum->waves += wave != sum->last_wave || turn != sum->last_turn;
 	sum->last_wave = wave;
+	sum->last_turn = turn;
 }
 
 /* ---- a block ---- */

@@ -10,7 +10,7 @@ struct plan_sum {
 	unsigned create, change, remove, rename, actions;
 	unsigned calls, waves;
 	unsigned outdated, refused, lost;
-	int last_wave; /* -1 at first: of the row that was added last with a call */
+	int last_wave, last_turn; /* -1 at first: of the row that was added last with a call */
 };
 #define PLAN_SUM_INIT                                                                                                            \
 	{                                                                                                                        \

@@ -9,7 +9,7 @@ bool staged_leaves(const struct mount *mount, const struct kind *kind, const cha
 {
 	cleanup_(staged_unrefp) struct staged *row = stage_of(mount->stage, kind, parent_id, id, NULL);
 
-	return !row || (!row->remove && !row->new_name);
+	return !row || !staged_frees_name(row);
 }
 
 static int identity_of(const struct staged *row, enum place place, const struct identity *dir, struct identity *ret)
@@ -74,7 +74,7 @@ struct staged *staged_file(const struct mount *mount, const struct identity *wha
 	const char *id = what->place == PLACE_PART ? what->part->name : what->place == PLACE_RESOURCE ? what->id : NULL;
 	struct staged *row = id ? stage_of(mount->stage, what->kind, what->parent_id, id, NULL) : NULL;
 
-	return row && row->remove ? staged_unref(row) : row;
+	return row && staged_goes(row) ? staged_unref(row) : row;
 }
 
 struct body *staged_bytes(const struct staged *row)

@@ -84,6 +84,9 @@ def changes():
     rows += [("write", "deployments/%s.json" % name, PROBE) for name in numbered("probe", 3)]
     rows += [("write", "deployments/site.json", {**PROBE, "image": IMAGE % 2}), ("delete", "deployments/dead.json", None)]
     rows += [("delete", "secrets/stale", None), ("delete", "ssh-keys/left.pub", None)]
+    rows += [("delete", "ssh-keys/renewed.pub", None), ("write", "ssh-keys/renewed.pub", key("another") + "\n")]
+    rows += [("rename", "applications/%s.json" % old, "applications/%s.json" % new)
+             for old, new in (("swap-1", "spare"), ("swap-2", "swap-1"), ("spare", "swap-2"))]
     rows += [("write", "applications/batch/jobs/%s.json" % name, {"entrypoint": ["/bin/report"], "command": [name]})
              for name in numbered("job", 6)]
     rows += [("write", "applications/%s/rollouts/r.json" % name, {
@@ -98,8 +101,10 @@ APPLICATIONS = {
     **{name: (1, 3) for name in numbered("young", 4)}, **{name: (3, 5) for name in numbered("there", 2)},
     **{name: (9, 3) for name in numbered("rolls", 3)}, **{name: (1, 3) for name in numbered("swap", 2)}, "batch": (1, 3),
 }
+RENAMED = [("old-%d" % n, "young-%d" % n) for n in range(1, 5)] + [("moved-1", "there-1"), ("moved-2", "there-2"),
+                                                                  ("swap-1", "swap-2"), ("swap-2", "swap-1")]
 SECRETS = {"new-a", "new-b", "used", "late"}
-KEYS = {"anna", "ben", "renewed"}
+KEYS = {"anna": key("anna"), "ben": key("ben"), "renewed": key("another")}
 DEPLOYMENTS = {**{name: IMAGE % 1 for name in numbered("probe", 3)}, "site": IMAGE % 2}
 JOBS = numbered("job", 6)
 
@@ -170,11 +175,11 @@ def check_account(emulator, account):
     got = {a["name"]: (int((targets.get(a["id"]) or a["configuration"]["image"]).rsplit(":", 1)[1]), a["max_instances"])
            for a in applications}
     wrong += differ("applications", got, APPLICATIONS)
-    for old, new in [("old-%d" % n, "young-%d" % n) for n in range(1, 5)] + [("moved-1", "there-1"), ("moved-2", "there-2")]:
+    for old, new in RENAMED:
         if not any(a["name"] == new and a["id"] == account.ids[old] for a in applications):
             wrong.append("%s is not what %s was" % (new, old))
     wrong += differ("secrets", {s["name"] for s in emulator.api("GET", "/secrets")}, SECRETS)
-    wrong += differ("keys", {k["name"] for k in emulator.api("GET", "/ssh-public-keys")}, KEYS)
+    wrong += differ("keys", {k["name"]: k["public_key"].strip() for k in emulator.api("GET", "/ssh-public-keys")}, KEYS)
     deployments = {label["value"]: d["image"] for d in emulator.api("GET", "/deployments/v2") for label in d.get("labels") or []
                    if label["name"] == "cfcfs.name"}
     wrong += differ("deployments", deployments, DEPLOYMENTS)

@@ -11,6 +11,7 @@
 #include "api/base/rand.h"
 #include "fs/core/stage.h"
 #include "fs/core/stage_row.h"
+#include "fs/send/staged_order.h"
 #include "fs/send/staging.h"
 
 static struct state *state;
@@ -245,6 +246,56 @@ static void test_waves(void **unused)
 	}
 }
 
+/* Of a chain each is a turn later; of a ring one is parked, and comes last. */
+#define CHAIN 5000
+static void test_turns(void **unused)
+{
+	struct staged **rows = calloc(CHAIN + 5, sizeof(*rows));
+	struct staged_place *places;
+	char name[32];
+
+	(void)unused;
+	for (size_t i = 0; i < CHAIN; i++) {
+		snprintf(name, sizeof(name), "id-%zu", i);
+		rows[i] = row_of("application", name, "", NULL);
+		free(rows[i]->file_name);
+		assert_true(text_format(&rows[i]->file_name, "n%05zu.json", i) > 0);
+		assert_true(text_format(&rows[i]->new_name, "n%05zu.json", i + 1) > 0);
+	}
+	/* What the last one wants is removed. */
+	snprintf(name, sizeof(name), "n%05d.json", CHAIN);
+	rows[CHAIN] = row_of("application", "gone", name, NULL);
+	rows[CHAIN]->remove = true;
+	rows[CHAIN + 1] = row_of("application", "a", "a.json", NULL);
+	rows[CHAIN + 1]->new_name = strdup("b.json");
+	rows[CHAIN + 2] = row_of("application", "b", "b.json", "{}");
+	rows[CHAIN + 2]->new_name = strdup("c.json");
+	rows[CHAIN + 3] = row_of("application", "c", "c.json", NULL);
+	rows[CHAIN + 3]->new_name = strdup("a.json");
+	/* A new one takes the first name of the chain. */
+	rows[CHAIN + 4] = row_of("application", NULL, "n00000.json", "{}");
+	places = staged_sort(rows, CHAIN + 5);
+	assert_non_null(places);
+	for (size_t i = 0, parked = 0; i < CHAIN + 5; i++) {
+		assert_int_equal(places[i].wave, 1);
+		assert_true(!i || !staged_is_later(&places[i], &places[i - 1]) || places[i].turn > places[i - 1].turn);
+		parked += places[i].parks;
+		assert_true(parked <= 1);
+		if (rows[i]->id && !strcmp(rows[i]->id, "gone"))
+			assert_int_equal(places[i].turn, 0);
+		if (!rows[i]->id)
+			assert_int_equal(places[i].turn, CHAIN + 1);
+		if (rows[i]->id && !strncmp(rows[i]->id, "id-", 3))
+			assert_int_equal(places[i].turn, CHAIN - strtol(rows[i]->id + 3, NULL, 10));
+		if (places[i].parks)
+			assert_int_equal(places[i].turn, 3);
+	}
+	for (size_t i = 0; i < CHAIN + 5; i++)
+		staged_unref(rows[i]);
+	free(rows);
+	free(places);
+}
+
 static void test_wishes(void **unused)
 {
 	struct staged *row = row_of("application", "id", "a.json", "{}");
@@ -252,7 +303,7 @@ static void test_wishes(void **unused)
 
 	(void)unused;
 	row->new_name = strdup("b.json");
-	assert_int_equal(staged_wishes_init(row, false, &wishes), 0);
+	assert_int_equal(staged_wishes_init(row, false, false, &wishes), 0);
 	assert_int_equal(wishes.count, 2);
 	assert_int_equal(wishes.wishes[0].verb, WISH_RENAME);
 	assert_string_equal(wishes.wishes[0].new_name, "b");
@@ -272,6 +323,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_adopting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_waves, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_wishes, set_up, tear_down),
 	};
 
