@@ -260,3 +260,67 @@ E
   (($(stat -c %Y "$MNT/.cfcfs/deleted/applications/web.json") >= before)) || fail "an old time"
   assert_equal "$(ls "$MNT/.cfcfs/deleted/applications")" web.json
 }
+
+# as UID COMMAND... : another user of the machine does it.
+as() { setpriv --reuid="$1" --regid="$1" --clear-groups "${@:2}"; }
+# did UID COMMAND VERB PATH : what is to be found of it.
+did() { echo "[$1,\"$2\",\"$3\",\"$4\"]" >>"$T/want"; }
+
+@test "history: a day of work of three users on two mounts, one of which stages: who did what, and each call of it is one that was sent" {
+  needs_root
+  command -v setpriv >/dev/null || skip "setpriv is not installed"
+  "$CFCFS" --help | grep -q '^  stage ' || skip "this cfcfs was built without the option stage"
+  start_emulator --profile live --patch merge --null refuse
+  local open=allow_other,umask=0,file_mode=0666,dir_mode=0777,delete_grace=0 dir=$T/one h user one=$T/one two=$T/two
+  MOUNT_AT=$one mount_cfcfs -o "$open"
+  MOUNT_AT=$two mount_cfcfs -o "$open,stage"
+  until as 4001 test -r "$one/applications"; do
+    [ "$dir" != / ] || fail "the mount is not open to others"
+    chmod o+x "$dir"
+    dir=$(dirname "$dir")
+  done
+  web_json "$T/web.json"
+  sed 's/app:v1/app:v2/' "$T/web.json" >"$T/v2.json"
+  printf 'Ne3dle-day' >"$T/value"
+  printf apply >"$T/word"
+  chmod a+r "$T"/*.json "$T/value"
+  clear_requests
+  for h in 1 2 3 4 5 6 7 8; do
+    user=$((4001 + h % 3))
+    as $user cp "$T/web.json" "$one/applications/day$h.json" && did $user cp create "/applications/day$h.json"
+    as $user cp "$T/value" "$one/secrets/hour$h" && did $user cp create "/secrets/hour$h"
+    advance 3600
+    refresh_both
+    as $((4001 + (h + 1) % 3)) cp "$T/v2.json" "$one/applications/day$h.json" && did $((4001 + (h + 1) % 3)) cp update "/applications/day$h.json"
+    # On the other mount it is sent by whoever applies it.
+    as $user cp "$T/web.json" "$two/applications/staged$h.json"
+    cp "$T/word" "$two/.cfcfs/apply" && did 0 cp create "/applications/staged$h.json"
+    advance 3600
+    refresh_both
+    case $((h % 4)) in
+    1) as $user mv "$one/applications/day$h.json" "$one/applications/night$h.json" && did $user mv rename "/applications/day$h.json" ;;
+    2) as $user rm "$one/applications/day$h.json" && did $user rm delete "/applications/day$h.json" ;;
+    3)
+      fault '{"method":"PATCH","path":"/secrets/*","times":1,"status":400,"body":{"success":false,"errors":[{"code":1000,"message":"no"}],"result":null}}'
+      # Others may not write into a secret that is there.
+      assert_fails as $user cp "$T/web.json" "$one/secrets/hour$h"
+      assert_fails cp "$T/web.json" "$one/secrets/hour$h"
+      did 0 cp update "/secrets/hour$h"
+      ;;
+    0) as $user rm "$one/secrets/hour$h" && did $user rm delete "/secrets/hour$h" ;;
+    esac
+  done
+  sort "$T/want" >"$T/wanted"
+  MOUNT_AT=$T/later mount_cfcfs
+  for dir in "$one" "$two" "$T/later"; do
+    wait_until 30 "all lines in $dir" has_lines "$(wc -l <"$T/wanted")" "$dir"
+    history_lines '[.uid, .command, .verb, .path]' "$dir" | sort | diff - "$T/wanted" || fail "in $dir"
+    MNT=$dir assert_history_is_true
+  done
+  assert_equal "$(history_lines 'select(.outcome == "failed") | .path' "$one" | sort | xargs)" '/secrets/hour3 /secrets/hour7'
+  ! grep -aF Ne3dle-day "$one/$HISTORY" || fail "a secret is in the history"
+}
+refresh_both() {
+  echo / >"$T/one/.cfcfs/refresh"
+  echo / >"$T/two/.cfcfs/refresh"
+}

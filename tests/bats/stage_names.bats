@@ -234,7 +234,6 @@ key_of() { api GET /ssh-public-keys | jq -r --arg n "$1" '.[] | select(.name == 
 }
 
 @test "kill -9 between the calls of a swap and of a replacement: the next apply ends it, and nothing is there twice" {
-  local i
   make_key one
   make_key two
   mount_cfcfs -o delete_grace=0
@@ -249,7 +248,7 @@ key_of() { api GET /ssh-public-keys | jq -r --arg n "$1" '.[] | select(.name == 
   rm "$MNT/ssh-keys/deploy.pub"
   cp "$T/two.pub" "$MNT/ssh-keys/deploy.pub"
   clear_requests
-  for i in 1 2 3 4 5; do
+  for _ in 1 2 3 4 5; do
     clear_faults
     fault '{"method":"PATCH","path":"/*","latency_ms":100000,"times":1}'
     fault '{"method":"POST","path":"/*","latency_ms":100000,"times":1}'

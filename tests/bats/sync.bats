@@ -141,3 +141,47 @@ TABLE
   assert_match "$output" 'applications/web.json: '
   nothing_stays
 }
+
+@test "sync: tools/quickstart's own account into an empty one, by one export and one apply: everything there, and nothing to do then" {
+  local other=fedcba9876543210fedcba9876543210 seed name
+  # As it starts the emulator; and with the service's own ways, which are the default.
+  seed=$(sed -n 's/.*local seed=(--seed \([a-z]*\)).*/\1/p' "$SOURCE_DIR/tools/quickstart")
+  [ -n "$seed" ] || fail "tools/quickstart has no seed any more"
+  start_emulator --seed "$seed" --profile live --patch merge --null refuse --time-scale 5
+  run sync_ export "$REPO"
+  assert_status 0
+  # Values of secrets are nobody's to export.
+  mkdir -p "$REPO/secrets"
+  for name in $(api GET /secrets | jq -r '.[].name'); do echo "value of $name" >"$REPO/secrets/$name"; done
+  assert_exists "$REPO/secrets/$name"
+  local here=$ACCOUNT
+  ACCOUNT=$other
+  run sync_ plan "$REPO"
+  assert_status 2
+  run sync_ apply "$REPO"
+  assert_status 0
+  assert_match "$output" 'Applied: ([0-9]+) of \1'
+  clear_requests
+  run sync_ apply "$REPO"
+  assert_status 0
+  assert_equal "$output" 'Plan: nothing to do'
+  run sync_ plan "$REPO"
+  assert_status 0
+  assert_writes 0
+  advance 1800
+  run sync_ plan "$REPO"
+  assert_equal "$status $output" '0 Plan: nothing to do'
+  run sync_ export "$T/copy"
+  assert_status 0
+  diff -r -x secrets "$REPO" "$T/copy"
+  # Kind by kind as many as there were, and what they refer to is the new account's own.
+  for name in /applications /secrets /ssh-public-keys /registries /registry-protocols; do
+    assert_equal "$(api GET "$name" | jq length)" "$(ACCOUNT=$here api GET "$name" | jq length)" "how many $name"
+  done
+  assert_equal "$(api GET /deployments/v2 | jq '[.[] | select(.app_id == null)] | length')" \
+    "$(ACCOUNT=$here api GET /deployments/v2 | jq '[.[] | select(.app_id == null)] | length')"
+  api GET /ssh-public-keys | jq -c '[.[].id]' >"$T/keys"
+  api GET /applications | jq -c --slurpfile keys "$T/keys" '[.[].configuration.ssh_public_key_ids // [] | .[]] | . - $keys[0]' >"$T/strange"
+  assert_equal "$(cat "$T/strange")" '[]'
+  nothing_stays
+}
