@@ -6,9 +6,9 @@
 #include "api/base/clock.h"
 #include "api/base/rand.h"
 #include "api/base/lock.h"
-#include "cache/textlog.h"
 #include "fs/core/below.h"
 #include "fs/core/hash.h"
+#include "fs/core/trail.h"
 
 /* What is remembered for one path. */
 struct memo {
@@ -22,7 +22,7 @@ struct memo {
 DECLARE_LOCK(failures);
 struct failures {
 	struct lock lock;
-	struct textlog lines GUARDED_BY(failures_locked);  /* at most FAILURES_MAX */
+	struct trail *lines;                               /* owned; at most FAILURES_MAX; has a lock of its own */
 	uint64_t serial GUARDED_BY(failures_locked);       /* number of lines ever written */
 	struct memo *texts GUARDED_BY(failures_locked);    /* at most FAILURES_MAX */
 	struct memo *rejected GUARDED_BY(failures_locked); /* at most REJECTED_MAX and REJECTED_BYTES_MAX */
@@ -88,8 +88,8 @@ struct failures *failures_new(void)
 	if (!f)
 		return NULL;
 	lock_init(&f->lock);
-	textlog_init(&f->lines, FAILURES_MAX, FAILURES_BYTES_MAX);
-	return f;
+	f->lines = trail_new(FAILURES_MAX, FAILURES_BYTES_MAX);
+	return f->lines ? f : failures_free(f);
 }
 
 static void drop_rejected_locked(struct failures *f, struct memo *memo) REQUIRES(failures_locked)
@@ -110,8 +110,8 @@ struct failures *failures_free(struct failures *f)
 		memo_free(memo_take(&f->texts, f->texts));
 	while (f->rejected)
 		drop_rejected_locked(f, f->rejected);
-	textlog_clear(&f->lines);
 	failures_unlock(f);
+	trail_free(f->lines);
 	lock_destroy(&f->lock);
 	free(f);
 	return NULL;
@@ -224,9 +224,10 @@ void failures_add(struct failures *f, const char *path, const char *op, const st
 	struct memo *memo = memo_new(path, text ? text : "", text ? strlen(text) : 0);
 	struct memo *rejected = content ? memo_new(path, content, len) : NULL;
 
+	bool told = line && trail_add(f->lines, line, strlen(line)) == 0;
+
 	scope_lock(failures, f);
-	if (line && textlog_add(&f->lines, line, strlen(line)) == 0)
-		f->serial++;
+	f->serial += told;
 	keep_text_locked(f, path, memo);
 	if (rejected)
 		keep_rejected_locked(f, rejected);
@@ -269,28 +270,9 @@ char *failures_text_below(struct failures *f, const char *dir)
 	return last ? strdup(last->data) : NULL;
 }
 
-uint64_t failures_first(struct failures *f)
+struct trail *failures_trail(struct failures *f)
 {
-	scope_lock(failures, f);
-	return textlog_first(&f->lines);
-}
-
-uint64_t failures_end(struct failures *f)
-{
-	scope_lock(failures, f);
-	return textlog_end(&f->lines);
-}
-
-size_t failures_read(struct failures *f, uint64_t at, char *out, size_t size)
-{
-	scope_lock(failures, f);
-	return textlog_read(&f->lines, at, out, size);
-}
-
-int failures_lines(struct failures *f, struct buf *out)
-{
-	scope_lock(failures, f);
-	return textlog_all(&f->lines, out);
+	return f->lines;
 }
 
 int failures_rejected(struct failures *f, const char *path, struct buf *ret)

@@ -9,6 +9,7 @@
 
 struct failures;
 struct request;
+struct trail;
 
 #define FAILURES_MAX 256
 /* A line is a path and a text: shorter than this by far. */
@@ -28,15 +29,8 @@ void failures_clear(struct failures *f, const char *path);
 char *failures_text(struct failures *f, const char *path);
 /* The same for the last failure on a name right below the directory. */
 char *failures_text_below(struct failures *f, const char *dir);
-/*
- * All lines that were ever written, as one text: from failures_first on it is kept, up to failures_end. Reading copies what lies at
- * the offset: less at the end; an empty line's newlines in place of what is kept no longer, so that offsets stay what they were.
- */
-uint64_t failures_first(struct failures *f);
-uint64_t failures_end(struct failures *f);
-size_t failures_read(struct failures *f, uint64_t at, char *out, size_t size);
-/* The lines of errors.jsonl, oldest first. */
-int failures_lines(struct failures *f, struct buf *out);
+/* The lines of errors.jsonl, oldest first. Borrowed. */
+struct trail *failures_trail(struct failures *f);
 /* A copy of what was rejected for the path. -ENOENT. */
 int failures_rejected(struct failures *f, const char *path, struct buf *ret);
 int64_t failures_rejected_time(struct failures *f, const char *path);

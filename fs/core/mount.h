@@ -21,9 +21,8 @@ struct secrets_table;
 struct credentials_table;
 struct defaults;
 struct events_table;
-struct contested;
 struct crawl;
-struct deleted;
+struct lately;
 struct intents;
 struct offers;
 struct pace;
@@ -55,9 +54,8 @@ struct mount {
 	struct defaults *defaults; /* of the account */
 	struct events_table *events;
 	struct crawl *crawl;
-	struct deleted *deleted;
-	struct contested *contested; /* names that several resources have, and what this mount made and removed */
-	struct intents *intents;     /* what was accepted and may not be shown yet */
+	struct lately *lately;   /* what this mount made and removed */
+	struct intents *intents; /* what was accepted and may not be shown yet */
 	struct offers *offers;
 	struct pace *pace; /* of deletes, in a full view */
 	struct walkers *walkers;

@@ -16,16 +16,16 @@ struct trail {
 };
 DEFINE_LOCK(trail, struct trail, lock)
 
-struct trail *trail_new(size_t max)
+struct trail *trail_new(size_t lines_max, size_t bytes_max)
 {
 	struct trail *trail = calloc(1, sizeof(*trail));
 
 	if (!trail)
 		return NULL;
 	lock_init(&trail->lock);
-	trail->max = max;
+	trail->max = bytes_max;
 	scope_lock(trail, trail);
-	textlog_init(&trail->text, max / LINE_LEAST, max);
+	textlog_init(&trail->text, lines_max ? lines_max : bytes_max / LINE_LEAST, bytes_max);
 	return trail;
 }
 

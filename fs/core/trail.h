@@ -8,11 +8,11 @@
 
 struct trail;
 
-/* Keeps max bytes at most: past that the oldest lines go. NULL without memory. */
-struct trail *trail_new(size_t max);
+/* Keeps so many lines (0: as many as fit) and bytes at most: past that the oldest go. NULL without memory. */
+struct trail *trail_new(size_t lines_max, size_t bytes_max);
 struct trail *trail_free(struct trail *trail);
 
-/* Whole lines, which go together. 0; -ENOMEM, or -EFBIG for more than max: then nothing is added. */
+/* Whole lines, which go together and count as one. 0; -ENOMEM, or -EFBIG for more than max: then nothing is added. */
 int trail_add(struct trail *trail, const char *text, size_t len);
 /* The offset of the oldest line that is kept, and the end. */
 uint64_t trail_first(struct trail *trail);

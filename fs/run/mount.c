@@ -8,7 +8,6 @@
 #include "api/base/name.h"
 #include "cache/fleet.h"
 #include "fs/run/sharing.h"
-#include "fs/show/contested.h"
 #include "fs/show/changes.h"
 #include "fs/show/crawl.h"
 #include "fs/show/foreign.h"
@@ -18,11 +17,11 @@
 #include "fs/show/refresh.h"
 #include "fs/core/credentials_table.h"
 #include "fs/core/defaults.h"
-#include "fs/send/deleted.h"
 #include "fs/core/events.h"
 #include "fs/core/failures.h"
 #include "fs/core/intents.h"
 #include "fs/core/kept.h"
+#include "fs/core/lately.h"
 #include "fs/core/notify.h"
 #include "fs/core/pace.h"
 #include "fs/core/stage.h"
@@ -129,8 +128,7 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->defaults = defaults_new();
 	m->events = events_new();
 	m->crawl = crawl_new();
-	m->deleted = deleted_new();
-	m->contested = contested_new();
+	m->lately = lately_new();
 	m->walkers = walkers_new();
 	m->overview = overview_new();
 	m->applies = applies_new();
@@ -143,8 +141,8 @@ int mount_new(const struct options *options, struct client *client, const char *
 	m->deleters = pool_new("cfcfs-delete", MOUNT_DELETERS_MAX, MOUNT_STACK_BYTES);
 	m->fetchers = pool_new("cfcfs-fetch", MOUNT_FETCHERS_MAX, MOUNT_STACK_BYTES);
 	if (m->base_url && m->tree && m->timer && m->trash && m->kept && m->failures && m->notifier && m->credentials &&
-	    m->defaults && m->events && m->crawl && m->deleted && m->contested && m->walkers && m->applies && m->pace &&
-	    m->readers && m->writers && m->deleters && m->fetchers && m->overview && m->images && m->changes)
+	    m->defaults && m->events && m->crawl && m->lately && m->walkers && m->applies && m->pace && m->readers &&
+	    m->writers && m->deleters && m->fetchers && m->overview && m->images && m->changes)
 		r = make_state(m);
 	if (r == 0) {
 		r = sharing_open(m, err);
@@ -238,8 +236,7 @@ struct mount *mount_free(struct mount *m)
 	defaults_free(m->defaults);
 	events_free(m->events);
 	crawl_free(m->crawl);
-	contested_free(m->contested);
-	deleted_free(m->deleted);
+	lately_free(m->lately);
 	free(m->base_url);
 	free(m);
 	return NULL;

@@ -6,10 +6,10 @@
 #include "api/base/parse.h"
 #include "api/doc_json.h"
 #include "fs/core/credentials_table.h"
+#include "fs/core/lately.h"
 #include "fs/core/tree.h"
 #include "fs/send/deleted.h"
 #include "fs/send/owed.h"
-#include "fs/show/contested.h"
 #include "fs/show/source.h"
 
 void accepted_clear(struct accepted *accepted)
@@ -90,7 +90,8 @@ static void created(struct mount *mount, const struct change *change, struct jso
 	struct identity what = { .kind = kind, .parent_id = change->parent_id };
 	const char *id = kind_id(kind, object);
 
-	contested_made(mount->contested, kind, id);
+	if (id && kind->flags & KIND_LINGERS)
+		lately_note(mount->lately, &(struct lately_one){ .kind = kind, .how = LATELY_MADE, .id = strdup(id) });
 	if (id && (kind->flags & (KIND_LOCAL_NAME | KIND_LABEL_NAME)))
 		remember_name(mount, change, id);
 	if (change->after) {
@@ -164,7 +165,6 @@ static void removed(struct mount *mount, const struct change *change)
 	struct identity what = { .kind = change->kind, .parent_id = change->parent_id, .id = change->id };
 
 	deleted_note(mount, &what);
-	contested_removed(mount->contested, change->kind, change->id);
 	source_removed(mount, change->kind, change->parent_id, change->id);
 	state_delete(mount->state, "names", names_group(change), change->id);
 	state_delete(mount->state, "defaults", change->kind->dir, change->id);

@@ -20,7 +20,7 @@ struct applies *applies_new(void)
 
 	if (!applies)
 		return NULL;
-	applies->lines = trail_new(APPLY_BYTES_MAX);
+	applies->lines = trail_new(0, APPLY_BYTES_MAX);
 	return applies->lines ? applies : applies_free(applies);
 }
 

@@ -3,57 +3,10 @@
 #include <json-c/json.h>
 
 #include "api/base/clock.h"
-#include "api/base/lock.h"
+#include "fs/core/lately.h"
 #include "fs/core/mount.h"
 #include "fs/send/vocabulary.h"
 #include "fs/show/source.h"
-
-struct record {
-	const struct kind *kind;    /* NULL: free */
-	char *parent_id, *name;     /* owned; parent_id may be NULL */
-	struct json_object *claims; /* owned; by field; NULL: none */
-	struct body *body;          /* owned reference: what it was; NULL: not at hand */
-	int64_t at_ms;
-};
-
-DECLARE_LOCK(deleted);
-struct deleted {
-	struct lock lock;
-	struct record records[DELETED_MAX] GUARDED_BY(deleted_locked);
-	size_t next GUARDED_BY(deleted_locked); /* the oldest, or a free one */
-};
-DEFINE_LOCK(deleted, struct deleted, lock)
-
-struct deleted *deleted_new(void)
-{
-	struct deleted *deleted = calloc(1, sizeof(*deleted));
-
-	if (deleted)
-		lock_init(&deleted->lock);
-	return deleted;
-}
-
-static void record_clear(struct record *record)
-{
-	free(record->parent_id);
-	free(record->name);
-	json_object_put(record->claims);
-	body_unref(record->body);
-	*record = (struct record){ 0 };
-}
-
-struct deleted *deleted_free(struct deleted *deleted)
-{
-	if (!deleted)
-		return NULL;
-	deleted_lock(deleted);
-	for (size_t i = 0; i < DELETED_MAX; i++)
-		record_clear(&deleted->records[i]);
-	deleted_unlock(deleted);
-	lock_destroy(&deleted->lock);
-	free(deleted);
-	return NULL;
-}
 
 static bool is_claim(const struct field *field)
 {
@@ -80,23 +33,17 @@ static struct json_object *claims_of(const struct kind *kind, struct snapshot *s
 void deleted_note(struct mount *mount, const struct identity *what)
 {
 	cleanup_(snapshot_unrefp) struct snapshot *snapshot = source_known(mount, what->kind, what->parent_id, what->id);
-	struct deleted *deleted = mount->deleted;
-	struct record record = { .kind = what->kind, .at_ms = clock_now_ms() };
+	struct lately_one one = { .kind = what->kind, .how = LATELY_REMOVED, .id = strdup(what->id) };
 
-	if (!snapshot)
-		return;
-	record.name = strdup(snapshot->name);
-	record.parent_id = what->parent_id ? strdup(what->parent_id) : NULL;
-	if (!record.name || (what->parent_id && !record.parent_id)) {
-		record_clear(&record);
-		return;
+	if (snapshot) {
+		one.name = strdup(snapshot->name);
+		one.claims = claims_of(what->kind, snapshot);
+		one.body = snapshot_body(snapshot);
 	}
-	record.claims = claims_of(what->kind, snapshot);
-	record.body = snapshot_body(snapshot);
-	scope_lock(deleted, deleted);
-	record_clear(&deleted->records[deleted->next]);
-	deleted->records[deleted->next] = record;
-	deleted->next = (deleted->next + 1) % DELETED_MAX;
+	/* Nobody would look for it elsewhere. */
+	if (what->parent_id && !(one.parent_id = strdup(what->parent_id)))
+		free(steal_ptr(one.name));
+	lately_note(mount->lately, &one);
 }
 
 static bool may_be_one(struct json_object *a, struct json_object *b)
@@ -124,64 +71,81 @@ static bool claims_meet(struct json_object *claims, struct json_object *doc)
 	return false;
 }
 
-static bool is_beside(const struct record *r, const struct identity *what)
+/* What is looked for: by the name, or by what the document claims. */
+struct search {
+	const struct identity *what;
+	const char *name;
+	struct json_object *doc;
+	int64_t since_ms;
+};
+
+static bool is_beside(const struct lately_one *one, const struct identity *what)
 {
-	return r->kind && r->kind == what->kind &&
-	       !strcmp(r->parent_id ? r->parent_id : "", what->parent_id ? what->parent_id : "");
+	return one->how == LATELY_REMOVED && one->name && !one->let_go &&
+	       !strcmp(one->parent_id ? one->parent_id : "", what->parent_id ? what->parent_id : "");
+}
+
+static bool may_hold(struct lately_one *one, void *arg)
+{
+	const struct search *s = arg;
+
+	return is_beside(one, s->what) && one->at_ms >= s->since_ms &&
+	       (!strcmp(one->name, s->name) || claims_meet(one->claims, s->doc));
 }
 
 bool deleted_may_hold(struct mount *mount, const struct identity *what, const char *name, struct json_object *doc)
 {
-	struct deleted *deleted = mount->deleted;
-	int64_t since = clock_now_ms() - DELETED_RECENT_MS;
+	struct search search = { what, name, doc, clock_now_ms() - DELETED_RECENT_MS };
 
-	scope_lock(deleted, deleted);
-	for (size_t i = 0; i < DELETED_MAX; i++) {
-		const struct record *r = &deleted->records[i];
+	return lately_find(mount->lately, what->kind, may_hold, &search);
+}
 
-		if (is_beside(r, what) && r->at_ms >= since && (!strcmp(r->name, name) || claims_meet(r->claims, doc)))
-			return true;
-	}
+static bool settle(struct lately_one *one, void *arg)
+{
+	const struct search *s = arg;
+
+	if (is_beside(one, s->what))
+		one->let_go = one->claims ? claims_meet(one->claims, s->doc) : !strcmp(one->name, s->name);
 	return false;
 }
 
 void deleted_settled(struct mount *mount, const struct identity *what, const char *name, struct json_object *object)
 {
-	struct deleted *deleted = mount->deleted;
+	struct search search = { what, name, object, 0 };
 
-	scope_lock(deleted, deleted);
-	for (size_t i = 0; i < DELETED_MAX; i++) {
-		struct record *r = &deleted->records[i];
-
-		if (is_beside(r, what) && (r->claims ? claims_meet(r->claims, object) : !strcmp(r->name, name)))
-			record_clear(r);
-	}
+	lately_find(mount->lately, what->kind, settle, &search);
 }
 
-/* The newest body at or before *at, which is counted down; a reference, or NULL. */
-static struct body *next_body(struct deleted *deleted, const struct identity *what, size_t *at)
-{
-	scope_lock(deleted, deleted);
-	while (*at > 0) {
-		const struct record *r = &deleted->records[(deleted->next + --*at) % DELETED_MAX];
+/* References to the bodies, the newest first. */
+struct bodies {
+	const struct identity *what;
+	struct body *all[VOCABULARY_MAX];
+	size_t count;
+};
 
-		if (is_beside(r, what) && r->body)
-			return body_ref(r->body);
-	}
-	return NULL;
+static bool take_body(struct lately_one *one, void *arg)
+{
+	struct bodies *bodies = arg;
+
+	if (is_beside(one, bodies->what) && one->body)
+		bodies->all[bodies->count++] = body_ref(one->body);
+	return bodies->count == VOCABULARY_MAX;
 }
 
 int deleted_vocabulary(struct mount *mount, const struct identity *what, struct json_object *into)
 {
-	size_t at = DELETED_MAX;
+	struct bodies bodies = { .what = what };
 	int r = 0;
 
-	while (r == 0 && at > 0) {
-		cleanup_(body_unrefp) struct body *body = next_body(mount->deleted, what, &at);
-		struct json_object *object = body ? json_tokener_parse(body->data) : NULL;
+	lately_find(mount->lately, what->kind, take_body, &bodies);
+	for (size_t i = 0; i < bodies.count; i++) {
+		cleanup_(body_unrefp) struct body *plain = body_plain(bodies.all[i]);
+		struct json_object *object = r == 0 && plain ? json_tokener_parse(plain->data) : NULL;
 
-		r = object ? vocabulary_add(into, object) : 0;
+		if (object)
+			r = vocabulary_add(into, object);
 		json_object_put(object);
+		body_unref(bodies.all[i]);
 	}
 	return r;
 }

@@ -1,5 +1,5 @@
 /*
- * What this mount deleted of late. A service that deletes slowly refuses a create of what it has not let go of yet, with the
+ * What this mount deleted of late (fs/core/lately.h). A service that deletes slowly refuses a create of what it has not let go of yet, with the
  * words that it has for what is taken for good: the mount's own deletes tell the two apart.
  */
 #pragma once
@@ -8,15 +8,9 @@
 
 struct mount;
 struct json_object;
-struct deleted;
 
 /* Later than this after the DELETE's answer, a refusal is about something else. */
 #define DELETED_RECENT_MS 60000
-/* Deletes that are remembered; the oldest is forgotten. */
-#define DELETED_MAX 256
-
-struct deleted *deleted_new(void);
-struct deleted *deleted_free(struct deleted *deleted);
 
 /* The resource was deleted. Called while the cached list still has it, for its name and for what it claimed. */
 void deleted_note(struct mount *mount, const struct identity *what);

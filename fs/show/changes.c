@@ -307,7 +307,7 @@ struct changes *changes_new(struct mount *mount)
 
 	if (!c)
 		return NULL;
-	c->text = trail_new(CHANGES_BYTES_MAX);
+	c->text = trail_new(0, CHANGES_BYTES_MAX);
 	if (!c->text) {
 		free(c);
 		return NULL;

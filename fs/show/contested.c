@@ -3,128 +3,69 @@
 #include <errno.h>
 
 #include "api/base/clock.h"
-#include "api/base/lock.h"
 #include "api/base/name.h"
 #include "fs/core/failures.h"
+#include "fs/core/lately.h"
 #include "fs/show/offers.h"
 
 #define YOUNG_NS ((int64_t)CONTESTED_YOUNG_MS * NSEC_PER_MSEC)
 
-enum own { OWN_NOT, OWN_MADE, OWN_REMOVED, OWN_TOLD };
-
-struct record {
-	const struct kind *kind; /* NULL: free */
-	char *id;                /* owned */
-	enum own own;
-	int64_t at_ms;
-};
-
-DECLARE_LOCK(contested);
-struct contested {
-	struct lock lock;
-	struct record records[CONTESTED_MAX] GUARDED_BY(contested_locked);
-	size_t next GUARDED_BY(contested_locked); /* the oldest, or a free one */
-};
-DEFINE_LOCK(contested, struct contested, lock)
-
-struct contested *contested_new(void)
-{
-	struct contested *contested = calloc(1, sizeof(*contested));
-
-	if (contested)
-		lock_init(&contested->lock);
-	return contested;
-}
-
-struct contested *contested_free(struct contested *contested)
-{
-	if (!contested)
-		return NULL;
-	contested_lock(contested);
-	for (size_t i = 0; i < CONTESTED_MAX; i++)
-		free(contested->records[i].id);
-	contested_unlock(contested);
-	lock_destroy(&contested->lock);
-	free(contested);
-	return NULL;
-}
-
-/* ---- what this mount did ---- */
-
-static struct record *find_locked(struct contested *contested, const struct kind *kind, const char *id) REQUIRES(contested_locked)
-{
-	contested_assert_locked(contested);
-	for (size_t i = 0; i < CONTESTED_MAX; i++) {
-		struct record *r = &contested->records[i];
-
-		if (r->kind == kind && !strcmp(r->id, id))
-			return r;
-	}
-	return NULL;
-}
-
-static void note(struct contested *contested, const struct kind *kind, const char *id, enum own own)
-{
-	struct record *r;
-	char *copy;
-
-	if (!(kind->flags & KIND_LINGERS) || !id || !(copy = strdup(id)))
-		return;
-	scope_lock(contested, contested);
-	r = find_locked(contested, kind, id);
-	if (!r) {
-		r = &contested->records[contested->next];
-		contested->next = (contested->next + 1) % CONTESTED_MAX;
-	}
-	free(r->id);
-	*r = (struct record){ .kind = kind, .id = copy, .own = own, .at_ms = clock_now_ms() };
-}
-
-void contested_made(struct contested *contested, const struct kind *kind, const char *id)
-{
-	note(contested, kind, id, OWN_MADE);
-}
-
-void contested_removed(struct contested *contested, const struct kind *kind, const char *id)
-{
-	note(contested, kind, id, OWN_REMOVED);
-}
-
-static enum own own_of(struct contested *contested, const struct kind *kind, const char *id)
-{
-	const struct record *r;
-
-	scope_lock(contested, contested);
-	r = find_locked(contested, kind, id);
-	/* An id can be given again: of a Durable Object's namespace. */
-	if (r && r->own == OWN_REMOVED && clock_now_ms() - r->at_ms > MOUNT_HOLD_MS)
-		return OWN_NOT;
-	return r ? r->own : OWN_NOT;
-}
-
-/* Whether it is this call that tells of it. */
-static bool tell_once(struct contested *contested, const struct kind *kind, const char *id)
-{
-	struct record *r;
-
-	scope_lock(contested, contested);
-	r = find_locked(contested, kind, id);
-	if (!r || r->own != OWN_MADE)
-		return false;
-	r->own = OWN_TOLD;
-	return true;
-}
-
-/* ---- the resources of one name ---- */
-
+/* The resources of one name. */
 struct group {
-	struct contested *contested;
 	struct listing *l;
 	struct snapshot **members; /* the oldest first; NULL: taken out */
 	size_t count;
 	int64_t deadline_ms;
 	unsigned *asked; /* GETs for this list so far */
 };
+
+/* ---- what this mount did ---- */
+
+struct known {
+	const char *id;
+	bool tell; /* of what it made: once */
+	bool found_made, found_removed;
+};
+
+static bool is_it(struct lately_one *one, void *arg)
+{
+	struct known *known = arg;
+
+	if (strcmp(one->id, known->id) != 0)
+		return false;
+	known->found_made = one->how == LATELY_MADE && !one->told;
+	/* An id can be given again: of a Durable Object's namespace. */
+	known->found_removed = one->how == LATELY_REMOVED && clock_now_ms() - one->at_ms <= MOUNT_HOLD_MS;
+	one->told = one->told || (known->tell && known->found_made);
+	return true;
+}
+
+static bool was_made(const struct group *g, const char *id)
+{
+	struct known known = { .id = id };
+
+	lately_find(g->l->mount->lately, g->l->kind, is_it, &known);
+	return known.found_made;
+}
+
+static bool was_removed(const struct group *g, const char *id)
+{
+	struct known known = { .id = id };
+
+	lately_find(g->l->mount->lately, g->l->kind, is_it, &known);
+	return known.found_removed;
+}
+
+/* Whether it is this call that tells of it. */
+static bool tell_once(const struct group *g, const char *id)
+{
+	struct known known = { .id = id, .tell = true };
+
+	lately_find(g->l->mount->lately, g->l->kind, is_it, &known);
+	return known.found_made;
+}
+
+/* ---- the resources of one name ---- */
 
 static bool is_gone(const struct group *g, const struct snapshot *s)
 {
@@ -159,8 +100,8 @@ static void keep_youngest(const struct group *g)
 		struct snapshot *s = g->members[i];
 
 		if (!found)
-			found = i == 0 || own_of(g->contested, g->l->kind, s->id) == OWN_MADE || !is_gone(g, s);
-		else if (own_of(g->contested, g->l->kind, s->id) == OWN_MADE)
+			found = i == 0 || was_made(g, s->id) || !is_gone(g, s);
+		else if (was_made(g, s->id))
 			continue;
 		else
 			g->members[i] = NULL;
@@ -194,7 +135,7 @@ static void tell_of_twin(const struct group *g)
 	struct err err = ERR_INIT;
 
 	for (size_t i = 0; i < g->count; i++) {
-		if (g->members[i] && tell_once(g->contested, kind, g->members[i]->id))
+		if (g->members[i] && tell_once(g, g->members[i]->id))
 			own = g->members[i];
 	}
 	if (!own)
@@ -224,7 +165,7 @@ static void clean_group(struct group *g)
 	size_t left = 0;
 
 	for (size_t i = 0; i < g->count; i++) {
-		if (own_of(g->contested, g->l->kind, g->members[i]->id) != OWN_REMOVED && !has_id(g, i + 1, g->members[i]->id))
+		if (!was_removed(g, g->members[i]->id) && !has_id(g, i + 1, g->members[i]->id))
 			g->members[left++] = g->members[i];
 	}
 	g->count = left;
@@ -296,7 +237,7 @@ static size_t find_gone(struct snapshot *const *before, size_t count, const stru
 	return n;
 }
 
-int contested_resolve(struct contested *contested, struct listing *l, int64_t deadline_ms)
+int contested_resolve(struct listing *l, int64_t deadline_ms)
 {
 	cleanup_free_ struct snapshot **sorted = NULL, **work = NULL, **gone = NULL;
 	size_t gone_count = 0, end;
@@ -312,7 +253,7 @@ int contested_resolve(struct contested *contested, struct listing *l, int64_t de
 	memcpy(sorted, l->snapshots, l->count * sizeof(struct snapshot *));
 	qsort(sorted, l->count, sizeof(struct snapshot *), compare);
 	for (size_t i = 0; i < l->count; i = end) {
-		struct group g = { .contested = contested, .l = l, .members = work, .deadline_ms = deadline_ms, .asked = &asked };
+		struct group g = { .l = l, .members = work, .deadline_ms = deadline_ms, .asked = &asked };
 
 		for (end = i + 1; end < l->count && !strcmp(sorted[i]->name, sorted[end]->name); end++)
 			;

@@ -4,29 +4,19 @@
  * twin. So of resources of one name the youngest has it, once a GET has shown that it is there, and the others are left out, for
  * as long as they may be such remains (CONTESTED_YOUNG_MS from the youngest one's creation). What is listed then is there:
  * the oldest has the name, and where this mount made one of them somebody was faster, or as fast: that is on record once.
- *
- * What this mount made and removed it knows. Bounded: CONTESTED_MAX of these, the oldest are forgotten. Thread-safe.
+ * What this mount made and removed it knows (fs/core/lately.h).
  */
 #pragma once
 
 #include "fs/show/listing.h"
 
-struct contested;
-
 #define CONTESTED_YOUNG_MS 30000
-#define CONTESTED_MAX      256
 /* Of one list. */
 #define CONTESTED_ASKS_MAX 32
 
-struct contested *contested_new(void);
-struct contested *contested_free(struct contested *contested);
-
-/* This mount made it, or removed it. */
-void contested_made(struct contested *contested, const struct kind *kind, const char *id);
-void contested_removed(struct contested *contested, const struct kind *kind, const char *id);
-
 /*
  * Takes out of the listing what may be gone, where its kind is one that lingers (KIND_LINGERS). Asks by GETs, at most
- * CONTESTED_ASKS_MAX, and none about names that were contested for long. Until deadline_ms; what cannot be asked counts as living. 0 or -ENOMEM. Takes its own lock, holds none while it asks.
+ * CONTESTED_ASKS_MAX, and none about names that were contested for long. Until deadline_ms; what cannot be asked counts as living. 0 or
+ * -ENOMEM. Holds no lock while it asks.
  */
-int contested_resolve(struct contested *contested, struct listing *l, int64_t deadline_ms);
+int contested_resolve(struct listing *l, int64_t deadline_ms);

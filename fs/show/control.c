@@ -6,6 +6,7 @@
 #include "api/base/parse.h"
 #include "api/schema.h"
 #include "fs/core/failures.h"
+#include "fs/core/trail.h"
 #include "fs/show/changes.h"
 #include "fs/show/offers.h"
 #include "fs/show/overview.h"
@@ -24,22 +25,22 @@ static int read_version(struct mount *mount, struct buf *out)
 
 static int read_errors(struct mount *mount, struct buf *out)
 {
-	return failures_lines(mount->failures, out);
+	return trail_all(failures_trail(mount->failures), out);
 }
 
 static uint64_t errors_first(struct mount *mount)
 {
-	return failures_first(mount->failures);
+	return trail_first(failures_trail(mount->failures));
 }
 
 static uint64_t errors_end(struct mount *mount)
 {
-	return failures_end(mount->failures);
+	return trail_end(failures_trail(mount->failures));
 }
 
 static size_t errors_read(struct mount *mount, uint64_t at, char *out, size_t size)
 {
-	return failures_read(mount->failures, at, out, size);
+	return trail_read(failures_trail(mount->failures), at, out, size);
 }
 
 static const struct control_log errors_log = { .first = errors_first, .end = errors_end, .read = errors_read };

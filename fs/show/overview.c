@@ -5,6 +5,7 @@
 
 #include "api/base/clock.h"
 #include "fs/core/failures.h"
+#include "fs/core/trail.h"
 #include "fs/core/stage.h"
 #include "fs/show/offers.h"
 #include "fs/show/shown.h"
@@ -361,7 +362,7 @@ static int add_failures(struct look *look, struct json_object *to)
 	if (r == 0)
 		r = look_set_count(to, "failed", (int64_t)failures_serial(failures));
 	if (r == 0)
-		r = failures_lines(failures, &lines);
+		r = trail_all(failures_trail(failures), &lines);
 	if (r < 0 || !lines.len)
 		return r;
 	/* Back over the last lines, each of which ends in a newline. */

@@ -211,7 +211,7 @@ static int fetch_list(struct mount *mount, const struct kind *kind, const char *
 		r = list_remembered(&by);
 	}
 	if (r == 0)
-		r = contested_resolve(mount->contested, &l, by.deadline_ms);
+		r = contested_resolve(&l, by.deadline_ms);
 	if (r == 0) {
 		ret->list = list_new(l.snapshots, l.count, kind->suffix);
 		if (!ret->list)

@@ -7,6 +7,7 @@
 
 #include "api/base/rand.h"
 #include "fs/core/failures.h"
+#include "fs/core/trail.h"
 
 static const struct err refused = { .errnum = EINVAL,
 				    .http_status = 400,
@@ -35,7 +36,7 @@ static size_t count_lines(struct failures *f, char **ret_first)
 	struct buf b = BUF_INIT;
 	size_t count = 0;
 
-	assert_int_equal(failures_lines(f, &b), 0);
+	assert_int_equal(trail_all(failures_trail(f), &b), 0);
 	for (size_t i = 0; i < b.len; i++)
 		count += b.data[i] == '\n';
 	if (ret_first)
@@ -86,7 +87,7 @@ static void test_local_line(void **state)
 		/* Not strict: json-c 0.18 then takes what is beyond ASCII for control characters. */
 		json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
 		failures_add(f, names[i], "unlink", &err, NULL, 0);
-		assert_int_equal(failures_lines(f, &b), 0);
+		assert_int_equal(trail_all(failures_trail(f), &b), 0);
 		b.data[--b.len] = '\0';
 		last = strrchr(b.data, '\n');
 		last = last ? last + 1 : b.data;

@@ -18,7 +18,7 @@ static void check(struct trail *trail, uint64_t at, size_t size, const char *wan
 
 static void what_is_added_is_read_at_its_offset(void **state)
 {
-	struct trail *trail = trail_new(1000);
+	struct trail *trail = trail_new(0, 1000);
 
 	(void)state;
 	assert_int_equal(trail_add(trail, "one\n", 4), 0);
@@ -34,7 +34,7 @@ static void what_is_added_is_read_at_its_offset(void **state)
 
 static void the_oldest_lines_go_and_offsets_stay(void **state)
 {
-	struct trail *trail = trail_new(16);
+	struct trail *trail = trail_new(0, 16);
 	cleanup_buf_ struct buf all = BUF_INIT;
 	uint64_t first;
 
