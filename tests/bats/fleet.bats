@@ -40,9 +40,10 @@ run_server() {
   export SOCKET=$T/socket
   sed -i "s,/run/cfcfs-share/,$T/,; s,/etc/cfcfs/,$T/etc/," "$T/etc/share.conf"
   local words
-  words=$(sed -n 's/^ExecStart=//p' "$FLEET/cfcfs-share.service")
-  # shellcheck disable=SC2086,SC2016  # words; the unit's own variable
-  run_server env $(sed -e "s,^/usr/bin/valkey-server,$SERVER," -e "s,/etc/cfcfs,$T/etc," -e 's,${CREDENTIALS_DIRECTORY},'"$T/etc,g" <<<"$words")
+  # shellcheck disable=SC2016  # the unit's own variable
+  read -ra words < <(sed -n 's/^ExecStart=//p' "$FLEET/cfcfs-share.service" |
+    sed -e "s,^/usr/bin/valkey-server,$SERVER," -e "s,/etc/cfcfs,$T/etc," -e 's,${CREDENTIALS_DIRECTORY},'"$T/etc,g")
+  run_server "${words[@]}"
   assert_equal "$(stat -c %a "$SOCKET")" 666
   assert_match "$(cli ping 2>&1)" NOAUTH
   mount_members 2 -o "$LONG,share_secret_file=$T/etc/share.secret"
