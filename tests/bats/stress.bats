@@ -65,7 +65,10 @@ chaos() {
   wait_until 30 "names in hiding to be back" nothing_hides
   end "$status"
 }
-nothing_hides() { [ "$(ls "$APPS" | grep -c '\.json$')" = "$(api GET '/applications?per_page=1000' | jq length)" ]; }
+# By name: as many, one that hides and a draft that is nowhere else would do.
+nothing_hides() {
+  [ "$(ls "$APPS" | sed -n 's/\.json$//p' | sort)" = "$(api GET '/applications?per_page=1000' | jq -r '.[].name' | sort)" ]
+}
 
 # What each side says of an application, one a line.
 of_tree() {
