@@ -41,6 +41,8 @@ PACKAGES_FRESH=(debootstrap git util-linux mount)
 PROGRAMS_FRESH=(debootstrap git unshare mount chroot)
 PACKAGES_BOOT=(systemd dbus util-linux)
 PROGRAMS_BOOT=(systemctl setpriv)
+PACKAGES_SAMBA=(samba smbclient)
+PROGRAMS_SAMBA=(smbd smbclient)
 PACKAGES_SYSTEMD=(procps curl openssl redis-server)
 PROGRAMS_SYSTEMD=(pgrep curl openssl)
 
