@@ -138,7 +138,7 @@ done
 SH
   ID=$(app_id web)
   export ID URL TOKEN ACCOUNT T WEB
-  timeout 100 unshare -m --propagation private bash "$T/inside" 3>&-
+  alone timeout 100 bash "$T/inside" 3>&-
   assert_equal "$(app web | jq .max_instances)" 11
 }
 

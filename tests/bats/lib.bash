@@ -445,10 +445,22 @@ SH
   done
   chown 65534:65534 "$T" "$T"/*
   export SOURCE_DIR BUILD
-  timeout 100 unshare -m --propagation private bash "$T/inside" "$T" env HOME="$T" TMPDIR="$T" CFCFS_TEST_DIR="$T" \
+  alone timeout 100 bash "$T/inside" "$T" env HOME="$T" TMPDIR="$T" CFCFS_TEST_DIR="$T" \
     CFCFS_ORDINARY=1 bats --tap --filter "^$BATS_TEST_DESCRIPTION\$" "$BATS_TEST_FILENAME" >"$T/inside.tap" 2>&1 3>&- || true
   # Not a status: that would mean that we are there already.
   grep -q '^ok 1' "$T/inside.tap" || { fail "$(cat "$T/inside.tap")" || exit 1; }
+}
+
+# alone COMMAND... : in a mount namespace of its own, without the mounts of other tests, which their copies would keep alive.
+alone() {
+  # shellcheck disable=SC2016
+  unshare -m --propagation private bash -c '
+    own=$1/
+    shift
+    while read -r _ at type _; do
+      [[ $type != fuse* || $at == "$own"* ]] || umount -l "$(printf %b "$at")"
+    done </proc/self/mounts
+    exec "$@"' alone "$T" "$@"
 }
 
 # ---- documents

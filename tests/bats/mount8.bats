@@ -34,7 +34,7 @@ trap report EXIT
 PRELUDE
   cat "$T/prelude" - >"$T/script"
   export T MNT URL ACCOUNT BUILD
-  run unshare -m --propagation private bash "$T/script" 3>&-
+  run alone bash "$T/script" 3>&-
   # shellcheck disable=SC2154
   printf '%s\n' "$output"
   assert_status 0
