@@ -18,6 +18,7 @@
 #include "fs/send/owed.h"
 #include "fs/send/staging.h"
 #include "fs/send/trash.h"
+#include "fs/show/contested.h"
 #include "fs/show/source.h"
 #include "fs/show/view.h"
 
@@ -33,6 +34,19 @@ bool commit_is_done(struct draft *draft)
 /* How often what is found out on the way may make the decision anew. */
 #define DECISIONS_MAX 4
 
+/* The first pause; each is twice as long as the one before. A deleted one that lingers is 404 to a change too: not for long. */
+#define UNKNOWN_PAUSE_MS 1000
+#define UNKNOWN_WAITS    2
+
+/* A service that makes copies may not know everywhere what was made a moment ago: whether a 404 to its change says no more. Then
+   it is looked at again after a while, and changed again where it is there. */
+static bool may_be_unknown(const struct line *line, const struct change *change)
+{
+	cleanup_(snapshot_unrefp) struct snapshot *known = source_known(line->mount, change->kind, change->parent_id, change->id);
+
+	return known && contested_is_young(known);
+}
+
 /* 1: what came of it calls for another decision. */
 static int send_it(const struct line *line, const struct change *change, struct accepted *ret, struct wish *wish)
 {
@@ -45,6 +59,11 @@ static int send_it(const struct line *line, const struct change *change, struct 
 	history_note(line, change, &outcome, result, ret);
 	/* Deleted, but listed and answered still: what comes of the name is decided without it. */
 	if (result == -ENOENT && change->verb == VERB_UPDATE && change->kind->flags & KIND_LINGERS && !outcome.made[0]) {
+		if (wish->waits < UNKNOWN_WAITS && may_be_unknown(line, change)) {
+			wish->fresh = true;
+			result = request_pause(line->r, (int64_t)UNKNOWN_PAUSE_MS << wish->waits++);
+			return result < 0 ? result : 1;
+		}
 		source_removed(line->mount, change->kind, change->parent_id, change->id);
 		return 1;
 	}
@@ -101,7 +120,7 @@ static int run_line(struct request *r, const struct wish *wanted, struct gathere
 	int result = 1;
 
 	for (int tries = 0; result > 0; tries++) {
-		if (tries == DECISIONS_MAX)
+		if (tries - wish.waits == DECISIONS_MAX)
 			return err_set(&r->err, EAGAIN, "the account changes faster than a change of it can be decided");
 		change_free(steal_ptr(*ret_change));
 		gathered_clear(g);

@@ -29,6 +29,7 @@ struct wish {
 	bool fresh;     /* the decision is to rest on what the account says now */
 	bool strange;   /* the document of a new one has fields that the contract does not know */
 	bool older_way; /* the service does not take a rollout with the changed members alone */
+	int waits;      /* how often something new was waited for, until the service knows it everywhere */
 	bool anew;      /* what has the name cannot become this, and its removal is staged: it is made in its place */
 };
 

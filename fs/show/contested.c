@@ -83,8 +83,7 @@ static bool is_gone(const struct group *g, const struct snapshot *s)
 	return result == -ENOENT;
 }
 
-/* Where the clocks of the two ends are too far apart, an age says nothing. */
-static bool is_young(const struct snapshot *s)
+bool contested_is_young(const struct snapshot *s)
 {
 	int64_t age_ns = clock_wall_ns() - s->created_ns;
 
@@ -176,7 +175,7 @@ static void resolve_group(struct group *g)
 	clean_group(g);
 	if (g->count < 2)
 		return;
-	if (is_young(g->members[g->count - 1])) {
+	if (contested_is_young(g->members[g->count - 1])) {
 		keep_youngest(g);
 		return;
 	}

@@ -11,6 +11,8 @@
 #include "fs/show/listing.h"
 
 #define CONTESTED_YOUNG_MS 30000
+/* Whether it was made within that time. Where the clocks of the two ends are too far apart, an age says nothing: false. */
+bool contested_is_young(const struct snapshot *s);
 /* Of one list. */
 #define CONTESTED_ASKS_MAX 32
 
