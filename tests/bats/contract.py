@@ -170,7 +170,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         upstream = http.client.HTTPConnection("127.0.0.1", target, timeout=100)
         headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection", "content-length")}
-        upstream.request(self.command, self.path, body if body or self.command != "GET" else None, headers)
+        upstream.request(self.command, self.path, body if body or self.command not in ("GET", "HEAD") else None, headers)
         response = upstream.getresponse()
         answer = response.read()
         operation, wrong = check(self.command, self.path, body, response.status,
@@ -183,12 +183,13 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         for key, value in response.getheaders():
             if key.lower() not in ("connection", "content-length", "transfer-encoding", "date", "server"):
                 self.send_header(key, value)
-        self.send_header("content-length", str(len(answer)))
+        length = response.getheader("content-length") if self.command == "HEAD" else None
+        self.send_header("content-length", length or str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
         upstream.close()
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = relay
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = relay
 
     def log_message(self, *args):
         pass
