@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/wait.h>
 
 #include "fs/run/check_main.h"
@@ -156,6 +157,17 @@ static int run_remount(struct start *s)
 	return EXIT_MOUNTED;
 }
 
+/* The C library's own number is eight for each processor, and what is free in one is of no use to the others: after hours of work
+   by many threads most of the memory was holes. */
+#define HEAPS_MAX 4
+
+static void few_heaps(void)
+{
+#ifdef M_ARENA_MAX
+	mallopt(M_ARENA_MAX, HEAPS_MAX);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	struct start start = { .argc = argc, .argv = argv };
@@ -163,6 +175,7 @@ int main(int argc, char **argv)
 	int status;
 
 	fill_standard_files();
+	few_heaps();
 	if (check_is_asked(argc, argv))
 		return check_main(argc, argv);
 	options_init(&start.options);
