@@ -225,7 +225,7 @@ static bool has_control(const char *secret, size_t len)
 	return false;
 }
 
-/* A secret of control characters: without its spelling little or nothing is left of it, so it goes as it stands. */
+/* A secret of control characters, without whose spelling little or nothing is left, goes as it stands; so does every other. */
 static void blank_exact(char *text, const char *secret, size_t len)
 {
 	for (char *at = text; (at = memmem(at, strlen(at), secret, len));) {
@@ -250,6 +250,7 @@ void scrub(char *text, const char *secret, size_t len, unsigned flags)
 	}
 	if (what.len)
 		blank(text, &plain, &what, flags);
-	if (what.len < SHORT_SECRET && (has_control(secret, len) || (what.len && len >= SHORT_SECRET)))
+	/* As it stands, whatever its beginning spells together with what stands before it. */
+	if (has_control(secret, len) || (what.len && len >= SHORT_SECRET))
 		blank_exact(text, secret, len);
 }

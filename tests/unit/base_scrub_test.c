@@ -25,6 +25,8 @@ static void every_spelling_goes(void **state)
 		  "2 here",
 		  "is***2 here", 0 },
 		{ "\n", "is \n here", "is \n here", 0 },
+		/* With the backslash before it, it spells another letter. */
+		{ "u0041-key", "is \\u0041-key here", "is \\*** here", 0 },
 		/* Folded. */
 		{ "alpha one\nbravo two", "is alpha one bravo two here", "is *** here", 0 },
 		{ "alpha one\r\n\tbravo two", "is alpha  one\nbravo two here", "is *** here", 0 },
