@@ -153,9 +153,11 @@ def write_files():
                "left_out": left_out, "targets": rows}, open(json_path, "w"), indent=2)
     with open(plot_path, "w") as plot:
         print("operation", *others, file=plot)
-        for op, _ in OPS[:-1]:
+        for op, text in OPS[:-1]:
             cells = [value(f"hot.{name}.{op}") for name in others]
-            print(f'"{op}"', *("?" if math.isnan(cell) else f"{cell:.0f}" for cell in cells), file=plot)
+            # In the picture a second line has room.
+            label = text.replace(", ", ",\\n").replace(" with ", "\\nwith ").replace("+read", "\\n+read")
+            print(f'"{label}"', *("?" if math.isnan(cell) else f"{cell:.0f}" for cell in cells), file=plot)
 
 
 results, skipped, count, json_path, plot_path = sys.argv[1:6]
