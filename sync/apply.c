@@ -14,8 +14,7 @@
 #include "sync/staging.h"
 #include "sync/verbs.h"
 
-/* Nobody else uses the mount: more calls in flight than eight are in nobody's way. What the caller says counts. */
-#define OPTIONS        "stage,view=spec,delete_grace=0,max_conns=16"
+#define OPTIONS        "stage,view=spec,delete_grace=0"
 #define POLL_MS        10
 #define LINE_MAX_BYTES ((size_t)1 << 20)
 
