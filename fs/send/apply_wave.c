@@ -5,6 +5,14 @@
 
 #include "api/base/clock.h"
 
+/* A request as the run's, with a deadline of its own; its waiter is the caller's to destroy. 0 or -errno. */
+static int request_like(const struct apply_run *run, struct request *ret)
+{
+	*ret = (struct request){ .op = run->r->op, .mount = run->mount, .worker = true, .ctx = run->r->ctx };
+	ret->deadline_ms = clock_after_ms(run->mount->options->timeout_ms);
+	return waiter_init(&ret->waiter);
+}
+
 /* ---- a worker ---- */
 
 enum next { NEXT_NONE, NEXT_ROW, NEXT_MARK };
@@ -40,13 +48,12 @@ static size_t end_of(struct apply_run *run)
 /* Enough that nobody waits for the disk while others wait for the network, and few to be looked for after a kill -9. */
 static void mark_some(struct apply_run *run, size_t begin)
 {
-	struct request r = { .op = run->r->op, .mount = run->mount, .worker = true, .ctx = run->r->ctx };
+	struct request r;
 	size_t end = end_of(run), most = begin + 2 * (size_t)run->mount->options->max_conns;
 
 	if (end > most)
 		end = most;
-	r.deadline_ms = clock_after_ms(run->mount->options->timeout_ms);
-	if (waiter_init(&r.waiter) == 0) {
+	if (request_like(run, &r) == 0) {
 		apply_mark_ahead(run, &r, begin, end);
 		waiter_destroy(&r.waiter);
 	}
@@ -60,11 +67,10 @@ static void mark_some(struct apply_run *run, size_t begin)
 static void park_wave(struct apply_run *run, size_t begin)
 {
 	for (size_t i = begin; i < run->count && run->places[i].wave == run->places[begin].wave; i++) {
-		struct request r = { .op = run->r->op, .mount = run->mount, .worker = true, .ctx = run->r->ctx };
+		struct request r;
 
-		if (!run->places[i].parks || waiter_canceled(&run->r->waiter) || waiter_init(&r.waiter) < 0)
+		if (!run->places[i].parks || waiter_canceled(&run->r->waiter) || request_like(run, &r) < 0)
 			continue;
-		r.deadline_ms = clock_after_ms(run->mount->options->timeout_ms);
 		apply_park_row(run, &r, i);
 		waiter_destroy(&r.waiter);
 	}
@@ -72,10 +78,9 @@ static void park_wave(struct apply_run *run, size_t begin)
 
 static void work_on(struct apply_run *run, size_t i)
 {
-	struct request r = { .op = run->r->op, .mount = run->mount, .worker = true, .ctx = run->r->ctx };
-	int result = waiter_init(&r.waiter);
+	struct request r;
+	int result = request_like(run, &r);
 
-	r.deadline_ms = clock_after_ms(run->mount->options->timeout_ms);
 	run->begun[i] = true;
 	if (result == 0) {
 		result = apply_run_row(run, &r, i);

@@ -251,7 +251,7 @@ made() { api GET /deployments/v2 | jq -c '.[] | select(.app_id == null)'; }
   mount_cfcfs -o timeout=100,delete_grace=0
   deployment "$T/d.json"
   cp "$T/d.json" "$(DEPS)/probe.json"
-  local action second
+  local action
   action=$(DEPS)/probe/action
   fault '{"method":"POST","path":"/deployments/*","stall":true}'
   clear_requests
@@ -262,14 +262,8 @@ made() { api GET /deployments/v2 | jq -c '.[] | select(.app_id == null)'; }
   assert_sys 'write EBUSY' write "$action" "$T/word"
   assert_error EBUSY 'on its way'
   assert_equal "$(cat "$action")" 'recreate replace'
-  bash -c 'while :; do echo replace >"$1"; done' bash "$action" >/dev/null 2>&1 3>&- &
-  second=$!
-  record_pid "$T/pids" "$second"
-  wait_until 30 "it to be refused" refused_more
-  kill -KILL "$second"
-  wait_until 30 "it to end" gone "$second"
+  refused_till_killed replace "$action"
   assert_calls 1 POST '/deployments/*'
   stop_emulator
 }
 arrived() { [ "$(count_calls POST '/deployments/*')" = 1 ]; }
-refused_more() { (($(grep -c '"errno":"EBUSY"' "$MNT/.cfcfs/errors.jsonl") > 5)); }

@@ -463,6 +463,19 @@ alone() {
     exec "$@"' alone "$T" "$@"
 }
 
+# refused_till_killed WORD FILE : who writes it there one after another without end, while another's is on its way, is refused; and
+# whatever he is at when he is killed, he dies.
+refused_till_killed() {
+  local writer
+  bash -c 'while :; do echo "$1" >"$2"; done' bash "$1" "$2" >/dev/null 2>&1 3>&- &
+  writer=$!
+  record_pid "$T/pids" "$writer"
+  wait_until 30 "it to be refused" refused_more
+  kill -KILL "$writer"
+  wait_until 30 "it to end" gone "$writer"
+}
+refused_more() { (($(grep -c '"errno":"EBUSY"' "$MNT/.cfcfs/errors.jsonl") > 5)); }
+
 # ---- documents
 
 # web_json FILE [JQ-FILTER] : a sample application.

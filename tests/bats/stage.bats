@@ -284,25 +284,18 @@ setup() {
   cp "$T/web.json" "$APPS/web.json"
   fault '{"method":"POST","path":"/applications","times":1,"stall":true}'
   apply 3>&- &
-  local pid=$! second
+  local pid=$!
   record_pid "$T/pids" "$pid"
   wait_until 30 "the apply to begin" begun
   order EBUSY apply
   order EBUSY discard
-  # One after another without end: whatever it is at when it is killed, it dies, and the first one goes on.
-  bash -c 'while :; do echo apply >"$1"; done' bash "$MNT/.cfcfs/apply" >/dev/null 2>&1 3>&- &
-  second=$!
-  record_pid "$T/pids" "$second"
-  wait_until 30 "it to be refused" refused_more
-  kill -KILL "$second"
-  wait_until 30 "it to end" gone "$second"
+  refused_till_killed apply "$MNT/.cfcfs/apply"
   assert_exists "/proc/$pid"
   order EBUSY discard
   assert_equal "$(count_lines_of start)" 1
   # Nobody waits for what is stalled.
   stop_emulator
 }
-refused_more() { (($(grep -c '"errno":"EBUSY"' "$MNT/.cfcfs/errors.jsonl") > 5)); }
 count_lines_of() { grep -c "\"event\":\"$1\"" "$MNT/.cfcfs/apply.jsonl"; }
 
 @test "a signal stops before the next change, and says what is left" {
