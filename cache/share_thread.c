@@ -22,6 +22,7 @@ struct session {
 	bool failed; /* it ends */
 	int64_t heartbeat_ms, retry_ms, connect_ms;
 	int64_t asked_ms;  /* when the heartbeat under way was sent */
+	int64_t subscribing_ms; /* when the channel was asked for; 0: it has answered */
 	char trouble[160]; /* the last one told, so that each is told once */
 };
 
@@ -186,6 +187,20 @@ static void on_heartbeat(struct session *s, const struct query *query, const red
 	become_ready(s);
 }
 
+/* Also with each heartbeat: a channel says nothing while there is nothing to say, and one that was cut by the way is as silent. To
+   subscribe once more changes nothing, and is answered. */
+static void subscribe(struct session *s)
+{
+	const char *words[] = { "SUBSCRIBE", s->keys->channel };
+
+	if (s->subscribing_ms)
+		return;
+	if (redisAppendCommandArgv(s->channel, array_len(words), words, NULL) != REDIS_OK)
+		trouble(s, "out of memory");
+	s->subscribing_ms = clock_now_ms();
+	s->channel_writing = true;
+}
+
 static void send_heartbeat(struct session *s)
 {
 	char silence[24];
@@ -208,12 +223,11 @@ static redisContext *connect_to(const struct share *share)
 static void start_session(struct session *s)
 {
 	const struct share *share = s->share;
-	struct share_keys *keys = share_keys_now(s->share);
-	const char *auth[] = { "AUTH", share->password }, *subscribe[] = { "SUBSCRIBE", keys->channel };
+	const char *auth[] = { "AUTH", share->password };
 	char db[16];
 	const char *select[] = { "SELECT", db };
 
-	s->keys = keys;
+	s->keys = share_keys_now(s->share);
 	s->failed = s->joined = s->subscribed = s->ready = false;
 	s->commands = connect_to(share);
 	s->channel = s->commands && !s->commands->err ? connect_to(share) : NULL;
@@ -231,8 +245,7 @@ static void start_session(struct session *s)
 	if (share->address.db)
 		send_own(s, select, array_len(select), on_plain);
 	send_heartbeat(s);
-	redisAppendCommandArgv(s->channel, array_len(subscribe), subscribe, NULL);
-	s->channel_writing = true;
+	subscribe(s);
 }
 
 static void close_session(struct session *s)
@@ -246,6 +259,7 @@ static void close_session(struct session *s)
 	if (s->channel)
 		redisFree(s->channel);
 	s->commands = s->channel = NULL;
+	s->subscribing_ms = 0;
 	s->sent = NULL;
 	s->sent_tail = &s->sent;
 	for (; query; query = next) {
@@ -319,6 +333,7 @@ static void take_message(struct session *s, const redisReply *reply)
 		trouble(s, reply->str);
 	} else if (kind && kind->type == REDIS_REPLY_STRING && !strcmp(kind->str, "subscribe")) {
 		s->subscribed = true;
+		s->subscribing_ms = 0;
 		become_ready(s);
 	} else if (kind && kind->type == REDIS_REPLY_STRING && reply->element[2]->type == REDIS_REPLY_STRING) {
 		take_payload(s, reply->element[2]);
@@ -389,7 +404,15 @@ static int wait_ms(const struct session *s)
 		until = s->asked_ms ? s->asked_ms + SHARE_SILENT_MS : s->heartbeat_ms;
 	if (s->sent)
 		until = soonest(until, s->sent->sent_ms + SHARE_SILENT_MS);
+	if (s->subscribing_ms)
+		until = soonest(until, s->subscribing_ms + SHARE_SILENT_MS);
 	return (int)soonest(clock_left_ms(until) + 1, SHARE_RETRY_MAX_MS);
+}
+
+static bool is_silent(const struct session *s)
+{
+	return (s->sent && !clock_left_ms(s->sent->sent_ms + SHARE_SILENT_MS)) ||
+	       (s->subscribing_ms && !clock_left_ms(s->subscribing_ms + SHARE_SILENT_MS));
 }
 
 static void serve(struct session *s, const struct pollfd fds[3])
@@ -402,10 +425,12 @@ static void serve(struct session *s, const struct pollfd fds[3])
 		read_from(s, s->commands);
 	if (!s->failed && fds[2].revents & (POLLIN | POLLHUP))
 		read_from(s, s->channel);
-	if (!s->failed && s->sent && !clock_left_ms(s->sent->sent_ms + SHARE_SILENT_MS))
+	if (!s->failed && is_silent(s))
 		trouble(s, "the server does not answer");
-	if (!s->failed && s->joined && !s->asked_ms && !clock_left_ms(s->heartbeat_ms))
+	if (!s->failed && s->joined && !s->asked_ms && !clock_left_ms(s->heartbeat_ms)) {
 		send_heartbeat(s);
+		subscribe(s);
+	}
 }
 
 static void run_round(struct session *s)

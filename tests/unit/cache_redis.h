@@ -111,14 +111,15 @@ static inline int tear_down(void **state)
 	return system(command) == 0 ? 0 : -1;
 }
 
-/* Until the condition holds, 10 s at most; it is not evaluated again once it did. */
-#define eventually(condition)                                                                                                    \
+/* Until the condition holds, so many seconds at most; it is not evaluated again once it did. */
+#define within(seconds, condition)                                                                                               \
 	do {                                                                                                                     \
 		bool held_ = false;                                                                                              \
-		for (int i_ = 0; i_ < 2000 && !(held_ = (condition)); i_++)                                                      \
+		for (int i_ = 0; i_ < (seconds) * 200 && !(held_ = (condition)); i_++)                                           \
 			usleep(5000);                                                                                            \
 		assert_true(held_);                                                                                              \
 	} while (0)
+#define eventually(condition) within(10, condition)
 
 static inline bool is_ready(struct share *s)
 {

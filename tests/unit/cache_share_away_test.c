@@ -1,6 +1,7 @@
 /* The share while its server is away, stopped, full, closed to us or wrong: nobody waits, and it comes back by itself. */
 #include "tests/unit/cache_redis.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -14,6 +15,26 @@ static void note_missed(void *arg, const struct share_message *m)
 {
 	(void)arg;
 	missed += !m->topic;
+}
+
+static struct sockaddr_un address_of(const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", server_dir, name);
+	return address;
+}
+
+/* Listens where a share is to be told that the server is. */
+static int listen_as(const char *name)
+{
+	struct sockaddr_un address = address_of(name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	snprintf(server_url, sizeof(server_url), "unix:%s", address.sun_path);
+	return fd;
 }
 
 static int timed_get(struct share *s, struct waiter *waiter, int64_t *ret_ms)
@@ -173,6 +194,8 @@ static void test_full(void **state)
 }
 
 /* A server that answers nonsense. */
+static _Atomic unsigned talked;
+
 static void *talk_nonsense(void *arg)
 {
 	int fd = *(int *)arg, peer;
@@ -183,32 +206,121 @@ static void *talk_nonsense(void *arg)
 		/* Whoever asked may be gone. */
 		send(peer, text, sizeof(text) - 1, MSG_NOSIGNAL);
 		close(peer);
+		talked++;
 	}
 	return NULL;
 }
 
 static void test_nonsense(void **state)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = listen_as("socket");
 	pthread_t thread;
 	struct share *s;
 	int64_t ms;
 
 	(void)state;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", server_dir);
-	snprintf(server_url, sizeof(server_url), "unix:%s", address.sun_path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(fd, 8), 0);
+	talked = 0;
 	pthread_create(&thread, NULL, talk_nonsense, &fd);
 	s = join_with(&(struct share_options){ 0 });
-	usleep(300000);
+	/* Two connections each time. */
+	eventually(talked > 4);
 	assert_false(is_ready(s));
 	assert_int_equal(timed_get(s, NULL, &ms), -EAGAIN);
 	share_close(s);
 	shutdown(fd, SHUT_RDWR);
 	pthread_join(thread, NULL);
 	close(fd);
+}
+
+/* ---- what lies between ---- */
+
+static _Atomic bool cut; /* what goes over the channels is lost, and nobody is told */
+static _Atomic unsigned relays;
+
+struct relay {
+	int fds[2]; /* the member's, the server's */
+	bool is_channel;
+};
+
+/* One direction; whether it goes on. */
+static bool pass_on(struct relay *relay, int from)
+{
+	char chunk[4096];
+	ssize_t n = read(relay->fds[from], chunk, sizeof(chunk));
+
+	if (n <= 0)
+		return false;
+	relay->is_channel |= from == 0 && memmem(chunk, (size_t)n, "SUBSCRIBE", 9);
+	return (cut && relay->is_channel) || send(relay->fds[!from], chunk, (size_t)n, MSG_NOSIGNAL) == n;
+}
+
+static void *run_relay(void *arg)
+{
+	struct relay *relay = arg;
+	bool goes_on = true;
+
+	while (goes_on) {
+		struct pollfd fds[] = { { .fd = relay->fds[0], .events = POLLIN }, { .fd = relay->fds[1], .events = POLLIN } };
+
+		poll(fds, 2, -1);
+		for (int from = 0; goes_on && from < 2; from++)
+			goes_on = !fds[from].revents || pass_on(relay, from);
+	}
+	close(relay->fds[0]);
+	close(relay->fds[1]);
+	free(relay);
+	relays--;
+	return NULL;
+}
+
+static void *accept_relays(void *arg)
+{
+	struct sockaddr_un address = address_of("socket");
+	int fd = *(int *)arg, peer;
+
+	while ((peer = accept(fd, NULL, NULL)) >= 0) {
+		struct relay *relay = calloc(1, sizeof(*relay));
+		pthread_t thread;
+
+		relay->fds[0] = peer;
+		relay->fds[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		relays++;
+		if (connect(relay->fds[1], (struct sockaddr *)&address, sizeof(address)) < 0 ||
+		    pthread_create(&thread, NULL, run_relay, relay) != 0)
+			abort();
+		pthread_detach(thread);
+	}
+	return NULL;
+}
+
+/* Only the channel is cut, while commands are answered as ever: messages would be missed for ever. */
+static void test_channel_cut(void **state)
+{
+	pthread_t thread;
+	struct share *s;
+	int64_t ms;
+	int fd;
+
+	(void)state;
+	start_server(NULL);
+	fd = listen_as("between");
+	pthread_create(&thread, NULL, accept_relays, &fd);
+	cut = false;
+	missed = 0;
+	s = join_with(&(struct share_options){ .told = note_missed });
+	eventually(is_ready(s));
+	cut = true;
+	assert_int_equal(timed_get(s, NULL, &ms), -ENOENT);
+	/* A heartbeat, and the wait for its answer. */
+	within(30, stats_of(s).lost == 1);
+	cut = false;
+	eventually(is_ready(s));
+	assert_int_equal(missed, 2);
+	share_close(s);
+	shutdown(fd, SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(fd);
+	eventually(!relays);
 }
 
 static void *put_and_get(void *arg)
@@ -299,6 +411,7 @@ int main(void)
 		test(test_password),
 		test(test_full),
 		test(test_nonsense),
+		test(test_channel_cut),
 		test(test_crowd),
 	};
 
