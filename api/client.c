@@ -333,9 +333,8 @@ static char *make_url(const struct client *client, const struct call *call)
 	const char *prefix = call->flags & (CALL_GRAPHQL | CALL_ACCOUNT | CALL_REGISTRY) ? "" :
 			     call->flags & CALL_CLOUDCHAMBER                             ? "/cloudchamber" :
 											   "/containers";
-	char *url;
 
-	return text_format(&url, "%s%s%s", base, prefix, call->path) < 0 ? NULL : url;
+	return text_new("%s%s%s", base, prefix, call->path);
 }
 
 static int run_call(struct client *client, const struct call *call, struct waiter *waiter, struct answer *ret, struct err *err)
@@ -479,8 +478,7 @@ static int client_init(struct client *client, const struct client_options *optio
 	client->base = strdup(options->base_url);
 	client->registry = options->registry ? strdup(options->registry) : NULL;
 	client->hosts = hosts_new(&transport, options->registry);
-	if (text_format(&client->account, "%s/accounts/%s", options->base_url, options->account_id) < 0)
-		client->account = NULL;
+	client->account = text_new("%s/accounts/%s", options->base_url, options->account_id);
 	if (!client->account || !client->host || !client->base || !client->hosts)
 		return err_set(err, ENOMEM, "out of memory");
 	if (r < 0)

@@ -73,10 +73,8 @@ static int add_line(struct credentials *c, const char *name, const char *value, 
 	}
 	if (strlen(value) > TOKEN_MAX)
 		return err_set(err, EACCES, "%s is too long for a token", c->source);
-	if (text_format(&c->lines[i], "%s%s", name, value) < 0) {
-		c->lines[i] = NULL;
+	if (text_format(&c->lines[i], "%s%s", name, value) < 0)
 		return err_set(err, ENOMEM, "out of memory");
-	}
 	return 0;
 }
 
@@ -93,7 +91,7 @@ static int use_token(struct credentials *c, const char *token, struct err *err)
 
 static int set_source(struct credentials *c, const char *what, const char *detail)
 {
-	return text_format(&c->source, "%s%s", what, detail) < 0 ? (c->source = NULL, -ENOMEM) : 0;
+	return text_format(&c->source, "%s%s", what, detail) < 0 ? -ENOMEM : 0;
 }
 
 /* Each source: 1 where it gave credentials, 0 where it is not there, -errno with text where it cannot be used. */
@@ -208,11 +206,10 @@ static int fill(struct credentials *c, struct err *err)
 static char *absolute(const char *path)
 {
 	cleanup_free_ char *here = *path == '/' ? NULL : getcwd(NULL, 0);
-	char *whole;
 
 	if (!here)
 		return strdup(path);
-	return text_format(&whole, "%s/%s", here, path) < 0 ? NULL : whole;
+	return text_new("%s/%s", here, path);
 }
 
 int credentials_load(const char *token_file, struct credentials **ret, struct err *err)

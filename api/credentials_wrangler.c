@@ -110,10 +110,8 @@ static int try_path(const char *dir, const char *below, char **ret_token, char *
 	cleanup_free_ char *path = NULL;
 	int r;
 
-	if (text_format(&path, "%s/%s" LOGIN_FILE, dir, below) < 0) {
-		path = NULL;
+	if (text_format(&path, "%s/%s" LOGIN_FILE, dir, below) < 0)
 		return err_set(err, ENOMEM, "out of memory");
-	}
 	/* wrangler itself leaves its file readable to others where the umask does. */
 	r = credentials_read_file(path, 0, &text, err);
 	if (r == -ENOENT)

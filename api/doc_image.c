@@ -39,23 +39,18 @@ static const char *managed_path(const char *image)
 char *doc_image_long(const char *account_id, const char *image)
 {
 	const char *path = managed_path(image);
-	char *text;
-	int n;
 
 	if (!path)
 		return strdup(image);
 	if (!account_id || has_namespace(path))
-		n = text_format(&text, MANAGED "/%s", path);
-	else
-		n = text_format(&text, MANAGED "/%s/%s", account_id, path);
-	return n < 0 ? NULL : text;
+		return text_new(MANAGED "/%s", path);
+	return text_new(MANAGED "/%s/%s", account_id, path);
 }
 
 char *doc_image_shown(const char *account_id, const char *image)
 {
 	const char *path = managed_path(image);
 	size_t n = account_id ? strlen(account_id) : 0;
-	char *text;
 
 	if (!path || !n || strncmp(path, account_id, n) != 0 || path[n] != '/')
 		return strdup(image);
@@ -63,5 +58,5 @@ char *doc_image_shown(const char *account_id, const char *image)
 	/* Without its namespace this one would be read as of another account. */
 	if (!*path || has_namespace(path))
 		return strdup(image);
-	return text_format(&text, MANAGED "/%s", path) < 0 ? NULL : text;
+	return text_new(MANAGED "/%s", path);
 }

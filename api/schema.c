@@ -338,10 +338,8 @@ static int write_schema(const struct described *d, struct buf *out)
 	cleanup_free_ char *name = NULL, *id = NULL;
 	int r = o ? schema_name(d->title, &name) : -ENOMEM;
 
-	if (r == 0 && text_format(&id, SCHEMA_BASE "%s.json", name) < 0) {
-		id = NULL;
+	if (r == 0 && text_format(&id, SCHEMA_BASE "%s.json", name) < 0)
 		r = -ENOMEM;
-	}
 	if (r == 0)
 		r = put_string(o, "$schema", "https://json-schema.org/draft/2020-12/schema");
 	if (r == 0)

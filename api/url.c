@@ -88,10 +88,8 @@ static int check_parts(CURLU *u, const char *source, char **ret, struct err *err
 	n = path ? strlen(path) : 0;
 	while (n && path[n - 1] == '/')
 		n--;
-	if (text_format(ret, "%s://%s%s%s%.*s", scheme, host, port ? ":" : "", port ? port : "", (int)n, path ? path : "") < 0) {
-		*ret = NULL;
+	if (text_format(ret, "%s://%s%s%s%.*s", scheme, host, port ? ":" : "", port ? port : "", (int)n, path ? path : "") < 0)
 		return err_set(err, ENOMEM, "out of memory");
-	}
 	return 0;
 }
 

@@ -236,8 +236,7 @@ static int add_missing(struct load *load, const struct row_name *name, const str
 	struct there *t;
 	int r;
 
-	if (text_format(&id, "%s%c%s", name->parent, SEPARATOR, name->id) < 0)
-		id = NULL;
+	id = text_new("%s%c%s", name->parent, SEPARATOR, name->id);
 	if (!id || pack_row(value->data, value->len, &packed) < 0)
 		return -ENOMEM;
 	HASH_FIND(hh, load->there, id, strlen(id), t);

@@ -39,7 +39,7 @@ static bool starts_with_account(const char *path)
 char *image_long(const char *account, const char *image)
 {
 	const char *host = host_end(image), *rest = image;
-	char proto[64], *text;
+	char proto[64];
 
 	if (image_proto(image, proto, sizeof(proto)) || !*image)
 		return strdup(image);
@@ -49,8 +49,8 @@ char *image_long(const char *account, const char *image)
 		rest = host + 1;
 	}
 	if (starts_with_account(rest))
-		return text_format(&text, MANAGED "/%s", rest) < 0 ? NULL : text;
-	return text_format(&text, MANAGED "/%s/%s", account, rest) < 0 ? NULL : text;
+		return text_new(MANAGED "/%s", rest);
+	return text_new(MANAGED "/%s/%s", account, rest);
 }
 
 static bool good_name(const char *name)

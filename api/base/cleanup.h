@@ -55,6 +55,8 @@ static inline void freep(void *p)
 /* As asprintf, which leaves *ret undefined where it fails: NULL then, so that a cleanup may free it. */
 int text_format(char **ret, const char *fmt, ...) printf_like_(2, 3) must_check_;
 int text_vformat(char **ret, const char *fmt, va_list ap) printf_like_(2, 0) must_check_;
+/* The text itself; NULL: no memory. */
+char *text_new(const char *fmt, ...) printf_like_(1, 2) must_check_;
 
 static inline void closep(int *fd)
 {

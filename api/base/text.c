@@ -26,3 +26,15 @@ int text_format(char **ret, const char *fmt, ...)
 	va_end(ap);
 	return len;
 }
+
+char *text_new(const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	int len;
+
+	va_start(ap, fmt);
+	len = text_vformat(&text, fmt, ap);
+	va_end(ap);
+	return len < 0 ? NULL : text;
+}

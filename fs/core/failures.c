@@ -185,8 +185,8 @@ static char *make_line(const char *path, const char *op, const struct err *err)
 		return NULL;
 	if (fill_line(line, path, op, err) == 0) {
 		text = json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-		if (text && text_format(&ret, "%s\n", text) < 0)
-			ret = NULL;
+		if (text)
+			ret = text_new("%s\n", text);
 	}
 	json_object_put(line);
 	return ret;

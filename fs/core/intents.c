@@ -79,9 +79,7 @@ struct intents *intents_free(struct intents *intents)
 
 static char *make_key(const char *dir, const char *id)
 {
-	char *key;
-
-	return text_format(&key, "%s\n%s", dir, id) < 0 ? NULL : key;
+	return text_new("%s\n%s", dir, id);
 }
 
 static struct seen *find_seen(struct intents *intents, const char *dir, const char *id) REQUIRES(intents_locked)

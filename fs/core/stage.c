@@ -153,18 +153,14 @@ const char *staged_name(const struct staged *row)
 
 char *staged_path(const struct staged *row)
 {
-	char *path;
-
-	return text_format(&path, "%s/%s", row->dir, staged_name(row)) < 0 ? NULL : path;
+	return text_new("%s/%s", row->dir, staged_name(row));
 }
 
 char *staged_id(const struct staged *row)
 {
-	char *id;
-
 	if (row->id)
 		return strdup(row->id);
-	return text_format(&id, "%c%s", STAGE_ID_MARK, row->file_name) < 0 ? NULL : id;
+	return text_new("%c%s", STAGE_ID_MARK, row->file_name);
 }
 
 /* Of the row itself, not of what it points to. */
@@ -199,11 +195,7 @@ DEFINE_LOCK(stage, struct stage, lock)
 /* What a resource is called in the table: by its identity, else by its file's name; a leaf's file behind it. */
 static char *make_key(const struct kind *kind, const char *parent_id, const char *id, const char *leaf)
 {
-	char *key;
-
-	if (text_format(&key, "%s\n%s\n%s\n%s", kind->name, parent_id ? parent_id : "", id ? id : "", leaf ? leaf : "") < 0)
-		return NULL;
-	return key;
+	return text_new("%s\n%s\n%s\n%s", kind->name, parent_id ? parent_id : "", id ? id : "", leaf ? leaf : "");
 }
 
 static char *key_of(const struct staged *row)

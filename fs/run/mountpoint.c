@@ -183,8 +183,8 @@ static char *resolve(const char *path)
 		name = dir;
 		resolved = realpath(".", NULL);
 	}
-	if (!resolved || text_format(&whole, "%s/%s", strcmp(resolved, "/") ? resolved : "", name) < 0)
-		whole = NULL;
+	if (resolved)
+		whole = text_new("%s/%s", strcmp(resolved, "/") ? resolved : "", name);
 	free(resolved);
 	errno = ENOTCONN;
 	return whole;

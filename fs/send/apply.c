@@ -236,11 +236,10 @@ static void note_failed(struct apply_run *run, const char *path)
 static char *parent_path(const struct staged *row)
 {
 	const char *slash = strrchr(row->dir, '/');
-	char *path;
 
 	if (!row->kind->parent || !slash)
 		return NULL;
-	return text_format(&path, "%.*s%s", (int)(slash - row->dir), row->dir, row->kind->parent->suffix) < 0 ? NULL : path;
+	return text_new("%.*s%s", (int)(slash - row->dir), row->dir, row->kind->parent->suffix);
 }
 
 /* What is in the way of a row; NULL: nothing. Freed by the caller. */

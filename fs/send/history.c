@@ -168,12 +168,11 @@ static char *path_of(const struct change *change)
 	char encoded[NAME_MAX_BYTES + 1];
 	const struct kind *kind = change->kind;
 	const char *name = change->name ? change->name : change->id ? change->id : "?";
-	char *path;
 
 	if (change->part)
-		return text_format(&path, "/%s/%s", kind->dir, change->part->name) < 0 ? NULL : path;
+		return text_new("/%s/%s", kind->dir, change->part->name);
 	name_encode(name, kind->suffix, encoded);
-	return text_format(&path, "/%s/%s%s", kind->dir, encoded, change->leaf ? "/" : "") < 0 ? NULL : path;
+	return text_new("/%s/%s%s", kind->dir, encoded, change->leaf ? "/" : "");
 }
 
 /* The path after a rename: that of before with another last name. */

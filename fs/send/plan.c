@@ -74,11 +74,10 @@ static char *readable_path(const char *path)
 {
 	const char *mark = strstr(path, STAGE_ID_ENCODED), *name = mark ? mark + strlen(STAGE_ID_ENCODED) : NULL;
 	size_t len = name ? strcspn(name, "/") : 0;
-	char *text;
 
 	if (!mark)
 		return strdup(path);
-	return text_format(&text, "%.*s{%.*s}%s", (int)(mark - path), path, (int)len, name, name + len) < 0 ? NULL : text;
+	return text_new("%.*s{%.*s}%s", (int)(mark - path), path, (int)len, name, name + len);
 }
 
 static int add_request(const struct step *step, struct json_object *requests)
@@ -230,9 +229,7 @@ static int plan_wishes(struct request *r, const struct staged *row, bool parks, 
 
 static char *own_path(const struct staged *row)
 {
-	char *path;
-
-	return text_format(&path, "%s/%s", row->dir, row->file_name) < 0 ? NULL : path;
+	return text_new("%s/%s", row->dir, row->file_name);
 }
 
 static int set_array(struct json_object *out, const char *key, struct json_object *array)

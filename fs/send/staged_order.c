@@ -36,10 +36,7 @@ struct freed {
 
 static char *name_of(const struct staged *row, const char *file_name)
 {
-	char *name;
-
-	return text_format(&name, "%s\n%s\n%s", row->kind->name, row->parent_id ? row->parent_id : "", file_name) < 0 ? NULL :
-															name;
+	return text_new("%s\n%s\n%s", row->kind->name, row->parent_id ? row->parent_id : "", file_name);
 }
 
 static void free_names(struct freed *names)

@@ -32,9 +32,8 @@ static struct staged *find_row(struct stage *stage, const struct gathered *g)
 		if (row || what->leaf)
 			return row;
 	}
-	if (text_format(&new_id, "%c%s", STAGE_ID_MARK, g->wish.file_name) < 0)
-		return NULL;
-	return stage_of(stage, what->kind, what->parent_id, new_id, NULL);
+	new_id = text_new("%c%s", STAGE_ID_MARK, g->wish.file_name);
+	return new_id ? stage_of(stage, what->kind, what->parent_id, new_id, NULL) : NULL;
 }
 
 int staging_aim(struct mount *mount, struct identity *what, struct wish *wish)
@@ -302,9 +301,7 @@ static enum place place_of(const struct staged *row)
 /* Another name for the meantime: by the identity, so that it is the same whoever comes back to it. */
 static char *park_name_of(const struct staged *row)
 {
-	char *name;
-
-	return text_format(&name, "cfcfs-swap-%s", row->id) < 0 ? NULL : name;
+	return text_new("cfcfs-swap-%s", row->id);
 }
 
 static void add_wish(struct staged_wishes *wishes, struct wish wish)
@@ -361,10 +358,8 @@ int staged_wishes_init(const struct staged *row, bool force, bool park, struct s
 	int r;
 
 	*ret = (struct staged_wishes){ 0 };
-	if (text_format(&ret->path, "/%s/%s", row->dir, staged_name(row)) < 0) {
-		ret->path = NULL;
+	if (text_format(&ret->path, "/%s/%s", row->dir, staged_name(row)) < 0)
 		return -ENOMEM;
-	}
 	wish.path = ret->path;
 	wish.what = &ret->what;
 	ret->what = (struct identity){ .place = place_of(row),

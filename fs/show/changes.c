@@ -49,7 +49,6 @@ static const struct kind *kind_below(const struct kind *kind)
 static char *dir_of_locked(struct changes *c, const struct watched *w, const struct snapshot *s) REQUIRES(changes_locked)
 {
 	const struct kind *parent_kind;
-	char *ret;
 
 	changes_assert_locked(c);
 	for (size_t i = 0; s->parent_id && i < c->count; i++) {
@@ -58,18 +57,14 @@ static char *dir_of_locked(struct changes *c, const struct watched *w, const str
 
 		if (!parent)
 			continue;
-		if (text_format(&ret, "/%s/%.*s/%s", c->lists[i].kind->dir,
+		return text_new("/%s/%.*s/%s", c->lists[i].kind->dir,
 				(int)(strlen(parent->file_name) - strlen(c->lists[i].kind->suffix)), parent->file_name,
-				w->kind->dir) < 0)
-			return NULL;
-		return ret;
+				w->kind->dir);
 	}
 	if (s->parent_id && (parent_kind = kind_below(w->kind))) {
-		if (text_format(&ret, "/%s/%s/%s", parent_kind->parent->dir, s->parent_id, parent_kind->dir) < 0)
-			return NULL;
-		return ret;
+		return text_new("/%s/%s/%s", parent_kind->parent->dir, s->parent_id, parent_kind->dir);
 	}
-	return text_format(&ret, "/%s", w->kind->dir) < 0 ? NULL : ret;
+	return text_new("/%s", w->kind->dir);
 }
 
 static struct json_object *object_of(const struct list_item *item)

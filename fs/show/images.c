@@ -257,11 +257,10 @@ static char *next_path(const char *next)
 {
 	const char *host = strstr(next, "://"), *path = host ? strchr(host + 3, '/') : next;
 	const char *query = strchr(next, '?');
-	char *whole;
 
 	if (path && *path == '/')
 		return strdup(path);
-	return text_format(&whole, "/v2/_catalog%s", query ? query : "") < 0 ? NULL : whole;
+	return text_new("/v2/_catalog%s", query ? query : "");
 }
 
 static int fetch_pages(struct mount *mount, struct catalogue *c, struct err *err)

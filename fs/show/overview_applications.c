@@ -15,11 +15,8 @@
 static char *event_text(struct json_object *event)
 {
 	const char *name = json_get_string(event, "name"), *message = json_get_string(event, "message");
-	char *ret;
 
-	if (text_format(&ret, "%s%s%s", name ? name : "error", message && *message ? ": " : "", message ? message : "") < 0)
-		return NULL;
-	return ret;
+	return text_new("%s%s%s", name ? name : "error", message && *message ? ": " : "", message ? message : "");
 }
 
 static struct json_object *find_reason(struct json_object *errors, const char *reason)

@@ -197,8 +197,7 @@ static int fetch_list(struct mount *mount, const struct kind *kind, const char *
 	l.old = source_known_by_key(mount, kind, key);
 	snprintf(operation, sizeof(operation), "list %s", kind->dir);
 	if (kind->list_active && !mount->options->instances_all) {
-		if (text_format(&query, "%s?%s", call.path, kind->list_active) < 0)
-			query = NULL;
+		query = text_new("%s?%s", call.path, kind->list_active);
 		if (!query) {
 			listing_clear(&l);
 			return err_set(err, ENOMEM, "out of memory");

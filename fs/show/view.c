@@ -20,12 +20,9 @@
 char *view_key(const struct identity *what)
 {
 	const char *file = what->leaf ? what->leaf->name : what->part ? what->part->name : "";
-	char *key;
 
-	if (text_format(&key, "%d\n%s\n%s\n%s\n%s", what->place, what->kind ? what->kind->name : "",
-			what->parent_id ? what->parent_id : "", what->id ? what->id : "", file) < 0)
-		return NULL;
-	return key;
+	return text_new("%d\n%s\n%s\n%s\n%s", what->place, what->kind ? what->kind->name : "",
+			what->parent_id ? what->parent_id : "", what->id ? what->id : "", file);
 }
 
 unsigned identity_mode(const struct identity *what)
