@@ -25,14 +25,6 @@ static int fail(const struct err *err)
 	return SYNC_FAILED;
 }
 
-static int64_t count_changes(struct json_object *plan)
-{
-	struct json_object *changes = NULL;
-
-	json_object_object_get_ex(plan, "changes", &changes);
-	return json_object_is_type(changes, json_type_array) ? (int64_t)json_object_array_length(changes) : 0;
-}
-
 /* Stages what the repository wants, without more deletes than it wants. */
 static int begin(const struct args *args, struct wanted *wanted, struct mounted *m, struct err *err)
 {
@@ -62,12 +54,11 @@ static int print_plan(const struct args *args, const char *mount, struct err *er
 /* Whether every change of the plan can be applied. */
 static bool is_fine(struct json_object *plan)
 {
-	struct json_object *changes = NULL;
+	size_t count = control_changes(plan);
 	bool fine = true;
 
-	json_object_object_get_ex(plan, "changes", &changes);
-	for (size_t i = 0; changes && i < json_object_array_length(changes); i++) {
-		const char *state = control_string(json_object_array_get_idx(changes, i), "state");
+	for (size_t i = 0; i < count; i++) {
+		const char *state = control_string(control_change(plan, i), "state");
 
 		fine = fine && strcmp(state, "refused") && strcmp(state, "unknown");
 	}
@@ -86,7 +77,7 @@ int do_plan(const struct args *args)
 	if (m.pid && (r == 0 || r == -EINVAL))
 		plan = control_plan(m.dir, r == 0 ? &err : NULL);
 	if (plan && print_plan(args, m.dir, r == 0 ? &err : NULL) == 0 && r == 0)
-		status = !is_fine(plan) ? SYNC_FAILED : count_changes(plan) ? SYNC_CHANGES : SYNC_WELL;
+		status = !is_fine(plan) ? SYNC_FAILED : control_changes(plan) ? SYNC_CHANGES : SYNC_WELL;
 	if (m.pid)
 		control_order(m.dir, "discard");
 	json_object_put(plan);

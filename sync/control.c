@@ -44,6 +44,26 @@ struct json_object *control_plan(const char *mount, struct err *err)
 	return plan;
 }
 
+static struct json_object *changes_of(struct json_object *plan)
+{
+	struct json_object *changes = NULL;
+
+	json_object_object_get_ex(plan, "changes", &changes);
+	return json_object_is_type(changes, json_type_array) ? changes : NULL;
+}
+
+size_t control_changes(struct json_object *plan)
+{
+	struct json_object *changes = changes_of(plan);
+
+	return changes ? json_object_array_length(changes) : 0;
+}
+
+struct json_object *control_change(struct json_object *plan, size_t i)
+{
+	return json_object_array_get_idx(changes_of(plan), i);
+}
+
 int control_order(const char *mount, const char *order)
 {
 	cleanup_free_ char *path = NULL;

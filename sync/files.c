@@ -55,24 +55,21 @@ static bool is_mistake(const struct kind *kind, const char *name)
 }
 
 /* What others refer to goes first. */
-static int rank(const struct kind *kind)
+#define RANKS 4
+
+static int rank_of(const struct kind *kind)
 {
 	return kind->flags & (KIND_SECRET | KIND_KEY_LINE)            ? 0 :
 	       kind->flags & (KIND_WRITE_ONCE | KIND_SINGLETON)       ? 1 :
-	       kind->flags & (KIND_ROLLOUT_FOLLOWS | KIND_LABEL_NAME) ? 3 :
+	       kind->flags & (KIND_ROLLOUT_FOLLOWS | KIND_LABEL_NAME) ? RANKS - 1 :
 									2;
-}
-
-int files_rank(const struct file *file)
-{
-	return rank(file->kind);
 }
 
 static int compare(const void *a, const void *b)
 {
 	const struct file *x = a, *y = b;
 
-	return rank(x->kind) != rank(y->kind) ? rank(x->kind) - rank(y->kind) : strcmp(x->path, y->path);
+	return x->rank != y->rank ? x->rank - y->rank : strcmp(x->path, y->path);
 }
 
 /* ---- scanning ---- */
@@ -88,11 +85,8 @@ static int add(struct files *files, const struct kind *kind, const char *name)
 		files->all = all;
 		files->room = room;
 	}
-	files->all[files->count].kind = kind;
-	if (text_format(&files->all[files->count].path, "%s/%s", kind->dir, name) < 0)
-		return -ENOMEM;
-	files->count++;
-	return 0;
+	files->all[files->count] = (struct file){ kind, text_new("%s/%s", kind->dir, name), rank_of(kind) };
+	return files->all[files->count].path ? (files->count++, 0) : -ENOMEM;
 }
 
 static int take_name(DIR *dir, const char *name, const struct kind *kind, struct files *ret)
@@ -178,11 +172,12 @@ void files_clear(struct files *files)
 
 bool files_has(const struct files *files, const char *path)
 {
-	for (size_t i = 0; i < files->count; i++) {
-		if (!strcmp(files->all[i].path, path))
-			return true;
-	}
-	return false;
+	struct file key = { .path = (char *)path };
+	bool found = false;
+
+	for (key.rank = 0; files->count && !found && key.rank < RANKS; key.rank++)
+		found = bsearch(&key, files->all, files->count, sizeof(key), compare);
+	return found;
 }
 
 bool files_has_collection(const struct files *files, const struct kind *kind)

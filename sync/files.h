@@ -8,6 +8,7 @@
 struct file {
 	const struct kind *kind;
 	char *path; /* owned; "applications/web.json" */
+	int rank;   /* rises with what it may refer to: files of one rank do not refer to each other */
 };
 
 struct files {
@@ -24,8 +25,6 @@ struct files {
 int files_scan(const char *root, struct files *ret, struct err *err);
 void files_clear(struct files *files);
 #define cleanup_files_ cleanup_(files_clear)
-/* Rises with what it may refer to: files of one rank do not refer to each other. */
-int files_rank(const struct file *file);
 bool files_has(const struct files *files, const char *path);
 bool files_has_collection(const struct files *files, const struct kind *kind);
 

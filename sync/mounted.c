@@ -13,11 +13,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/base/clock.h"
 #include "sync/say.h"
 
 /* Runs that may go on at once. */
 #define PLACES_MAX 32
 #define POLL_MS    2
+/* cfcfs waits for what it needs no longer than this: for a mount that ends in its place, for its files. */
+#define START_MS 120000
 /* Somebody who still looks at the mount is waited for so long; then it goes without them. */
 #define BUSY_MS 5000
 
@@ -184,9 +187,11 @@ static void run_cfcfs(const struct mounted *m, const struct args *args, const ch
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(1);
+	signal(SIGPIPE, SIG_DFL);
+	/* Before it is let through: one that this program's handler had taken would be lost to cfcfs. */
+	signal(SIGTERM, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 	if (args->account)
 		argv[n++] = (char *)args->account;
@@ -198,6 +203,7 @@ static void run_cfcfs(const struct mounted *m, const struct args *args, const ch
 
 static int wait_until_up(struct mounted *m, struct err *err)
 {
+	int64_t deadline = clock_after_ms(START_MS);
 	int status;
 
 	while (!is_mounted(m->dir)) {
@@ -206,8 +212,12 @@ static int wait_until_up(struct mounted *m, struct err *err)
 			err_clear(err);
 			return -EIO;
 		}
-		if (interrupted)
-			return err_set(err, EINTR, "interrupted");
+		if (interrupted || !clock_left_ms(deadline)) {
+			/* Should it come up all the same, it unmounts. */
+			kill(m->pid, SIGTERM);
+			return interrupted ? err_set(err, EINTR, "interrupted") :
+					     err_set(err, ETIMEDOUT, "%s is not mounted after %d s", m->dir, START_MS / 1000);
+		}
 		pause_ms(POLL_MS);
 	}
 	return 0;
@@ -216,6 +226,7 @@ static int wait_until_up(struct mounted *m, struct err *err)
 int mounted_start(struct mounted *m, const struct args *args, const char *options, struct err *err)
 {
 	cleanup_free_ char *program = find_cfcfs(), *all = NULL;
+	sigset_t terminate, before;
 	pid_t parent = getpid();
 	int r;
 
@@ -227,9 +238,13 @@ int mounted_start(struct mounted *m, const struct args *args, const char *option
 	if (r < 0)
 		return r;
 	fflush(NULL);
+	sigemptyset(&terminate);
+	sigaddset(&terminate, SIGTERM);
+	sigprocmask(SIG_BLOCK, &terminate, &before);
 	m->pid = fork();
 	if (m->pid == 0)
 		run_cfcfs(m, args, program, all, parent);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (m->pid < 0) {
 		m->pid = 0;
 		return err_set(err, errno, "no process could be had: %s", strerror(errno));

@@ -180,7 +180,7 @@ static size_t pass(const struct wanted *wanted, const struct args *args, const c
 	const struct files *repo = &wanted->repo;
 
 	for (size_t begin = 0, end; begin < repo->count && !interrupted; begin = end) {
-		for (end = begin + 1; end < repo->count && files_rank(&repo->all[end]) == files_rank(&repo->all[begin]); end++)
+		for (end = begin + 1; end < repo->count && repo->all[end].rank == repo->all[begin].rank; end++)
 			;
 		side_by_side(&p, begin, end);
 	}
@@ -232,24 +232,15 @@ static bool is_wanted(const struct wanted *wanted, const char *path)
 	return files_has(&wanted->repo, path);
 }
 
-static size_t count_changes(struct json_object *plan)
-{
-	struct json_object *changes = NULL;
-
-	json_object_object_get_ex(plan, "changes", &changes);
-	return json_object_is_type(changes, json_type_array) ? json_object_array_length(changes) : 0;
-}
-
 /* wanted NULL: what cannot go on as it is. How many changes there were, or -errno. */
 static int discard(const struct wanted *wanted, const char *mount, struct err *err)
 {
-	struct json_object *plan = control_plan(mount, err), *changes = NULL;
-	size_t count = count_changes(plan);
+	struct json_object *plan = control_plan(mount, err);
+	size_t count = control_changes(plan);
 	int r = plan ? 0 : -err->errnum;
 
-	json_object_object_get_ex(plan, "changes", &changes);
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		struct json_object *change = json_object_array_get_idx(changes, i);
+		struct json_object *change = control_change(plan, i);
 		const char *path = control_string(change, "path"), *state = control_string(change, "state");
 		cleanup_free_ char *order = NULL;
 

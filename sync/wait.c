@@ -15,8 +15,6 @@
 #define POLL_MS     500
 #define REASON_SIZE 300
 
-enum health { HEALTH_WELL, HEALTH_PENDING, HEALTH_FAILED };
-
 struct waited {
 	char *dir;  /* owned; "applications/web" */
 	char *file; /* owned; "applications/web.json" */
@@ -29,7 +27,8 @@ static bool is_text(struct json_object *object, const char *key)
 	return *control_string(object, key);
 }
 
-static enum health judge_instances(struct json_object *health, char reason[REASON_SIZE])
+/* Each: whether it is well; else why not. */
+static bool judge_instances(struct json_object *health, char reason[REASON_SIZE])
 {
 	struct json_object *instances = NULL, *errors = NULL;
 	int64_t failed, coming;
@@ -38,19 +37,19 @@ static enum health judge_instances(struct json_object *health, char reason[REASO
 	if (json_object_is_type(errors, json_type_array) && json_object_array_length(errors)) {
 		snprintf(reason, REASON_SIZE, "the service says %s",
 			 json_object_to_json_string_ext(json_object_array_get_idx(errors, 0), JSON_C_TO_STRING_NOSLASHESCAPE));
-		return HEALTH_PENDING;
+		return false;
 	}
 	json_object_object_get_ex(health, "instances", &instances);
 	failed = control_number(instances, "failed");
 	coming = control_number(instances, "starting") + control_number(instances, "scheduling");
 	if (!failed && !coming)
-		return HEALTH_WELL;
+		return true;
 	snprintf(reason, REASON_SIZE, "%lld instances failed, %lld are starting", (long long)failed, (long long)coming);
-	return HEALTH_PENDING;
+	return false;
 }
 
 /* Of a deployment, its placement's. */
-static enum health judge_placement(struct json_object *placement, char reason[REASON_SIZE])
+static bool judge_placement(struct json_object *placement, char reason[REASON_SIZE])
 {
 	struct json_object *status = NULL;
 	const char *health;
@@ -58,30 +57,30 @@ static enum health judge_placement(struct json_object *placement, char reason[RE
 	json_object_object_get_ex(placement, "status", &status);
 	health = control_string(status, "health");
 	if (!strcmp(health, "running") || !strcmp(health, "healthy"))
-		return HEALTH_WELL;
+		return true;
 	snprintf(reason, REASON_SIZE, "its placement is %s", *health ? health : "not known");
-	return HEALTH_PENDING;
+	return false;
 }
 
-static enum health judge(struct json_object *status, char reason[REASON_SIZE])
+static bool judge(struct json_object *status, char reason[REASON_SIZE])
 {
 	struct json_object *health = NULL, *placement = NULL;
 
 	if (is_text(status, "active_rollout_id")) {
 		snprintf(reason, REASON_SIZE, "rollout %s goes on", control_string(status, "active_rollout_id"));
-		return HEALTH_PENDING;
+		return false;
 	}
 	if (json_object_object_get_ex(status, "running", NULL)) {
 		snprintf(reason, REASON_SIZE, "version %lld runs still",
 			 (long long)control_number(json_object_object_get(status, "running"), "version"));
-		return HEALTH_PENDING;
+		return false;
 	}
 	if (json_object_object_get_ex(status, "health", &health))
 		return judge_instances(health, reason);
 	if (json_object_object_get_ex(status, "current_placement", &placement))
 		return judge_placement(placement, reason);
 	snprintf(reason, REASON_SIZE, "the service does not say how it is");
-	return HEALTH_PENDING;
+	return false;
 }
 
 /* -ENOENT: there is no such resource. */
@@ -101,7 +100,7 @@ static int look(const char *mount, struct waited *w)
 		return r;
 	}
 	status = json_tokener_parse(text.data ? text.data : "");
-	w->well = judge(status, w->reason) == HEALTH_WELL;
+	w->well = judge(status, w->reason);
 	json_object_put(status);
 	return 0;
 }

@@ -76,6 +76,24 @@ TABLE
   nothing_stays
 }
 
+@test "sync: an interrupt ends it while the mount is not there yet" {
+  local pid status=0
+  mkdir -p "$T/bin" "$REPO/applications"
+  echo '{}' >"$REPO/applications/web.json"
+  cp "$SYNC" "$T/bin/"
+  # The one beside it is taken.
+  printf '#!/bin/sh\necho $$ >"%s/cfcfs.pid"\nexec sleep 1000\n' "$T" >"$T/bin/cfcfs" && chmod +x "$T/bin/cfcfs"
+  timeout -s KILL 60 "$T/bin/cfcfs-sync" plan "$REPO" 2>"$T/out" &
+  pid=$!
+  wait_until 30 "cfcfs to start" [ -s "$T/cfcfs.pid" ]
+  pkill -INT -P "$pid" -x cfcfs-sync
+  wait "$pid" || status=$?
+  assert_equal "$status" 1
+  assert_match "$(cat "$T/out")" 'interrupted'
+  assert_fails kill -0 "$(cat "$T/cfcfs.pid")"
+  nothing_stays
+}
+
 @test "sync: export writes what the account has, removes what is gone, and is quiet the second time" {
   start
   make_repo "$REPO"
