@@ -21,9 +21,9 @@ struct session {
 	bool joined, subscribed, ready;
 	bool failed; /* it ends */
 	int64_t heartbeat_ms, retry_ms, connect_ms;
-	int64_t asked_ms;  /* when the heartbeat under way was sent */
+	int64_t asked_ms;       /* when the heartbeat under way was sent */
 	int64_t subscribing_ms; /* when the channel was asked for; 0: it has answered */
-	char trouble[160]; /* the last one told, so that each is told once */
+	char trouble[160];      /* the last one told, so that each is told once */
 };
 
 static const char heartbeat[] = "if redis.call('TYPE',KEYS[1]).ok~='zset' then redis.call('DEL',KEYS[1]) end "

@@ -115,7 +115,7 @@ static inline int tear_down(void **state)
 #define within(seconds, condition)                                                                                               \
 	do {                                                                                                                     \
 		bool held_ = false;                                                                                              \
-		for (int i_ = 0; i_ < (seconds) * 200 && !(held_ = (condition)); i_++)                                           \
+		for (int i_ = 0; i_ < (seconds)*200 && !(held_ = (condition)); i_++)                                             \
 			usleep(5000);                                                                                            \
 		assert_true(held_);                                                                                              \
 	} while (0)

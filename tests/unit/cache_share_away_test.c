@@ -403,16 +403,9 @@ static void test_urls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_urls),
-		test(test_never_there),
-		test(test_stopped),
-		test(test_restarted),
-		test(test_interrupt),
-		test(test_password),
-		test(test_full),
-		test(test_nonsense),
-		test(test_channel_cut),
-		test(test_crowd),
+		cmocka_unit_test(test_urls), test(test_never_there), test(test_stopped), test(test_restarted),
+		test(test_interrupt),        test(test_password),    test(test_full),    test(test_nonsense),
+		test(test_channel_cut),      test(test_crowd),
 	};
 
 	if (!find_server()) {
