@@ -483,6 +483,18 @@ void store_expire_row(struct store *store, const void *row)
 	expire(store, &(struct which){ .row = row });
 }
 
+bool store_failure(struct store *store, const char *key, struct err *ret)
+{
+	const struct cell *cell;
+	scope_lock(store, store);
+
+	cell = cell_find_locked(store, key);
+	if (!cell || !cell->failure || !cell->failure_err)
+		return false;
+	*ret = *cell->failure_err;
+	return true;
+}
+
 void store_stats(struct store *store, struct store_stats *ret)
 {
 	scope_lock(store, store);

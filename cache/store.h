@@ -97,6 +97,9 @@ struct store_info {
 int store_get(struct store *store, const struct store_get *get, struct store_value *ret, struct store_info *ret_info,
 	      struct err *err);
 
+/* Why the last fetch of the key failed. false, with *ret as it was: it did not, or is not known. */
+bool store_failure(struct store *store, const char *key, struct err *ret);
+
 /* Starts a fetch where the value is not fresh (ttl_ms) and none is under way; waits for nothing. What fails is remembered as
    for store_get. */
 void store_prefetch(struct store *store, const void *row, const char *key, int64_t ttl_ms);

@@ -27,6 +27,11 @@ int64_t clock_wall_ns(void)
 	return (int64_t)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
+int64_t clock_wall_ns_at(int64_t ms)
+{
+	return clock_wall_ns() - (clock_now_ms() - ms) * NSEC_PER_MSEC;
+}
+
 int64_t clock_after_ms(int64_t ms)
 {
 	int64_t now = clock_now_ms();

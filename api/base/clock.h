@@ -13,6 +13,8 @@ int64_t clock_now_ms(void);
 /* For measuring what takes less than a millisecond. */
 int64_t clock_now_ns(void);
 int64_t clock_wall_ns(void);
+/* The same of a moment of clock_now_ms(). */
+int64_t clock_wall_ns_at(int64_t ms);
 /* now + ms, without overflow. */
 int64_t clock_after_ms(int64_t ms);
 /* What is left until deadline, never negative. */

@@ -119,7 +119,7 @@ enum exit_status probe_explain(const char *base_url, const char *account, const 
 enum exit_status probe_account(struct mount *mount, const char *source, struct err *err)
 {
 	const struct call call = {
-		.operation = "listApplications", .method = "GET", .path = "/applications?per_page=1", .flags = CALL_PROBE
+		.operation = "list applications", .method = "GET", .path = "/applications?per_page=1", .flags = CALL_PROBE
 	};
 	struct answer answer = { 0 };
 	int result = client_call(mount->client, &call, &answer, err);

@@ -85,10 +85,10 @@ static int ask(struct question *q, int64_t ttl_ms)
 		return -ENOENT;
 	}
 	take_get(q, value.snapshot, &info);
-	intents_saw(q->r->mount->intents, q->kind->dir, q->id, value.snapshot->version, meaning_wall_ns(info.fetched_ms));
+	intents_saw(q->r->mount->intents, q->kind->dir, q->id, value.snapshot->version, clock_wall_ns_at(info.fetched_ms));
 	if (value.snapshot->version >= q->record.intent.seen_version) {
 		q->record.intent.seen_version = value.snapshot->version;
-		q->record.intent.seen_ns = meaning_wall_ns(info.fetched_ms);
+		q->record.intent.seen_ns = clock_wall_ns_at(info.fetched_ms);
 	}
 	return 0;
 }
@@ -112,7 +112,7 @@ static bool list_lags(const struct question *q)
 {
 	const struct observation seen = {
 		.source = OBSERVED_LIST,
-		.asked_ns = meaning_wall_ns(q->entry.info.fetched_ms),
+		.asked_ns = clock_wall_ns_at(q->entry.info.fetched_ms),
 		.version = q->entry.snapshot->version,
 	};
 
@@ -428,6 +428,6 @@ int meaning_observe(struct mount *mount, const struct kind *kind, const char *pa
 	if (r == 0)
 		r = store_put(mount->store, kind, key, snapshot);
 	if (r == 0)
-		intents_saw(mount->intents, kind->dir, snapshot->id, snapshot->version, meaning_wall_ns(sent_ms));
+		intents_saw(mount->intents, kind->dir, snapshot->id, snapshot->version, clock_wall_ns_at(sent_ms));
 	return r;
 }

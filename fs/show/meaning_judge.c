@@ -12,11 +12,6 @@
 
 #define MERGED "configuration"
 
-int64_t meaning_wall_ns(int64_t ms)
-{
-	return clock_wall_ns() - (clock_now_ms() - ms) * NSEC_PER_MSEC;
-}
-
 int meaning_ask(struct question *q, const struct kind *kind, const char *key, struct store_value *ret,
 		struct store_info *ret_info, int64_t ttl_ms)
 {
@@ -126,7 +121,7 @@ static struct observation observation_of(const struct question *q, const struct 
 {
 	return (struct observation){
 		.source = answered == &q->get ? OBSERVED_GET : OBSERVED_LIST,
-		.asked_ns = meaning_wall_ns(answered->info.fetched_ms),
+		.asked_ns = clock_wall_ns_at(answered->info.fetched_ms),
 		.version = answered->snapshot->version,
 		.shows = { answered->shows[INTENT_CONFIGURATION], answered->shows[INTENT_OTHERS] },
 	};
@@ -156,7 +151,7 @@ void meaning_judge_rollout(struct question *q, const struct rollout *rollout)
 	struct json_object *target = NULL, *document = json_object_new_object();
 	struct observation seen = {
 		.source = OBSERVED_ROLLOUT,
-		.asked_ns = meaning_wall_ns(rollout->asked_ms),
+		.asked_ns = clock_wall_ns_at(rollout->asked_ms),
 		.version = -1,
 		.rollout = rollout->id,
 		.state = rollout->state,

@@ -46,8 +46,6 @@ struct question {
 /* As request_get, no longer than the question waits. */
 int meaning_ask(struct question *q, const struct kind *kind, const char *key, struct store_value *ret,
 		struct store_info *ret_info, int64_t ttl_ms);
-/* Wall-clock time of a moment of CLOCK_MONOTONIC. */
-int64_t meaning_wall_ns(int64_t ms);
 /* Reads a rollout into *ret: from memory for ever where it is over. An answer that says nothing of it is ROLLOUT_UNKNOWN and no
    failure. RUN_IN_WORKER in the first phase; -EINTR; -ENOMEM. */
 int meaning_read_rollout(struct question *q, const char *id, struct rollout *ret);

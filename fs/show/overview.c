@@ -13,6 +13,7 @@
 
 /* Failures of the mount that are shown. */
 #define FAILURES_SHOWN 5
+#define USAGE_PATH     "account/usage.json"
 /* From this share on a limit is near. */
 #define NEAR_LIMIT 0.9
 
@@ -134,11 +135,22 @@ static int note_unknown(struct look *look, const char *what, int result)
 	return r;
 }
 
+/* What is shown is what the API said before it failed, or before it fell silent (why NULL). */
+static int note_stale(struct look *look, const char *what, const struct err *why)
+{
+	cleanup_free_ char *reason = NULL;
+
+	if (text_format(&reason, "%s: this is what it said last", why ? why->text : "the API does not answer") < 0)
+		return -ENOMEM;
+	return look_set_text(look_member(look->facts, "stale"), what, reason);
+}
+
 static int add_list(struct look *look, const char *name, int (*add)(struct look *look, struct list *list))
 {
 	cleanup_(list_unrefp) struct list *list = NULL;
 	const struct kind *kind = kind_find(name);
 	struct store_info info = { 0 };
+	struct err why = ERR_INIT;
 	int r;
 
 	if (shown_is_left_out(look->r->mount, kind))
@@ -147,8 +159,8 @@ static int add_list(struct look *look, const char *name, int (*add)(struct look 
 	if (r < 0)
 		return note_unknown(look, kind->dir, r);
 	if (info.stale)
-		r = look_set_text(look_member(look->facts, "stale"), kind->dir,
-				  "the API does not answer: this is what it said last");
+		r = note_stale(look, kind->dir, source_known_failure(look->r->mount, kind, NULL, &why) ? &why : NULL);
+	look->listed_ns = clock_wall_ns_at(info.fetched_ms);
 	return r < 0 ? r : add(look, list);
 }
 
@@ -329,7 +341,7 @@ static int add_resource(struct look *look, int which, struct json_object *usage,
 	snprintf(reason, sizeof(reason), "%s: %.15g of %.15g %s are in use", since_ns ? "limit reached" : "near the limit", u, m,
 		 resources[which].word);
 	clock_format_rfc3339(since_ns, since, sizeof(since));
-	return look_attention(look, "account/usage.json", reason, since_ns ? since : NULL, NULL);
+	return look_attention(look, USAGE_PATH, reason, since_ns ? since : NULL, NULL);
 }
 
 static int add_usage(struct look *look)
@@ -337,11 +349,14 @@ static int add_usage(struct look *look)
 	cleanup_(snapshot_unrefp) struct snapshot *snapshot = NULL;
 	cleanup_json_ struct json_object *usage = NULL;
 	struct json_object *to = look_member(look->facts, "usage"), *instances;
-	struct store_info info;
+	struct store_info info = { 0 };
+	struct err why = ERR_INIT;
 	int r = to ? source_part(look->r, usage_part(), -1, &snapshot, &info) : -ENOMEM;
 
 	if (r < 0)
-		return to ? note_unknown(look, "account/usage.json", r) : r;
+		return to ? note_unknown(look, USAGE_PATH, r) : r;
+	if (info.stale)
+		r = note_stale(look, USAGE_PATH, source_known_part_failure(look->r->mount, usage_part(), &why) ? &why : NULL);
 	usage = look_object(snapshot);
 	for (int i = 0; r == 0 && i < RESOURCES; i++)
 		r = add_resource(look, i, usage, to);

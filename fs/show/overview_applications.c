@@ -121,10 +121,8 @@ static int rollout_words(struct json_object *rollout, struct buf *out)
 	return r < 0 || !reason ? r : buf_addf(out, ": %s", reason);
 }
 
-static bool is_over(const char *status)
+static bool is_over(enum rollout_state state)
 {
-	enum rollout_state state = rollout_state_of(status);
-
 	return state != ROLLOUT_UNFINISHED && state != ROLLOUT_UNKNOWN;
 }
 
@@ -135,7 +133,7 @@ static int take_rollout(struct look *look, struct detail *detail)
 	cleanup_buf_ struct buf words = BUF_INIT;
 	int r = 0;
 
-	if (rollout && is_over(json_get_string(rollout, "status"))) {
+	if (rollout && is_over(rollout_state_of(json_get_string(rollout, "status")))) {
 		json_object_object_del(detail->entry, "rollout");
 		return 0;
 	}
@@ -242,9 +240,26 @@ static int take_jobs(struct look *look, struct detail *detail)
 static const struct detail_row row_rollout = { "rollout", take_rollout };
 static const struct detail_row row_jobs = { "job", take_jobs };
 
+/*
+ * The rollout that is under way: the list's, or else the one that carries what was accepted here, which a list shows late. One
+ * that was asked for before says nothing of it. The record is cleared by the caller; the result borrows of it, or of the object.
+ * NULL: none.
+ */
+static const char *rollout_of(struct look *look, const char *id, struct json_object *object, struct intent_record *record)
+{
+	const char *listed = json_get_string(object, "active_rollout_id");
+	bool known = intents_get(look->r->mount->intents, "applications", id, record);
+	const struct intent *intent = &record->intent;
+
+	if (!known || !intent->holds[INTENT_CONFIGURATION] || !record->rollout || is_over(intent->state))
+		return listed;
+	return listed && *listed && look->listed_ns >= intent->accepted_ns ? listed : record->rollout;
+}
+
 static int add_details(struct look *look, struct json_object *entry, struct snapshot *snapshot, struct json_object *object)
 {
-	const char *rollout = json_get_string(object, "active_rollout_id");
+	cleanup_record_ struct intent_record record = { 0 };
+	const char *rollout = rollout_of(look, snapshot->id, object, &record);
 	const struct detail like = { .entry = entry, .parent = snapshot->id, .path = (char *)json_get_string(entry, "path") };
 	struct detail detail = like;
 	struct json_object *to;

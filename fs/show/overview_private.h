@@ -22,6 +22,7 @@ struct look {
 	struct json_object *applications; /* the array */
 	struct json_object *unknown;      /* what could not be asked, and why */
 	struct json_object *index;        /* owned: applications' entries by their id */
+	int64_t listed_ns;                /* when the list that is being added was asked for, since 1970 */
 	struct detail *details;           /* owned */
 	size_t details_count;
 };

@@ -50,6 +50,21 @@ struct snapshot *source_known_part(struct mount *mount, const struct part *part)
 	return steal_ptr(value.snapshot);
 }
 
+bool source_known_failure(struct mount *mount, const struct kind *kind, const char *parent, struct err *ret)
+{
+	const struct kind *row = source_list_kind(kind);
+	cleanup_free_ char *key = NULL;
+
+	return source_list_key(row, row->parent ? parent : NULL, &key) == 0 && store_failure(mount->store, key, ret);
+}
+
+bool source_known_part_failure(struct mount *mount, const struct part *part, struct err *ret)
+{
+	cleanup_free_ char *key = NULL;
+
+	return source_part_key(part, &key) == 0 && store_failure(mount->store, key, ret);
+}
+
 struct snapshot *source_known_by_letter(struct mount *mount, const char *key)
 {
 	struct store_value value = { 0 };

@@ -156,3 +156,40 @@ width() { python3 -c 'import sys; print(max(len(l) for l in open(sys.argv[1], en
   grep -Eq '^this mount .* 0 failed, 1 staged \(.cfcfs/plan\)$' "$MNT/$OVERVIEW"
   jq -e '.mount.staged == 1' "$MNT/$OVERVIEW.json"
 }
+
+@test "a rollout that this mount has just begun is under way, though the list is from before it" {
+  start_emulator --profile live
+  mount_cfcfs -o cache_ttl=60,status_ttl=60
+  web_json "$T/web.json"
+  cp "$T/web.json" "$APPS/web.json"
+  advance 60
+  refresh
+  cat "$MNT/$OVERVIEW" >/dev/null
+  sed -i 's/app:v1/app:v2/' "$APPS/web.json"
+  cat "$MNT/$OVERVIEW.json" >"$T/overview.json"
+  assert_match "$(reason applications/web)" '^rollout to version 2: progressing, step 1 of 2 '
+  grep -Eq '^web +1 .* rollout to 2, 1/2, ' "$MNT/$OVERVIEW"
+  # Another one takes its place.
+  sed -i 's/app:v2/app:v3/' "$APPS/web.json"
+  assert_equal "$(jq -r '.applications[0].rollout.id' "$MNT/$OVERVIEW.json")" \
+    "$(getfattr -n user.cfcfs.pending --only-values "$APPS/web.json")"
+  # Taken back, there is none.
+  for rollout in "$APPS"/web/rollouts/*/status.json; do
+    [ "$(jq -r .status "$rollout")" = replaced ] || echo revert >"${rollout%status.json}action"
+  done
+  jq -e '.applications[0].rollout == null and .attention == []' "$MNT/$OVERVIEW.json"
+}
+
+@test "what is old says why: a refused token is no API that is away" {
+  start_emulator --seed sample
+  mount_cfcfs -o cache_ttl=0.2,status_ttl=0.2
+  cat "$MNT/$OVERVIEW" >/dev/null
+  fault '{"path": "*", "status": 401, "body": {"success": false, "errors": [{"code": 10000, "message": "Authentication error"}],
+    "messages": [], "result": null}}'
+  # shellcheck disable=SC2016
+  says_refused() { jq -e '[.stale[] | test("^the credentials were refused: .*: this is what it said last$")] == [true, true, true]' \
+    "$MNT/$OVERVIEW.json"; }
+  wait_until 30 "the overview to say that the token is refused" says_refused
+  grep -q '^old          applications: the credentials were refused' "$MNT/$OVERVIEW"
+  grep -q '^old          account/usage.json: the credentials were refused' "$MNT/$OVERVIEW"
+}
