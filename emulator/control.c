@@ -101,7 +101,7 @@ static int clock_answer(struct control *c)
 {
 	int64_t now;
 
-	scoped_lock(&c->em->lock);
+	scope_lock(emulator, c->em);
 	now = vclock_now(&c->em->clock);
 	settle(c->em, now);
 	out_open(&c->ex->answer, '{');
@@ -122,10 +122,10 @@ static int clock_post(struct control *c)
 		snprintf(c->text, sizeof(c->text), "advance_seconds is a number from 0 to %g", ADVANCE_MAX);
 		return -EINVAL;
 	}
-	pthread_mutex_lock(&c->em->lock);
+	emulator_lock(c->em);
 	vclock_advance(&c->em->clock, (int64_t)(seconds * 1000));
 	store_exec(c->em->store, "INSERT OR REPLACE INTO meta(key, value) VALUES('clock', ?1)", "i", vclock_now(&c->em->clock));
-	pthread_mutex_unlock(&c->em->lock);
+	emulator_unlock(c->em);
 	return clock_answer(c);
 }
 
@@ -160,7 +160,7 @@ static int state_delete(struct control *c)
 	bool ok = true;
 	int r;
 
-	scoped_lock(&c->em->lock);
+	scope_lock(emulator, c->em);
 	r = store_begin(s);
 	for (size_t i = 0; r == 0 && i < array_len(empty); i++)
 		ok = store_exec(s, empty[i], "") == 0 && ok;

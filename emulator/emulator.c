@@ -44,9 +44,10 @@ static int64_t latest_time(struct store *s)
 			 "");
 }
 
-int emulator_open(struct emulator *em, char *text, size_t size)
+/* Nobody else knows it yet. */
+int emulator_open(struct emulator *em, char *text, size_t size) NO_THREAD_SAFETY_ANALYSIS
 {
-	pthread_mutex_init(&em->lock, NULL);
+	lock_init(&em->lock);
 	out_times_vary(emulator_live(em));
 	randombytes_buf(em->secret, sizeof(em->secret));
 	em->log = reqlog_new();
@@ -63,7 +64,8 @@ int emulator_open(struct emulator *em, char *text, size_t size)
 	return em->options.seed ? seed_from_option(em, em->options.seed, text, size) : 0;
 }
 
-void emulator_close(struct emulator *em)
+/* Nobody knows it any more. */
+void emulator_close(struct emulator *em) NO_THREAD_SAFETY_ANALYSIS
 {
 	if (em->store)
 		store_exec(em->store, "INSERT OR REPLACE INTO meta(key, value) VALUES('clock', ?1)", "i", vclock_now(&em->clock));
@@ -73,5 +75,5 @@ void emulator_close(struct emulator *em)
 	em->rate = rate_free(em->rate);
 	em->queries = rate_free(em->queries);
 	free(em->options.seed);
-	pthread_mutex_destroy(&em->lock);
+	lock_destroy(&em->lock);
 }

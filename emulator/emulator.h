@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/base/cleanup.h"
+#include "api/base/lock.h"
 
 struct store;
 struct reqlog;
@@ -62,19 +63,22 @@ void vclock_start(struct vclock *c, double scale, int64_t not_before);
 int64_t vclock_now(const struct vclock *c);
 void vclock_advance(struct vclock *c, int64_t ms);
 
+DECLARE_LOCK(emulator);
+
 struct emulator {
-	struct options options;   /* constant once it runs */
-	struct store *store;      /* lock */
-	struct vclock clock;      /* lock */
+	struct options options; /* constant once it runs */
+	struct store *store;    /* constant; used under the lock */
+	struct vclock clock GUARDED_BY(emulator_locked);
 	struct reqlog *log;       /* its own lock */
 	struct faults *faults;    /* its own lock */
 	struct rate *rate;        /* its own lock */
 	struct rate *queries;     /* the same for GraphQL, which has a limit beside the other */
-	pthread_mutex_t lock;     /* over state; never held while waiting for a peer or a delay */
+	struct lock lock;         /* over the state: store, clock; never held while waiting for a peer or a delay */
 	unsigned port;            /* that it listens on; constant once it runs */
 	unsigned char secret[32]; /* constant; what it signs with */
 	_Atomic bool stopping;    /* waits for a peer or a delay end when it is set */
 };
+DEFINE_LOCK(emulator, struct emulator, lock)
 
 static inline bool emulator_live(const struct emulator *em)
 {

@@ -2,15 +2,19 @@
 
 #include <errno.h>
 
+#include "api/base/lock.h"
 #include "emulator/schema.h"
 
 #define FAULTS_MAX 1000
 
+DECLARE_LOCK(faults);
+
 struct faults {
-	pthread_mutex_t lock;
-	struct fault *first; /* lock; in the order in which they were added */
-	unsigned count;      /* lock */
+	struct lock lock;
+	struct fault *first GUARDED_BY(faults_locked); /* owned; in the order in which they were added */
+	unsigned count GUARDED_BY(faults_locked);
 };
+DEFINE_LOCK(faults, struct faults, lock)
 
 static const char *const closes[] = { "before", "after", NULL };
 static const struct field fields_fault[] = { { .name = "method", .type = FT_STRING },
@@ -31,7 +35,7 @@ struct faults *faults_new(void)
 	struct faults *f = calloc(1, sizeof(*f));
 
 	if (f)
-		pthread_mutex_init(&f->lock, NULL);
+		lock_init(&f->lock);
 	return f;
 }
 
@@ -46,7 +50,7 @@ struct fault *fault_free(struct fault *f)
 
 void faults_clear(struct faults *f)
 {
-	scoped_lock(&f->lock);
+	scope_lock(faults, f);
 	while (f->first) {
 		struct fault *next = f->first->next;
 
@@ -61,7 +65,7 @@ struct faults *faults_free(struct faults *f)
 	if (!f)
 		return NULL;
 	faults_clear(f);
-	pthread_mutex_destroy(&f->lock);
+	lock_destroy(&f->lock);
 	free(f);
 	return NULL;
 }
@@ -126,7 +130,7 @@ int faults_add(struct faults *f, struct json_object *spec, char *text, size_t si
 	fault = fault_read(spec);
 	if (!fault)
 		return -ENOMEM;
-	scoped_lock(&f->lock);
+	scope_lock(faults, f);
 	if (f->count >= FAULTS_MAX) {
 		fault_free(fault);
 		snprintf(text, size, "there are %d faults already", FAULTS_MAX);
@@ -174,7 +178,7 @@ struct fault *faults_take(struct faults *f, const char *method, const char *path
 {
 	struct fault *copy;
 
-	scoped_lock(&f->lock);
+	scope_lock(faults, f);
 	for (struct fault *i = f->first; i; i = i->next) {
 		if (!fits(i, method, path))
 			continue;
@@ -218,7 +222,7 @@ static void write_effect(struct out *o, const struct fault *f)
 
 void faults_list(struct faults *f, struct out *o)
 {
-	scoped_lock(&f->lock);
+	scope_lock(faults, f);
 	out_open(o, '[');
 	for (const struct fault *i = f->first; i; i = i->next) {
 		out_open(o, '{');

@@ -312,7 +312,7 @@ void oci_handle(struct emulator *em, struct exchange *ex)
 	struct oci o = { .em = em, .ex = ex, .out = &ex->answer };
 	cleanup_free_ char *path = NULL;
 
-	scoped_lock(&em->lock);
+	scope_lock(emulator, em);
 	o.now = vclock_now(&em->clock);
 	if (em->options.surface == SURFACE_OFFICIAL) {
 		fail(&o, 404, "NAME_UNKNOWN", "there is no registry here");

@@ -87,7 +87,7 @@ int overview_write(struct emulator *em, struct out *o)
 	struct call c = { .em = em, .store = em->store, .out = o, .fail.details = OUT_INIT };
 	cleanup_query_ sqlite3_stmt *q = NULL;
 
-	scoped_lock(&em->lock);
+	scope_lock(emulator, em);
 	c.now = vclock_now(&em->clock);
 	settle(em, c.now);
 	out_open(o, '{');

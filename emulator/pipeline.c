@@ -130,7 +130,7 @@ static int run(struct call *c)
 	bool change = c->route->flags & ROUTE_CHANGE;
 	int r;
 
-	scoped_lock(&c->em->lock);
+	scope_lock(emulator, c->em);
 	c->now = vclock_now(&c->em->clock);
 	settle(c->em, c->now);
 	if (change && store_begin(c->store) < 0)

@@ -5,7 +5,7 @@
 #define HASH_FUNCTION(key, len, hash) HASH_FNV(key, len, hash)
 #include <uthash.h>
 
-#include "api/base/clock.h"
+#include "api/base/lock.h"
 
 #define RATE_ACCOUNTS_MAX 10000
 
@@ -16,12 +16,15 @@ struct window {
 	UT_hash_handle hh;
 };
 
+DECLARE_LOCK(rate);
+
 struct rate {
 	int64_t count, seconds; /* constant */
 	bool vague;             /* constant */
-	pthread_mutex_t lock;
-	struct window *windows; /* lock */
+	struct lock lock;
+	struct window *windows GUARDED_BY(rate_locked); /* owned */
 };
+DEFINE_LOCK(rate, struct rate, lock)
 
 struct rate *rate_new(int64_t count, int64_t seconds, bool vague)
 {
@@ -32,14 +35,15 @@ struct rate *rate_new(int64_t count, int64_t seconds, bool vague)
 	r->count = count;
 	r->seconds = seconds;
 	r->vague = vague;
-	pthread_mutex_init(&r->lock, NULL);
+	lock_init(&r->lock);
 	return r;
 }
 
-static void clear(struct rate *r)
+static void clear_locked(struct rate *r) REQUIRES(rate_locked)
 {
 	struct window *w, *tmp;
 
+	rate_assert_locked(r);
 	HASH_ITER(hh, r->windows, w, tmp) {
 		HASH_DEL(r->windows, w);
 		free(w);
@@ -48,29 +52,30 @@ static void clear(struct rate *r)
 
 void rate_clear(struct rate *r)
 {
-	scoped_lock(&r->lock);
-	clear(r);
+	scope_lock(rate, r);
+	clear_locked(r);
 }
 
 struct rate *rate_free(struct rate *r)
 {
 	if (!r)
 		return NULL;
-	clear(r);
-	pthread_mutex_destroy(&r->lock);
+	rate_clear(r);
+	lock_destroy(&r->lock);
 	free(r);
 	return NULL;
 }
 
-static struct window *window_of(struct rate *r, const char *account, int64_t now)
+static struct window *window_of_locked(struct rate *r, const char *account, int64_t now) REQUIRES(rate_locked)
 {
 	struct window *w;
 
+	rate_assert_locked(r);
 	HASH_FIND_STR(r->windows, account, w);
 	if (w)
 		return w;
 	if (HASH_COUNT(r->windows) >= RATE_ACCOUNTS_MAX)
-		clear(r);
+		clear_locked(r);
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return NULL;
@@ -85,7 +90,7 @@ void rate_read(struct rate *r, const char *account, int64_t *ret_left, int64_t *
 	int64_t gone;
 	struct window *w;
 
-	scoped_lock(&r->lock);
+	scope_lock(rate, r);
 	HASH_FIND_STR(r->windows, account, w);
 	gone = w ? (clock_now_ms() - w->start) / MSEC_PER_SEC : r->seconds;
 	*ret_left = w && gone < r->seconds ? r->count - w->used : r->count;
@@ -100,8 +105,8 @@ bool rate_take(struct rate *r, const char *account, struct exchange *ex)
 
 	if (r->count == 0)
 		return false;
-	scoped_lock(&r->lock);
-	w = window_of(r, account, now);
+	scope_lock(rate, r);
+	w = window_of_locked(r, account, now);
 	if (!w)
 		return false;
 	if (now - w->start >= r->seconds * MSEC_PER_SEC) {

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "api/base/clock.h"
+#include "api/base/lock.h"
 #include "emulator/fault.h"
 
 struct entry {
@@ -20,14 +20,18 @@ struct entry {
 	size_t bytes;
 };
 
-struct reqlog {
-	pthread_mutex_t lock;
-	struct entry *ring;   /* lock; entry n is at n % REQLOG_MAX */
-	uint64_t first, next; /* lock; numbers: those kept are first <= n < next */
-	size_t bytes;         /* lock; of texts */
-};
+DECLARE_LOCK(reqlog);
 
-struct reqlog *reqlog_new(void)
+struct reqlog {
+	struct lock lock;
+	struct entry *ring GUARDED_BY(reqlog_locked);                             /* owned; entry n is at n % REQLOG_MAX */
+	uint64_t first GUARDED_BY(reqlog_locked), next GUARDED_BY(reqlog_locked); /* numbers: those kept are first <= n < next */
+	size_t bytes GUARDED_BY(reqlog_locked);                                   /* of texts */
+};
+DEFINE_LOCK(reqlog, struct reqlog, lock)
+
+/* Nobody else knows it yet. */
+struct reqlog *reqlog_new(void) NO_THREAD_SAFETY_ANALYSIS
 {
 	struct reqlog *l = calloc(1, sizeof(*l));
 
@@ -39,14 +43,15 @@ struct reqlog *reqlog_new(void)
 		return NULL;
 	}
 	l->first = l->next = 1;
-	pthread_mutex_init(&l->lock, NULL);
+	lock_init(&l->lock);
 	return l;
 }
 
-static void drop_first(struct reqlog *l)
+static void drop_first_locked(struct reqlog *l) REQUIRES(reqlog_locked)
 {
 	struct entry *e = &l->ring[l->first++ % REQLOG_MAX];
 
+	reqlog_assert_locked(l);
 	l->bytes -= e->bytes;
 	free(e->path);
 	free(e->body);
@@ -55,17 +60,18 @@ static void drop_first(struct reqlog *l)
 
 void reqlog_clear(struct reqlog *l)
 {
-	scoped_lock(&l->lock);
+	scope_lock(reqlog, l);
 	while (l->first < l->next)
-		drop_first(l);
+		drop_first_locked(l);
 }
 
-struct reqlog *reqlog_free(struct reqlog *l)
+/* Nobody knows it any more. */
+struct reqlog *reqlog_free(struct reqlog *l) NO_THREAD_SAFETY_ANALYSIS
 {
 	if (!l)
 		return NULL;
 	reqlog_clear(l);
-	pthread_mutex_destroy(&l->lock);
+	lock_destroy(&l->lock);
 	free(l->ring);
 	free(l);
 	return NULL;
@@ -90,10 +96,10 @@ uint64_t reqlog_begin(struct reqlog *l, const struct exchange *ex, const char *a
 	struct entry *e;
 	uint64_t number;
 
-	scoped_lock(&l->lock);
+	scope_lock(reqlog, l);
 	number = l->next;
 	if (l->next - l->first >= REQLOG_MAX)
-		drop_first(l);
+		drop_first_locked(l);
 	e = &l->ring[number % REQLOG_MAX];
 	memset(e, 0, sizeof(*e));
 	e->path = join_texts(path, ex->query, ex->path, &e->bytes);
@@ -110,7 +116,7 @@ uint64_t reqlog_begin(struct reqlog *l, const struct exchange *ex, const char *a
 	snprintf(e->account, sizeof(e->account), "%s", account);
 	l->bytes += e->bytes;
 	while (l->bytes > REQLOG_BYTES_MAX && l->first < number)
-		drop_first(l);
+		drop_first_locked(l);
 	return number;
 }
 
@@ -119,7 +125,7 @@ void reqlog_end(struct reqlog *l, uint64_t number, int status, const char *body,
 	size_t len = body ? strlen(body) : 0;
 	struct entry *e;
 
-	scoped_lock(&l->lock);
+	scope_lock(reqlog, l);
 	if (number < l->first || number >= l->next)
 		return;
 	e = &l->ring[number % REQLOG_MAX];
@@ -158,7 +164,7 @@ void reqlog_list(struct reqlog *l, struct out *o, uint64_t since, const char *me
 {
 	bool any = false;
 
-	scoped_lock(&l->lock);
+	scope_lock(reqlog, l);
 	out_raws(o, "[");
 	for (uint64_t n = since > l->first ? since : l->first; n < l->next; n++) {
 		const struct entry *e = &l->ring[n % REQLOG_MAX];
@@ -175,6 +181,6 @@ void reqlog_list(struct reqlog *l, struct out *o, uint64_t since, const char *me
 
 uint64_t reqlog_count(struct reqlog *l)
 {
-	scoped_lock(&l->lock);
+	scope_lock(reqlog, l);
 	return l->next - l->first;
 }

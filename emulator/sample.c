@@ -129,7 +129,7 @@ int seed_sample(struct emulator *em, const char *account, char *text, size_t siz
 	int64_t next;
 	int r;
 
-	scoped_lock(&em->lock);
+	scope_lock(emulator, em);
 	/* With a state that was kept the sample is there already; starting again is no mistake. */
 	if (store_int(em->store, 0, "SELECT 1 FROM application WHERE account = ?1 AND name = 'chat-room'", "s", account))
 		return 0;

@@ -310,14 +310,14 @@ int seed_run(struct emulator *em, struct json_object *spec, struct out *o, char 
 		r = seed_sample(em, s.call.account, text, size);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&em->lock);
+	emulator_lock(em);
 	r = store_begin(em->store);
 	if (r == 0) {
 		r = seed_all(&s);
 		if (store_end(em->store, r == 0) < 0)
 			r = -EIO;
 	}
-	pthread_mutex_unlock(&em->lock);
+	emulator_unlock(em);
 	if (r < 0) {
 		snprintf(text, size, "the seed could not be stored");
 		return -EIO;

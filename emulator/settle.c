@@ -52,6 +52,7 @@ static int settle_one(struct emulator *em, int64_t due)
 
 void settle(struct emulator *em, int64_t now)
 {
+	emulator_assert_locked(em);
 	if (now < next_due)
 		return;
 	for (int i = 0; i < STEPS_MAX; i++) {

@@ -8,6 +8,6 @@
 #include "emulator/emulator.h"
 
 /* Applies all that is due at now. Takes a transaction of its own; must not run inside one. Needs the lock. */
-void settle(struct emulator *em, int64_t now);
+void settle(struct emulator *em, int64_t now) REQUIRES(emulator_locked);
 /* The next settle has to look again: something was given a due time. Needs the lock. */
 void settle_soon(int64_t due);
