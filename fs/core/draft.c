@@ -114,11 +114,13 @@ static int resize_locked(struct draft *draft, size_t len) REQUIRES(draft_locked)
 	return r;
 }
 
-int draft_write(struct draft *draft, const char *data, size_t len, off_t offset)
+static int write_locked(struct draft *draft, const char *data, size_t len, off_t offset) REQUIRES(draft_locked)
 {
 	int r = 0;
 
-	scope_lock(draft, draft);
+	draft_assert_locked(draft);
+	if (draft->spent)
+		return -ESTALE;
 	if (offset < 0 || (size_t)offset > DOC_BYTES_MAX || len > DOC_BYTES_MAX - (size_t)offset)
 		r = -EFBIG;
 	else if ((size_t)offset + len > draft->data.len)
@@ -133,6 +135,18 @@ int draft_write(struct draft *draft, const char *data, size_t len, off_t offset)
 	return 0;
 }
 
+int draft_write(struct draft *draft, const char *data, size_t len, off_t offset)
+{
+	scope_lock(draft, draft);
+	return write_locked(draft, data, len, offset);
+}
+
+int draft_append(struct draft *draft, const char *data, size_t len)
+{
+	scope_lock(draft, draft);
+	return write_locked(draft, data, len, (off_t)draft->data.len);
+}
+
 int draft_truncate(struct draft *draft, size_t len)
 {
 	int r;
@@ -140,11 +154,14 @@ int draft_truncate(struct draft *draft, size_t len)
 	scope_lock(draft, draft);
 	if (len == draft->data.len && len)
 		return 0;
+	if (draft->spent)
+		return -ESTALE;
 	r = resize_locked(draft, len);
 	if (r < 0)
 		return r;
 	if (len == 0) {
 		draft->began_empty = true;
+		draft->handled = false;
 		draft->overflow = 0;
 	}
 	changed_locked(draft, len);
@@ -159,7 +176,7 @@ static uint64_t content_hash(const struct buf *data)
 static void set_handled_locked(struct draft *draft, const struct buf *content, const struct err *result) REQUIRES(draft_locked)
 {
 	draft_assert_locked(draft);
-	draft->handled = true;
+	draft->handled = draft->tried = true;
 	draft->handled_len = content->len;
 	draft->handled_hash = content_hash(content);
 	draft->result = *result;
@@ -263,7 +280,20 @@ int draft_handled(struct draft *draft, struct err *ret)
 bool draft_was_handled(struct draft *draft)
 {
 	scope_lock(draft, draft);
-	return draft->handled;
+	return draft->tried;
+}
+
+void draft_saw_sends(struct draft *draft, uint64_t sends)
+{
+	scope_lock(draft, draft);
+	draft->sends_seen = sends;
+}
+
+void draft_rewritten(struct draft *draft, uint64_t sends)
+{
+	scope_lock(draft, draft);
+	if (draft->sends_seen != sends)
+		draft->handled = false;
 }
 
 void draft_set_handled(struct draft *draft, const struct buf *content, const struct err *result)
@@ -314,6 +344,12 @@ void draft_detach(struct draft *draft)
 {
 	scope_lock(draft, draft);
 	draft->scratch = true;
+}
+
+void draft_spend(struct draft *draft)
+{
+	scope_lock(draft, draft);
+	draft->scratch = draft->spent = true;
 }
 
 void draft_aim(struct draft *draft, uint64_t name_hash)

@@ -23,6 +23,7 @@ struct draft {
 
 	struct buf data GUARDED_BY(draft_locked); /* wiped when it goes */
 	bool scratch GUARDED_BY(draft_locked);    /* never sent by itself */
+	bool spent GUARDED_BY(draft_locked); /* sent under another name as it stood: nobody would see what is written to it */
 	/* errno of a write that did not fit: what is here is cut off, and is never sent; 0: none. */
 	int overflow GUARDED_BY(draft_locked);
 	bool began_empty GUARDED_BY(draft_locked);      /* new, O_TRUNC or ftruncate(0): sent by the write that completes it */
@@ -36,8 +37,10 @@ struct draft {
 	size_t handled_len GUARDED_BY(draft_locked);
 	uint64_t handled_for GUARDED_BY(draft_locked);
 	bool handled GUARDED_BY(draft_locked);
-	bool sent GUARDED_BY(draft_locked);         /* with success */
-	struct err result GUARDED_BY(draft_locked); /* of what was handled; errnum 0: a success */
+	bool tried GUARDED_BY(draft_locked);          /* something was sent or refused, now or before it was emptied */
+	uint64_t sends_seen GUARDED_BY(draft_locked); /* the entry's number of sends, as it was when this one was answered last */
+	bool sent GUARDED_BY(draft_locked);           /* with success */
+	struct err result GUARDED_BY(draft_locked);   /* of what was handled; errnum 0: a success */
 	int64_t mtime_ns GUARDED_BY(draft_locked);
 };
 DEFINE_LOCK(draft, struct draft, lock)
@@ -57,8 +60,11 @@ int64_t draft_mtime(struct draft *draft);
 /* All drafts and scratch files of the process together, those too that are unlinked and still open. Bytes. */
 #define DRAFTS_BYTES_MAX ((size_t)256 << 20)
 
-/* Each takes the lock. 0, -EFBIG past DOC_BYTES_MAX, -ENOSPC past DRAFTS_BYTES_MAX, -ENOMEM. */
+/* Each takes the lock. 0, -EFBIG past DOC_BYTES_MAX, -ENOSPC past DRAFTS_BYTES_MAX, -ENOMEM, -ESTALE (draft_spend). */
 int draft_write(struct draft *draft, const char *data, size_t len, off_t offset);
+/* At its end, wherever that is by then. */
+int draft_append(struct draft *draft, const char *data, size_t len);
+/* Emptied, it begins anew: what was answered is no answer to the same content written again. */
 int draft_truncate(struct draft *draft, size_t len);
 int draft_set(struct draft *draft, const char *data, size_t len);
 /* What it begins with, which counts as sent: unchanged, nothing is. Its time is the given one until it is written to. */
@@ -85,9 +91,16 @@ bool draft_sends_by_write(struct draft *draft);
 bool draft_is_detached(struct draft *draft);
 /* From now on it is never sent. */
 void draft_detach(struct draft *draft);
+/* A rename sent it: what it holds is a resource's, and whoever has it open still cannot change that here. (The kernel lets nobody
+   write into a file while it is being renamed.) */
+void draft_spend(struct draft *draft);
 /* A scratch file is about to be sent under a name: what was answered under another name does not count, nor a failure, which
    a rename has told already: the next one is another try. */
 void draft_aim(struct draft *draft, uint64_t name_hash);
 /* Whether any content of it was sent or refused. */
 bool draft_was_handled(struct draft *draft);
+/* It is, or its content just became, what its entry has: sends is the entry's number of them. */
+void draft_saw_sends(struct draft *draft, uint64_t sends);
+/* Bytes were written to it: where something else was sent for the entry meanwhile, the same content is another change. */
+void draft_rewritten(struct draft *draft, uint64_t sends);
 void draft_set_handled(struct draft *draft, const struct buf *content, const struct err *result);

@@ -112,6 +112,7 @@ struct write_args {
 	char *data; /* wiped after use: it may be a secret */
 	size_t size;
 	off_t offset;
+	bool append; /* O_APPEND, as it is now: fcntl(2) may have changed it */
 	bool stored; /* the draft has the bytes: the first phase may have put them there */
 };
 struct fallocate_args {

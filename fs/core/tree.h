@@ -84,6 +84,7 @@ struct entry {
 	uint64_t ino GUARDED_BY(tree_locked);         /* st_ino */
 	struct node *current GUARDED_BY(tree_locked); /* what a lookup gives; not owned */
 	struct draft *draft GUARDED_BY(tree_locked);  /* owned reference: what readers see instead of the account's */
+	uint64_t sends GUARDED_BY(tree_locked);       /* rises with each content that was sent for it with success */
 	enum hide hide GUARDED_BY(tree_locked);
 	int64_t hide_until_ms GUARDED_BY(tree_locked);
 	/* Owned; HIDE_DELETE: who wants it, and what it is; or NULL. */

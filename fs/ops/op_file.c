@@ -65,6 +65,7 @@ static void show_draft(struct tree *tree, struct entry *entry, struct draft *dra
 {
 	draft_unref(entry->draft);
 	entry->draft = draft_ref(draft);
+	draft_saw_sends(draft, entry->sends);
 	/* The node that it is written through stands for the draft, and then for what becomes of it. */
 	if (entry->current) {
 		entry->current->version.content = 0;

@@ -185,8 +185,7 @@ static void take_place(struct renaming *n, struct entry *target) REQUIRES(tree_l
 	}
 	forget_attributes(target);
 	n->source->draft = draft_unref(n->source->draft);
-	/* Who still has the scratch file open writes into nothing: it was sent as it stood. */
-	draft_detach(n->draft);
+	draft_spend(n->draft);
 	tree_unlink(tree, n->source);
 	if (node)
 		tree_rebind(tree, node, target);

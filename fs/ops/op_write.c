@@ -57,20 +57,29 @@ static int write_action(struct request *r, struct handle *h)
 	return result < 0 ? result : reply_write(r, r->write.size);
 }
 
-static int store_bytes(struct request *r, struct handle *h)
+/* Says why a draft did not take what was written. */
+static int not_stored(struct request *r, int result)
 {
-	off_t offset = h->flags & O_APPEND ? (off_t)draft_size(h->draft) : r->write.offset;
-	int result = draft_write(h->draft, r->write.data, r->write.size, offset);
-
 	if (result == -EFBIG)
 		err_set(&r->err, EFBIG, "a document has at most %zu bytes", DOC_BYTES_MAX);
-	if (result == -ENOSPC)
+	else if (result == -ENOSPC)
 		err_set(&r->err, ENOSPC, "drafts and scratch files have at most %zu bytes together", DRAFTS_BYTES_MAX);
+	else if (result == -ESTALE)
+		err_set(&r->err, ESTALE, "it was sent when it was renamed: open it by its new name to change it");
+	return result;
+}
+
+static int store_bytes(struct request *r, struct handle *h)
+{
+	int result = r->write.append ? draft_append(h->draft, r->write.data, r->write.size) :
+				       draft_write(h->draft, r->write.data, r->write.size, r->write.offset);
+
 	if (result < 0)
-		return result;
+		return not_stored(r, result);
 	/* From now on its time is the write's. */
 	scope_lock(tree, r->mount->tree);
 	h->entry->set.mtime_ns = h->entry->set.atime_ns = ATTRIBUTE_NONE;
+	draft_rewritten(h->draft, h->entry->sends);
 	return 0;
 }
 
@@ -332,12 +341,12 @@ int op_fallocate(struct request *r)
 	if (args->mode & ~(unsigned)FALLOC_FL_KEEP_SIZE)
 		return -EOPNOTSUPP;
 	if (args->offset < 0 || (uint64_t)args->offset + args->length > DOC_BYTES_MAX)
-		return -EFBIG;
+		return not_stored(r, -EFBIG);
 	/* Room is always there. NUL bytes at the end would make no document; the size grows as it must all the same. */
 	size = draft_size(h->draft);
 	end = (size_t)args->offset + args->length;
 	if (!(args->mode & FALLOC_FL_KEEP_SIZE) && end > size)
-		result = draft_truncate(h->draft, end);
+		result = not_stored(r, draft_truncate(h->draft, end));
 	return result < 0 ? result : reply_ok(r);
 }
 
@@ -375,13 +384,13 @@ static int truncate_path(struct request *r, struct subject *s, size_t size)
 int op_write_truncate(struct request *r, struct subject *s, struct handle *h, off_t size)
 {
 	if (size < 0 || (size_t)size > DOC_BYTES_MAX)
-		return err_set(&r->err, EFBIG, "a document has at most %zu bytes", DOC_BYTES_MAX);
+		return not_stored(r, -EFBIG);
 	if (subject_is_dir(s))
 		return -EISDIR;
 	if (s->what.place == PLACE_CONTROL)
 		return 0;
 	if (h && h->draft && h->writes)
-		return draft_truncate(h->draft, (size_t)size);
+		return not_stored(r, draft_truncate(h->draft, (size_t)size));
 	if (h && h->writes)
 		return 0; /* an action's file */
 	return truncate_path(r, s, (size_t)size);

@@ -193,6 +193,7 @@ static void ll_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t s
 		.data = request_copy(r, data, size),
 		.size = size,
 		.offset = offset,
+		.append = fi->flags & O_APPEND,
 	};
 	request_start(r);
 }

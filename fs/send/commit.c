@@ -194,7 +194,7 @@ static void record(struct commit *c, struct draft *draft, int errnum)
 }
 
 /* The entry stands for what the account has from now on. */
-static void settle_entry(struct commit *c, const struct accepted *accepted)
+static void settle_entry(struct commit *c, struct draft *draft, const struct accepted *accepted)
 {
 	struct tree *tree = c->r->mount->tree;
 	struct mount *mount = c->r->mount;
@@ -203,6 +203,7 @@ static void settle_entry(struct commit *c, const struct accepted *accepted)
 
 	tree_lock(tree);
 	tree->changes++;
+	draft_saw_sends(draft, ++entry->sends);
 	if (c->what.place == PLACE_RESOURCE && accepted->id) {
 		if (!entry->what.id)
 			tell_dir_locked(mount, entry);
@@ -256,7 +257,7 @@ static int run(struct commit *c, struct draft *draft)
 		if (!accepted.id && (g.id || c->what.id))
 			accepted.id = strdup(g.id ? g.id : c->what.id);
 		accept_found(c->r->mount, change, accepted.id);
-		settle_entry(c, &accepted);
+		settle_entry(c, draft, &accepted);
 		keep_bytes(c, change, &accepted);
 		err_clear(&c->r->err);
 		return 0;

@@ -246,3 +246,64 @@ io_changes() { changes io "$@" "$T/src/web.json" "$WEB"; }
   assert_same_json "$T/web.json" "$WEB"
   cmp "$T/web.json" "$WEB"
 }
+
+# descriptors CODE : Python, with fd open for writing on web.json (made anew), the documents a and b, and the folder.
+descriptors() {
+  web_json "$T/a" '.instances = 3'
+  web_json "$T/b" '.instances = 4'
+  python3 -c 'import fcntl, os, sys
+a, b, folder, flags = open(sys.argv[1], "rb").read(), open(sys.argv[2], "rb").read(), sys.argv[3], int(sys.argv[4])
+fd = os.open(folder + "/web.json", os.O_CREAT | os.O_WRONLY | flags, 0o644)
+'"$1" "$T/a" "$T/b" "$APPS" "${2-0}"
+}
+
+@test "emptied and written again, a descriptor's document is tried again" {
+  start -o rollout=none
+  fault '{"method":"POST","path":"/applications","times":1,"status":403}'
+  descriptors '
+try: os.pwrite(fd, a, 0)
+except PermissionError: pass
+else: sys.exit("the refused one succeeded")
+try: os.fsync(fd)
+except PermissionError: pass
+else: sys.exit("the answer is not repeated")
+os.ftruncate(fd, 0)
+os.pwrite(fd, a, 0)
+os.close(fd)'
+  assert_same_json "$APPS/web.json" "$T/a"
+  assert_calls 2 POST /applications
+}
+
+@test "of two open files on one name the last write counts, the same text as before too" {
+  start -o rollout=none
+  descriptors '
+os.pwrite(fd, a, 0)
+other = os.open(folder + "/web.json", os.O_WRONLY | os.O_TRUNC)
+os.write(other, b)
+os.close(other)
+os.pwrite(fd, a, 0)
+os.close(fd)'
+  assert_same_json "$APPS/web.json" "$T/a"
+  assert_equal "$(app web | jq .instances)" 3
+  # A close is no write.
+  descriptors '
+os.pwrite(fd, a, 0)
+other = os.open(folder + "/web.json", os.O_WRONLY | os.O_TRUNC)
+os.write(other, b)
+os.close(other)
+os.fsync(fd)
+os.close(fd)'
+  assert_equal "$(app web | jq .instances)" 4
+}
+
+@test "O_APPEND is what the descriptor says at the write" {
+  start -o rollout=none
+  descriptors '
+os.write(fd, a[:-9])
+fcntl.fcntl(fd, fcntl.F_SETFL, 0)
+os.pwrite(fd, a[:-9], 0)
+fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+os.pwrite(fd, a[-9:], 0)
+os.close(fd)' "$(python3 -c 'import os; print(os.O_APPEND)')"
+  assert_same_json "$APPS/web.json" "$T/a"
+}

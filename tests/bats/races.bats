@@ -202,3 +202,48 @@ P
   mv "$APPS/a1.json~" "$APPS/a1.json"
   assert_same_json "$APPS/a1.json" "$T/web.json"
 }
+
+@test "what is written through a descriptor after its rename sent it is ESTALE, and not lost in silence" {
+  start -o rollout=none
+  web_json "$T/a" '.instances = 3'
+  web_json "$T/b" '.instances = 4'
+  run python3 - "$T/a" "$T/b" "$APPS" <<'P'
+import errno, os, sys
+a, b, folder = open(sys.argv[1], "rb").read(), open(sys.argv[2], "rb").read(), sys.argv[3]
+def fails(what, call, *args):
+    try: call(*args)
+    except OSError as e: return e.errno == errno.ESTALE or sys.exit(f"{what}: {e}")
+    sys.exit(f"{what} succeeded")
+fd = os.open(folder + "/.new", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+os.write(fd, a)
+os.rename(folder + "/.new", folder + "/web.json")
+# What changes nothing is no loss.
+os.fsync(fd)
+os.ftruncate(fd, len(a))
+assert os.pread(fd, 1 << 20, 0) == a
+fails("pwrite", os.pwrite, fd, b, 0)
+fails("write", os.write, fd, b"x")
+fails("ftruncate", os.ftruncate, fd, 3)
+fails("fallocate", os.posix_fallocate, fd, 0, 4000)
+os.close(fd)
+P
+  assert_status 0
+  assert_error 'open it by its new name'
+  assert_same_json "$APPS/web.json" "$T/a"
+}
+
+@test "what is written while the rename is answered is ESTALE" {
+  start -o rollout=none
+  web_json "$T/a" '.instances = 3'
+  fault '{"method":"POST","path":"/applications","latency_ms":2000,"times":1}'
+  exec 4>"$APPS/.new"
+  cat "$T/a" >&4
+  spawn mv "$APPS/.new" "$APPS/web.json"
+  wait_until 10 "the create to be sent" sent POST .
+  # Once it is answered: the kernel lets one at a time at the file.
+  run python3 -c 'import os; os.write(4, b"more")'
+  assert_match "$output" 'Stale file handle'
+  wait "$SPAWNED"
+  exec 4>&-
+  assert_same_json "$APPS/web.json" "$T/a"
+}

@@ -141,6 +141,43 @@ static void test_an_answer_is_repeated_for_its_content_alone(void **state)
 	buf_wipe(&content);
 }
 
+static void test_an_answer_ends_when_it_is_emptied_or_another_is_sent(void **state)
+{
+	struct err done = ERR_INIT, got;
+	struct draft *draft = *state;
+	struct buf content = { .data = (char[]){ "{}" }, .len = 2 };
+
+	draft_saw_sends(draft, 1);
+	put(draft, "{}", 0);
+	draft_set_handled(draft, &content, &done);
+	draft_rewritten(draft, 1);
+	assert_int_equal(draft_handled(draft, &got), 1);
+	draft_rewritten(draft, 2);
+	assert_int_equal(draft_handled(draft, &got), 0);
+	draft_set_handled(draft, &content, &done);
+	assert_int_equal(draft_truncate(draft, 0), 0);
+	put(draft, "{}", 0);
+	assert_int_equal(draft_handled(draft, &got), 0);
+	assert_true(draft_was_handled(draft));
+}
+
+static void test_spent_it_takes_no_change(void **state)
+{
+	struct draft *draft = *state;
+
+	put(draft, "{", 0);
+	assert_int_equal(draft_append(draft, "}", 1), 0);
+	assert_int_equal(draft_size(draft), 2);
+	draft_spend(draft);
+	assert_true(draft_is_detached(draft));
+	assert_int_equal(draft_write(draft, "[", 1, 0), -ESTALE);
+	assert_int_equal(draft_append(draft, " ", 1), -ESTALE);
+	assert_int_equal(draft_truncate(draft, 0), -ESTALE);
+	assert_int_equal(draft_truncate(draft, 2), 0);
+	/* Nothing was cut off. */
+	assert_int_equal(draft_overflow(draft), 0);
+}
+
 static void test_aimed_elsewhere_it_is_another_try(void **state)
 {
 	struct err refused = { .errnum = EINVAL }, done = ERR_INIT, got;
@@ -236,6 +273,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bounds, begin, end),
 		cmocka_unit_test_setup_teardown(test_all_drafts_have_one_bound, begin, end),
 		cmocka_unit_test_setup_teardown(test_an_answer_is_repeated_for_its_content_alone, begin, end),
+		cmocka_unit_test_setup_teardown(test_an_answer_ends_when_it_is_emptied_or_another_is_sent, begin, end),
+		cmocka_unit_test_setup_teardown(test_spent_it_takes_no_change, begin, end),
 		cmocka_unit_test_setup_teardown(test_aimed_elsewhere_it_is_another_try, begin, end),
 		cmocka_unit_test_setup_teardown(test_writers, begin, end),
 		cmocka_unit_test_setup_teardown(test_what_sends_by_write, begin, end),
