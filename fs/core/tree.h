@@ -104,7 +104,8 @@ struct entry {
 	/* What holds where no tool set anything: the mode that scratch was made with, which stays behind when its content becomes a
 	   resource's, and who made it (not set: the mount's owner). */
 	struct attributes made GUARDED_BY(tree_locked);
-	struct turn turn; /* who sends for this entry; had across the network, by workers only, and before any lock */
+	/* Who sends for this entry, or takes its name off it; had across the network by workers only, and before any lock. */
+	struct turn turn;
 };
 
 /* What a node's content was made of; equal stamps mean equal content without rendering. */

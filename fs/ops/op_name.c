@@ -19,6 +19,38 @@
 #include "fs/send/trash.h"
 #include "fs/show/walk.h"
 
+/* ---- what is on its way ---- */
+
+int name_hold(struct request *r, const struct subject *dir, const char *name, struct entry **ret)
+{
+	struct tree *tree = dir->tree;
+	struct entry *entry;
+	int result;
+
+	tree_lock(tree);
+	entry = tree_find(tree, dir->entry, name);
+	if (entry)
+		entry_ref(entry);
+	tree_unlock(tree);
+	result = entry ? request_take_turn(r, &entry->turn) : 0;
+	if (result < 0)
+		entry_release(tree, entry);
+	else
+		*ret = entry;
+	return result;
+}
+
+struct entry *name_let_go(struct request *r, struct entry *held)
+{
+	if (!held)
+		return NULL;
+	turn_give(&held->turn);
+	entry_release(r->mount->tree, held);
+	return NULL;
+}
+
+/* ---- unlink ---- */
+
 enum unlinked { UNLINK_DONE, UNLINK_RESOURCE };
 
 /* With the tree's lock: whether only what the mount keeps under the name goes. */
@@ -128,7 +160,8 @@ static int stage_unlink(struct request *r, struct subject *dir, const struct ide
 	return 0;
 }
 
-static int unlink_resource(struct request *r, struct subject *dir, struct identity *what)
+/* *held: the name's, given back before the DELETE is sent, which takes the turn by itself. */
+static int unlink_resource(struct request *r, struct subject *dir, struct identity *what, struct entry **held)
 {
 	cleanup_(doomed_freep) struct doomed *doomed = NULL;
 	int64_t grace = r->mount->options->delete_grace_ms;
@@ -158,6 +191,7 @@ static int unlink_resource(struct request *r, struct subject *dir, struct identi
 	tree_unlock(dir->tree);
 	if (!entry)
 		return -ENOMEM;
+	*held = name_let_go(r, *held);
 	if (grace == 0)
 		result = trash_delete_now(r, entry);
 	entry_release(dir->tree, entry);
@@ -187,33 +221,44 @@ static int remove_image(struct request *r, struct subject *dir, const struct ide
 	return 0;
 }
 
-int op_unlink(struct request *r)
+static int unlink_any(struct request *r, struct subject *dir, struct entry **held)
 {
-	cleanup_subject_ struct subject dir = { 0 };
 	cleanup_(snapshot_unrefp) struct snapshot *snapshot = NULL;
 	struct identity what = { 0 };
 	int64_t expires_ms;
-	int result = subject_init(r, r->ino, &dir);
+	int result;
 
-	if (result < 0)
-		return result;
-	if (unlink_local(r, &dir) == UNLINK_DONE)
-		return reply_ok(r);
+	if (unlink_local(r, dir) == UNLINK_DONE)
+		return 0;
 	if (r->mount->read_only)
 		return -EROFS;
 	result = r->mount->stage ? request_need_worker(r) : 0;
 	if (result == 0)
-		result = walk_identify(r, &dir.what, r->unlink.name, &what, &expires_ms);
+		result = walk_identify(r, &dir->what, r->unlink.name, &what, &expires_ms);
 	if (result == 0 && what.place == PLACE_IMAGE) {
-		result = remove_image(r, &dir, &what);
+		result = remove_image(r, dir, &what);
 		identity_clear(&what);
-		return result < 0 ? result : reply_ok(r);
+		return result;
 	}
 	if (result == 0 && !(what.place == PLACE_RESOURCE && stage_is_id(what.id)))
 		result = may_delete(r, &what, &snapshot);
 	if (result == 0)
-		result = r->mount->stage ? stage_unlink(r, &dir, &what) : unlink_resource(r, &dir, &what);
+		result = r->mount->stage ? stage_unlink(r, dir, &what) : unlink_resource(r, dir, &what, held);
 	identity_clear(&what);
+	return result;
+}
+
+int op_unlink(struct request *r)
+{
+	cleanup_subject_ struct subject dir = { 0 };
+	struct entry *held = NULL;
+	int result = subject_init(r, r->ino, &dir);
+
+	if (result == 0)
+		result = name_hold(r, &dir, r->unlink.name, &held);
+	if (result == 0)
+		result = unlink_any(r, &dir, &held);
+	name_let_go(r, held);
 	return result < 0 ? result : reply_ok(r);
 }
 

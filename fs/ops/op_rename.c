@@ -27,6 +27,7 @@ struct renaming {
 	struct request *r;
 	const struct rename_args *args; /* the request's */
 	struct subject from_dir, to_dir;
+	struct entry *held;     /* what stands under the name: a reference, with its turn; or NULL */
 	struct entry *source;   /* owned reference; NULL: nothing local is known under the name */
 	struct identity what;   /* of the source; a copy */
 	struct draft *draft;    /* the source's; owned reference, or NULL */
@@ -39,6 +40,7 @@ static void renaming_clear(struct renaming *n)
 {
 	struct tree *tree = n->r->mount->tree;
 
+	name_let_go(n->r, n->held);
 	entry_release(tree, n->source);
 	draft_unref(n->draft);
 	identity_clear(&n->what);
@@ -395,7 +397,7 @@ static int free_name(struct renaming *n)
 	return result;
 }
 
-/* The entry whose commit lock orders this rename among updates and deletes. */
+/* The entry whose turn orders this rename among updates and deletes. */
 static struct entry *obtain_source(struct renaming *n)
 {
 	struct tree *tree = n->r->mount->tree;
@@ -435,12 +437,13 @@ static int rename_resource(struct renaming *n)
 	entry = obtain_source(n);
 	if (!entry)
 		return -ENOMEM;
-	result = request_take_turn(n->r, &entry->turn);
+	result = entry == n->held ? 0 : request_take_turn(n->r, &entry->turn);
 	if (result == 0) {
 		result = commit_rename(n->r, entry, &n->what, n->args->name, name);
 		if (result == 0)
 			renamed(n);
-		turn_give(&entry->turn);
+		if (entry != n->held)
+			turn_give(&entry->turn);
 	}
 	entry_release(n->r->mount->tree, entry);
 	return result;
@@ -481,6 +484,8 @@ int op_rename(struct request *r)
 	result = subject_init(r, r->ino, &n.from_dir);
 	if (result == 0)
 		result = subject_init(r, args->new_dir, &n.to_dir);
+	if (result == 0)
+		result = name_hold(r, &n.from_dir, args->name, &n.held);
 	if (result == 0)
 		result = find_source(&n);
 	if (result == 0)

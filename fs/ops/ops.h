@@ -42,6 +42,13 @@ int op_listxattr(struct request *r);
 /* Looks the name up; fills *e, which counts as one lookup of the kernel where e->ino is not 0. -ENOENT with e->entry_timeout set. */
 int lookup_name(struct request *r, struct subject *dir, const char *name, struct fuse_entry_param *e);
 
+/*
+ * What is on its way for a name is answered before the name is taken off it: the turn of the entry that stands there, if any, is the
+ * caller's from now on. 0 with a reference in *ret, or NULL; as request_take_turn. Given back once, by name_let_go (NULL is fine).
+ */
+int name_hold(struct request *r, const struct subject *dir, const char *name, struct entry **ret);
+struct entry *name_let_go(struct request *r, struct entry *held);
+
 /* A new name that the mount alone keeps, other than a file's: a scratch directory or a symbolic link. */
 struct making {
 	struct subject *dir;

@@ -306,6 +306,9 @@ static int commit_in_turn(struct request *r, struct entry *entry, struct draft *
 
 	if (repeat(r, draft, &result))
 		return result;
+	/* Its name was taken off it while it waited for the turn. A rename sends what is never sent by itself. */
+	if (!rename && draft_is_detached(draft))
+		return err_set(&r->err, ESTALE, "the file was removed or replaced while it was being written");
 	content = draft_copy(draft, &result);
 	if (result == 0)
 		result = begin(&c);

@@ -280,19 +280,50 @@ static void send_in_pool_locked(struct trash *trash, struct entry *entry) REQUIR
 	entry->hide_until_ms = clock_after_ms(TRASH_AGAIN_MS);
 }
 
+static bool is_sending(struct mount *mount, const struct entry *entry)
+{
+	scope_lock(tree, mount->tree);
+	return entry->sending;
+}
+
+/* Its DELETE is on its way by another thread. */
+static int wait_sent(struct request *r, struct entry *entry)
+{
+	struct mount *mount = r->mount;
+	struct flusher f = { .waiter = &r->waiter };
+	int result = 0;
+
+	tree_lock(mount->tree);
+	DL_APPEND(mount->trash->flushers, &f);
+	tree_unlock(mount->tree);
+	while (result == 0 && is_sending(mount, entry))
+		result = waiter_wait(&r->waiter, r->deadline_ms, false);
+	scope_lock(tree, mount->tree);
+	DL_DELETE(mount->trash->flushers, &f);
+	if (result == -ETIMEDOUT)
+		return err_set(&r->err, ETIMEDOUT, "the deadline passed before a DELETE that is on its way was answered");
+	if (result == 0 && !entry->unlinked && entry->what.id)
+		return err_set(&r->err, EEXIST, "its DELETE failed: what has the name is still there");
+	return result;
+}
+
 int trash_delete_now(struct request *r, struct entry *entry)
 {
 	struct mount *mount = r->mount;
 	struct sending s = { 0 };
+	bool under_way;
 	int result;
 
 	assert_return(r->worker, -EIO);
 	tree_lock(mount->tree);
-	result = claim_locked(mount->trash, entry, &s);
+	under_way = entry->sending;
+	result = under_way ? 0 : claim_locked(mount->trash, entry, &s);
 	/* Without its DELETE nothing is away. */
 	if (result < 0 && result != -EBUSY)
 		trash_show_locked(mount, entry);
 	tree_unlock(mount->tree);
+	if (under_way)
+		return wait_sent(r, entry);
 	if (result < 0)
 		return result;
 	s.r = r;
@@ -413,7 +444,9 @@ static void begin_flush(struct trash *trash, struct entry *dir, struct flusher *
 	scope_lock(tree, trash->mount->tree);
 	for (entry = trash->hidden; entry; entry = after) {
 		after = entry->hidden_next;
-		if ((!dir || entry->parent == dir) && entry->hide == HIDE_DELETE && !entry->sending)
+		/* Whose end of hiding never comes is about to be sent by who removed it, and he is told. */
+		if ((!dir || entry->parent == dir) && entry->hide == HIDE_DELETE && !entry->sending &&
+		    entry->hide_until_ms != CLOCK_NEVER)
 			send_in_pool_locked(trash, entry);
 	}
 	DL_APPEND(trash->flushers, f);

@@ -38,7 +38,7 @@ bool trash_owes(struct mount *mount, struct entry *dir);
  */
 int trash_flush(struct mount *mount, struct entry *dir, struct waiter *waiter, int64_t deadline_ms, struct err *err);
 /* Sends the DELETE of this hidden entry now, and waits for the answer. When it failed, also by a signal before anything was sent,
-   the name is back. */
+   the name is back. Where it is on its way already, its answer is waited for; then a failure is -EEXIST, for it is told elsewhere. */
 int trash_delete_now(struct request *r, struct entry *entry);
 /* At the end: logs the path of each DELETE that is not answered yet. How many there are. */
 size_t trash_tell_pending(struct mount *mount);

@@ -203,6 +203,101 @@ P
   assert_same_json "$APPS/a1.json" "$T/web.json"
 }
 
+# ---- a name is taken off what is on its way
+
+# begins METHOD PATH : the document in $T/a is written to web.json, which takes that call two seconds; it is on its way.
+begins() {
+  fault "{\"method\":\"$1\",\"path\":\"$2\",\"latency_ms\":2000,\"times\":1}"
+  spawn cp "$T/a" "$APPS/web.json"
+  wait_until 10 "the change to be sent" sent "$1" '^/applications'
+}
+deleted() { [ -z "$(app_names)" ]; }
+
+@test "rm of a name whose create is on its way removes what was made" {
+  start -o rollout=none
+  web_json "$T/a"
+  begins POST /applications
+  rm "$APPS/web.json"
+  wait "$SPAWNED"
+  assert_absent "$APPS/web.json"
+  flush_deletes
+  assert_calls 1 POST /applications
+  assert_calls 1 DELETE '/applications/*'
+  wait_until 10 "the application to be gone" deleted
+  assert_absent "$APPS/web.json"
+}
+
+@test "rm of a name whose update is on its way removes it; one whose create is refused is only a draft" {
+  start -o rollout=none
+  web_json "$T/a" '.instances = 3'
+  cp "$T/a" "$APPS/web.json"
+  web_json "$T/a" '.instances = 4'
+  begins PATCH '/applications/*'
+  rm "$APPS/web.json"
+  wait "$SPAWNED"
+  assert_absent "$APPS/web.json"
+  flush_deletes
+  assert_calls 1 DELETE '/applications/*'
+  wait_until 10 "the application to be gone" deleted
+  clear_requests
+  fault '{"method":"POST","path":"/applications","latency_ms":1500,"times":1,"status":400}'
+  spawn cp "$T/a" "$APPS/web.json"
+  wait_until 10 "the create to be sent" sent POST '^/applications'
+  # The draft may have ended by then.
+  rm -f "$APPS/web.json"
+  wait "$SPAWNED" && fail "the create succeeded"
+  flush_deletes
+  assert_calls 0 DELETE '/applications/*'
+}
+
+@test "mv of a name whose create is on its way renames what was made, and makes no second one" {
+  start -o rollout=none
+  web_json "$T/a"
+  begins POST /applications
+  mv "$APPS/web.json" "$APPS/api.json"
+  wait "$SPAWNED"
+  assert_equal "$(app_names)" api
+  assert_absent "$APPS/web.json"
+  assert_same_json "$APPS/api.json" "$T/a"
+  assert_calls 1 POST /applications
+}
+
+@test "mv to a backup's name of what is on its way hides what was made" {
+  start_emulator
+  mount_with_clock -o rollout=none
+  web_json "$T/a"
+  begins POST /applications
+  mv "$APPS/web.json" "$APPS/web.json~"
+  wait "$SPAWNED"
+  assert_absent "$APPS/web.json"
+  assert_equal "$(app_names)" web
+  # As an editor's backup it comes back.
+  pass 10
+  wait_until 10 "the resource to be back" test -e "$APPS/web.json"
+}
+
+@test "mv onto a name whose DELETE is on its way waits for the answer" {
+  start -o rollout=none
+  web_json "$T/a" '.instances = 3'
+  cp "$T/a" "$APPS/web.json"
+  cp "$T/a" "$APPS/api.json"
+  fault '{"method":"DELETE","path":"/applications/*","latency_ms":2000,"times":1}'
+  rm "$APPS/api.json"
+  wait_until 10 "the DELETE to be sent" sent DELETE .
+  mv "$APPS/web.json" "$APPS/api.json"
+  assert_same_json "$APPS/api.json" "$T/a"
+  assert_absent "$APPS/web.json"
+  # One that fails leaves the name taken.
+  cp "$T/a" "$APPS/web.json"
+  clear_requests
+  fault '{"method":"DELETE","path":"/applications/*","latency_ms":2000,"times":1,"status":409}'
+  rm "$APPS/api.json"
+  wait_until 10 "the DELETE to be sent" sent DELETE .
+  assert_sys EEXIST rename "$APPS/web.json" "$APPS/api.json"
+  assert_exists "$APPS/web.json"
+  assert_exists "$APPS/api.json"
+}
+
 @test "what is written through a descriptor after its rename sent it is ESTALE, and not lost in silence" {
   start -o rollout=none
   web_json "$T/a" '.instances = 3'

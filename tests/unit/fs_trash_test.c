@@ -177,6 +177,23 @@ static void test_a_flush_ends_by_deadline_and_signal(void **state)
 	entry_release(m->tree, entry);
 }
 
+static void test_a_flush_leaves_a_delete_to_who_sends_it_himself(void **state)
+{
+	struct mount *m = *state;
+	struct entry *entry = add(m, "web.json");
+	struct err err = ERR_INIT;
+
+	tree_lock(m->tree);
+	trash_hide_locked(m, entry, HIDE_DELETE, CLOCK_NEVER);
+	tree_unlock(m->tree);
+	assert_int_equal(trash_flush(m, m->tree->root, NULL, clock_after_ms(20), &err), -ETIMEDOUT);
+	tree_lock(m->tree);
+	assert_false(entry->sending);
+	trash_show_locked(m, entry);
+	tree_unlock(m->tree);
+	entry_release(m->tree, entry);
+}
+
 /* ---- the timer ---- */
 
 struct tick {
@@ -231,6 +248,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_draft_holds_it_back_and_its_end_lets_it_go, begin, end),
 		cmocka_unit_test_setup_teardown(test_shown_again_nothing_is_pending, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_flush_ends_by_deadline_and_signal, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_flush_leaves_a_delete_to_who_sends_it_himself, begin, end),
 		cmocka_unit_test(test_timer),
 	};
 
