@@ -6,9 +6,6 @@
 #include "cache/list_private.h"
 #include "cache/store_private.h"
 
-/* How much of an id name_encode_duplicate shows. */
-#define NAME_ID_BYTES 8
-
 /* ---- a private copy ---- */
 
 static struct list *copy_list(const struct list *old)

@@ -104,12 +104,16 @@ void name_encode(const char *identity, const char *suffix, char *ret_name)
 	encode_with_tail(identity, NULL, suffix, ret_name);
 }
 
+/* An id, too, can hold what a file name cannot. */
 void name_encode_duplicate(const char *identity, const char *id, const char *suffix, char *ret_name)
 {
-	char tail[10];
+	cleanup_buf_ struct buf tail = BUF_INIT;
+	char begin[NAME_ID_BYTES + 1];
 
-	snprintf(tail, sizeof(tail), "~%.8s", id);
-	encode_with_tail(identity, tail, suffix, ret_name);
+	snprintf(begin, sizeof(begin), "%s", id);
+	ret_name[0] = '\0';
+	if (buf_addc(&tail, '~') == 0 && encode(begin, &tail) == 0)
+		encode_with_tail(identity, tail.data, suffix, ret_name);
 }
 
 bool name_is_cut(const char *name, const char *suffix)

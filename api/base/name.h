@@ -24,7 +24,9 @@ void name_encode(const char *identity, const char *suffix, char *ret_name);
  */
 int name_decode(const char *name, const char *suffix, char **ret_identity);
 
-/* Appends "~" + the first 8 characters of id to identity's encoded name, in front of the suffix. */
+/* How much of an id a duplicate's name shows. */
+#define NAME_ID_BYTES 8
+/* Appends "~" + the first NAME_ID_BYTES of id, encoded as identity is, to identity's encoded name, in front of the suffix. */
 void name_encode_duplicate(const char *identity, const char *id, const char *suffix, char *ret_name);
 
 /* Whether the name was cut by name_encode ("~" + 16 hex digits before the suffix). */

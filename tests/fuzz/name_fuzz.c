@@ -18,6 +18,8 @@ static void there_and_back(const char *identity, const char *suffix)
 	}
 	name_encode_duplicate(identity, "0123456789abcdef", suffix, twin);
 	MUST(strlen(twin) <= NAME_MAX_BYTES && strcmp(twin, name));
+	name_encode_duplicate("web", identity, suffix, twin);
+	MUST(strlen(twin) <= NAME_MAX_BYTES && !strchr(twin, '/'));
 }
 
 static void back_and_there(const char *name, const char *suffix)

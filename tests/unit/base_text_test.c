@@ -196,6 +196,13 @@ static void test_name_cut(void **state)
 		assert_true(strlen(other) <= NAME_MAX_BYTES);
 		assert_true(name_has_suffix(other, "~12345678.json"));
 	}
+	/* An id is text of the service's, too. */
+	name_encode_duplicate("web", "a/../b\ncd", ".json", other);
+	assert_string_equal(other, "web~a%2F..%2Fb%0Ac.json");
+	memset(identity, '/', 300);
+	identity[300] = '\0';
+	name_encode_duplicate(identity, "////////", ".json", other);
+	assert_true(strlen(other) <= NAME_MAX_BYTES && !strchr(other, '/'));
 	/* Not inside a character, nor inside a %XX, wherever the cut falls. */
 	for (size_t before = 220; before < 250; before++) {
 		memset(identity, 'x', before);
