@@ -83,8 +83,9 @@ static const char *skip_text(const char *p, const char *end)
 	return p;
 }
 
-void answer_measure(const char *text, size_t len, size_t *ret_bytes, unsigned *ret_depth)
+bool answer_measure(const char *text, size_t len, size_t *ret_bytes, unsigned *ret_depth)
 {
+	bool numbers = true;
 	unsigned depth = 0, deepest = 0;
 	const char *end = text + len;
 	size_t bytes = 0;
@@ -105,6 +106,10 @@ void answer_measure(const char *text, size_t len, size_t *ret_bytes, unsigned *r
 		case ',':
 			bytes += BYTES_VALUE;
 			break;
+		case 'N':
+		case 'I':
+			numbers = false;
+			break;
 		case '"':
 			p = skip_text(p + 1, end);
 			bytes += BYTES_TEXT + (size_t)(p - begin);
@@ -113,4 +118,5 @@ void answer_measure(const char *text, size_t len, size_t *ret_bytes, unsigned *r
 	}
 	*ret_bytes = bytes;
 	*ret_depth = deepest;
+	return numbers;
 }

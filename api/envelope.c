@@ -55,6 +55,8 @@ static struct json_object *parse_whole(const char *body, size_t len)
 	tokener = json_tokener_new_ex(ENVELOPE_DEPTH);
 	if (!tokener)
 		return NULL;
+	/* What json-c takes beside JSON (comments, texts in single quotes) is not measured as it would be read. */
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	object = json_tokener_parse_ex(tokener, body, (int)len);
 	end = json_tokener_get_parse_end(tokener);
 	if (json_tokener_get_error(tokener) != json_tokener_success || end != len) {
@@ -357,23 +359,26 @@ static bool says_failure(struct json_object *root)
 	return json_object_is_type(success, json_type_boolean) && !json_object_get_boolean(success);
 }
 
-/* Nothing that could not be held is parsed. */
+/* Nothing that could not be held, or not be shown, is parsed. */
 static int bound(const struct envelope *in, struct err *err, struct envelope_facts *facts)
 {
 	size_t begin = 0, bytes;
 	unsigned depth;
+	bool numbers;
 
 	while (begin < in->len && isspace((unsigned char)in->body[begin]))
 		begin++;
 	if (begin == in->len || (in->body[begin] != '{' && in->body[begin] != '['))
 		return 0;
-	answer_measure(in->body + begin, in->len - begin, &bytes, &depth);
-	if (bytes <= ENVELOPE_PARSED_MAX && depth <= ENVELOPE_DEPTH)
+	numbers = answer_measure(in->body + begin, in->len - begin, &bytes, &depth);
+	if (numbers && bytes <= ENVELOPE_PARSED_MAX && depth <= ENVELOPE_DEPTH)
 		return 0;
 	facts->lacking = in->status < 300;
 	facts->foreign = !facts->lacking;
 	if (err)
 		err->http_status = in->status;
+	if (!numbers)
+		return err_set(err, EIO, "the answer is not JSON: it holds NaN or Infinity");
 	if (depth > ENVELOPE_DEPTH)
 		return err_set(err, EIO, "the answer is nested %u levels deep, and %d are allowed", depth, ENVELOPE_DEPTH);
 	return err_set(err, EIO, "the answer would take %zu MiB, and %zu are allowed", bytes >> 20, ENVELOPE_PARSED_MAX >> 20);

@@ -36,5 +36,8 @@ int envelope_take(const struct envelope *in, struct answer *ret, struct err *err
 /* Whether a success has what the operation must answer: the list, the object, identities, the mark of a page. 0 or -EIO. */
 int answer_check(const struct operation *operation, bool bare, const struct answer *answer, struct err *err);
 
-/* What the parsed text would take, roughly, and how deep it goes. A text that is no JSON is measured all the same. */
-void answer_measure(const char *text, size_t len, size_t *ret_bytes, unsigned *ret_depth);
+/*
+ * What the parsed text would take, roughly, and how deep it goes. A text that is no JSON is measured all the same; false where it
+ * holds NaN or Infinity, which json-c takes and writes, and nobody else need.
+ */
+bool answer_measure(const char *text, size_t len, size_t *ret_bytes, unsigned *ret_depth);
