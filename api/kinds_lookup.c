@@ -106,7 +106,8 @@ const char *json_get_string(struct json_object *object, const char *key)
 	if (!json_object_is_type(object, json_type_object) || !json_object_object_get_ex(object, key, &v) ||
 	    !json_object_is_type(v, json_type_string))
 		return NULL;
-	return json_object_get_string(v);
+	/* Two that are alike up to a NUL would be one. */
+	return strlen(json_object_get_string(v)) == (size_t)json_object_get_string_len(v) ? json_object_get_string(v) : NULL;
 }
 
 const char *kind_id(const struct kind *kind, struct json_object *object)

@@ -71,26 +71,35 @@ static int find_items(const struct pages *pages, const struct answer *answer, st
 	return 0;
 }
 
-static const char *text_of(struct json_object *object, const char *key)
+/* What the next page is asked with; *ret stays NULL where this was the last one. A mark that is no text would cut the list short. */
+static int take_mark(const struct pages *pages, struct json_object *object, const char *key, const char **ret, struct err *err)
 {
+	struct json_object *value;
 	const char *text = json_get_string(object, key);
 
-	return text && *text ? text : NULL;
+	if (!text && json_object_object_get_ex(object, key, &value) && value)
+		return err_set(err, EIO, "the answer to \"%s\" has a %s that is no text: nothing says whether it is all",
+			       pages->call.operation, key);
+	if (text && *text)
+		*ret = text;
+	return 0;
 }
 
-/* What the next page is asked with; NULL: this was the last one. */
-static const char *next_mark(const struct pages *pages, const struct answer *answer, struct json_object *items)
+static int next_mark(const struct pages *pages, const struct answer *answer, struct json_object *items, const char **ret,
+		     struct err *err)
 {
 	size_t n = json_object_array_length(items);
 
 	switch (pages->paging) {
 	case PAGING_TOKEN:
-		return text_of(answer->result_info, "next_page_token");
+		return take_mark(pages, answer->result_info, "next_page_token", ret, err);
 	case PAGING_LAST:
 		/* Without a limit the service answers all. */
-		return !n || !pages->size || n < pages->size ? NULL : text_of(json_object_array_get_idx(items, n - 1), "id");
+		return !n || !pages->size || n < pages->size ?
+			       0 :
+			       take_mark(pages, json_object_array_get_idx(items, n - 1), "id", ret, err);
 	default:
-		return NULL;
+		return 0;
 	}
 }
 
@@ -143,7 +152,7 @@ static int fetch_page(struct pages *pages, struct err *err)
 	const struct list_call *list = pages->list;
 	struct answer answer = { 0 };
 	struct json_object *items = NULL;
-	const char *mark;
+	const char *mark = NULL;
 	int r = ask(pages, &answer, err);
 
 	if (r < 0)
@@ -151,7 +160,8 @@ static int fetch_page(struct pages *pages, struct err *err)
 	r = find_items(pages, &answer, &items, err);
 	if (r == 0)
 		r = list->page(list->arg, items);
-	mark = r == 0 ? next_mark(pages, &answer, items) : NULL;
+	if (r == 0)
+		r = next_mark(pages, &answer, items, &mark, err);
 	if (mark)
 		r = go_on(pages, mark, err);
 	answer_clear(&answer);

@@ -170,6 +170,30 @@ static void a_list_without_an_end_is_refused(void **state)
 	}
 }
 
+/* A mark that cannot be used is no end. */
+static void a_mark_that_is_no_text_is_refused(void **state)
+{
+	static const char *const marks[] = { "5", "{}", "[\"a\"]", "true", "\"a\\u0000b\"" };
+	static const char *const ends[] = { "null", "\"\"" };
+	char body[200];
+	(void)state;
+
+	for (size_t i = 0; i < array_len(marks) + array_len(ends); i++) {
+		bool end_of_list = i >= array_len(marks);
+		struct fixture f;
+		size_t n;
+
+		snprintf(body, sizeof(body),
+			 "{\"success\":true,\"result\":[{\"id\":\"a\"}],\"result_info\":{\"next_page_token\":%s}}",
+			 end_of_list ? ends[i - array_len(marks)] : marks[i]);
+		begin(&f, answer_script, 0, 5000);
+		set_script(1, (struct reply){ .status = 200, .body = body });
+		assert_int_equal(list_all(&f, "/applications", &n), end_of_list ? 0 : -EIO);
+		assert_int_equal(server_count(f.server), 1);
+		end(&f);
+	}
+}
+
 static char *big_page;
 
 static void answer_last(struct server *server, const struct request *request, struct reply *reply)
@@ -222,9 +246,13 @@ static void what_is_not_paged_is_one_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lists_follow_the_token),      cmocka_unit_test(a_size_that_is_refused_is_halved_and_remembered),
-		cmocka_unit_test(another_refusal_is_an_error), cmocka_unit_test(a_list_without_an_end_is_refused),
-		cmocka_unit_test(lists_go_on_after_the_last),  cmocka_unit_test(what_is_not_paged_is_one_call),
+		cmocka_unit_test(lists_follow_the_token),
+		cmocka_unit_test(a_size_that_is_refused_is_halved_and_remembered),
+		cmocka_unit_test(another_refusal_is_an_error),
+		cmocka_unit_test(a_list_without_an_end_is_refused),
+		cmocka_unit_test(a_mark_that_is_no_text_is_refused),
+		cmocka_unit_test(lists_go_on_after_the_last),
+		cmocka_unit_test(what_is_not_paged_is_one_call),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
