@@ -105,11 +105,12 @@ static enum outcome judge(struct trip *trip, const struct exchange *ex, struct a
 		return OUTCOME_LIMITED;
 	}
 	trip->retry_after_ms = ex->rate.retry_after_ms;
-	if ((ex->status == 503 && ex->rate.retry_after_ms >= 0) || ex->status == 408 || ex->status == 425)
+	if (ex->status == 425)
 		return OUTCOME_UNSENT;
 	if (facts.lacking)
 		return write ? OUTCOME_UNCLEAR : OUTCOME_REFUSED;
-	if (ex->status >= 500 || (facts.foreign && (ex->status < 300 || ex->status >= 400)))
+	/* What stands between may say 408 or 503 of a request that it has passed on, and say with it when to come again. */
+	if (ex->status >= 500 || ex->status == 408 || (facts.foreign && (ex->status < 300 || ex->status >= 400)))
 		return OUTCOME_LOST;
 	/* It takes other credentials: its refusal says nothing of these. */
 	if (trip->call->flags & CALL_CLOUDCHAMBER)

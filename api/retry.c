@@ -104,7 +104,10 @@ enum outcome retry_lost_connection(const struct exchange *ex, bool sent, const c
 		row++;
 	errnum = row->code == CURLE_COULDNT_CONNECT ? connect_errno(ex) : row->errnum;
 	if (ex->too_large) {
-		*ret_r = err_set(err, EIO, "%s: the answer is larger than %zu MiB", host, ANSWER_MAX >> 20);
+		if (ex->headers_len > HEADERS_MAX)
+			*ret_r = err_set(err, EIO, "%s: the answer's headers take more than %zu KiB", host, HEADERS_MAX >> 10);
+		else
+			*ret_r = err_set(err, EIO, "%s: the answer is larger than %zu MiB", host, ANSWER_MAX >> 20);
 		return sent && ex->write ? OUTCOME_LOST : OUTCOME_REFUSED;
 	}
 	/* A time-out of the connect alone, with time left, is a connection that failed. */

@@ -18,6 +18,8 @@ struct headers;
 
 /* An answer's body beyond this is dropped, and the exchange fails; what it takes parsed is bounded by the envelope. */
 #define ANSWER_MAX ((size_t)128 << 20)
+/* The same for all its headers together, those of interim answers and the trailers among them. */
+#define HEADERS_MAX ((size_t)256 << 10)
 
 /* How an exchange ended. */
 enum exchange_end {
@@ -54,6 +56,7 @@ struct exchange {
 	int status; /* 0: no answer */
 	struct buf answer;
 	int64_t length; /* of the body, by the answer's header; -1: unknown */
+	size_t headers_len;
 	struct rate_facts rate;
 	char content_type[64], ray[80];
 	char next[512], digest[80];  /* of Link, the target with rel="next"; Docker-Content-Digest; "" */

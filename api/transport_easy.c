@@ -132,6 +132,12 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
 	char value[1024];
 	const char *colon;
 
+	/* libcurl keeps them all, and has no bound for those that come behind a body. */
+	ex->headers_len += len;
+	if (ex->headers_len > HEADERS_MAX) {
+		ex->too_large = true;
+		return 0;
+	}
 	/* An interim answer (103) comes before the real one. */
 	if (len >= 5 && !memcmp(data, "HTTP/", 5)) {
 		ex->rate = (struct rate_facts)RATE_FACTS_INIT;

@@ -1,6 +1,8 @@
 /* Calls against a server that fails in every way: retries, lost answers, limits, deadlines, interrupts, credentials. */
 #include "client_fixture.h"
 
+#include "api/transport.h"
+
 /* ---- tests ---- */
 
 static void sends_what_it_should(void **state)
@@ -85,6 +87,9 @@ static void never_repeats_a_lost_create(void **state)
 		{ .reset = true },
 		{ .status = 201, .body = OK_BODY, .truncate = 10 },
 		{ .status = 502, .body = "" },
+		/* What stands before the service says so of what it has passed on, too. */
+		{ .status = 503, .headers = "Retry-After: 0\r\n", .body = "" },
+		{ .status = 408, .body = "" },
 		{ .status = 200, .body = "" },
 		{ .status = 200, .headers = "Content-Type: text/html\r\n", .body = "<p>Sign in" },
 	};
@@ -197,10 +202,6 @@ static void a_create_is_repeated_after_429(void **state)
 
 	begin(&f, answer_script, 4, 5000);
 	set_script(1, (struct reply){ .status = 429, .headers = "retry-after: 0\r\n", .body = "slow down" });
-	assert_int_equal(call(&f, "POST", CALL_WRITE, "{}"), 0);
-	assert_int_equal(server_count(f.server), 2);
-	f.server->count = 0;
-	set_script(1, (struct reply){ .status = 503, .headers = "Retry-After: 0\r\n", .body = "" });
 	assert_int_equal(call(&f, "POST", CALL_WRITE, "{}"), 0);
 	assert_int_equal(server_count(f.server), 2);
 	end(&f);
@@ -523,6 +524,24 @@ static void texts_hold_no_secrets(void **state)
 	end(&f);
 }
 
+/* libcurl keeps what it is sent, trailers without an end too. */
+static void headers_have_a_bound(void **state)
+{
+	cleanup_buf_ struct buf headers = BUF_INIT;
+	struct fixture f;
+	(void)state;
+
+	while (headers.len < HEADERS_MAX)
+		buf_addf(&headers, "x-%zu: %0999d\r\n", headers.len, 0);
+	begin(&f, answer_script, 4, 5000);
+	set_script(1, (struct reply){ .status = 200, .headers = headers.data, .body = OK_BODY });
+	assert_int_equal(call(&f, "GET", 0, NULL), -EIO);
+	assert_non_null(strstr(f.err.text, "headers take more than 256 KiB"));
+	assert_int_equal(server_count(f.server), 1);
+	assert_int_equal(call(&f, "GET", 0, NULL), 0);
+	end(&f);
+}
+
 static void redirects_are_not_followed(void **state)
 {
 	struct fixture f;
@@ -559,6 +578,7 @@ int main(void)
 		cmocka_unit_test(a_missing_permission_is_not_a_wrong_token),
 		cmocka_unit_test(a_token_that_may_only_read_is_told_by_its_reads),
 		cmocka_unit_test(texts_hold_no_secrets),
+		cmocka_unit_test(headers_have_a_bound),
 		cmocka_unit_test(redirects_are_not_followed),
 	};
 

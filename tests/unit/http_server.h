@@ -108,7 +108,8 @@ static inline bool server_read(int fd, char *buf, size_t size, size_t *used, str
 
 static inline bool server_answer(struct server *server, int fd, const struct reply *reply)
 {
-	char head[2048];
+	const char *headers = reply->headers;
+	char head[200];
 	size_t len = reply->body ? strlen(reply->body) : 0;
 	int n;
 
@@ -129,12 +130,14 @@ static inline bool server_answer(struct server *server, int fd, const struct rep
 	}
 	if (reply->close || reply->reset)
 		return false;
-	n = snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\n%sContent-Length: %zu\r\n%s\r\n", reply->status,
-		     reply->headers && strcasestr(reply->headers, "content-type") ? "" : "Content-Type: application/json\r\n",
-		     len, reply->headers ? reply->headers : "");
-	if (reply->status == 204)
-		n = snprintf(head, sizeof(head), "HTTP/1.1 204 X\r\n\r\n");
+	n = snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\n", reply->status);
+	if (reply->status != 204)
+		n += snprintf(head + n, sizeof(head) - (size_t)n, "%sContent-Length: %zu\r\n",
+			      headers && strcasestr(headers, "content-type") ? "" : "Content-Type: application/json\r\n", len);
 	server_send(fd, head, (size_t)n);
+	if (headers && reply->status != 204)
+		server_send(fd, headers, strlen(headers));
+	server_send(fd, "\r\n", 2);
 	server_send(fd, reply->body, reply->truncate && reply->truncate < len ? reply->truncate : len);
 	return !reply->truncate && !reply->close_after;
 }
