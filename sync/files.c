@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "api/base/name.h"
+#include "api/base/parse.h"
 #include "api/doc.h"
 #include "sync/say.h"
 
@@ -89,17 +90,30 @@ static int add(struct files *files, const struct kind *kind, const char *name)
 	return files->all[files->count].path ? (files->count++, 0) : -ENOMEM;
 }
 
+/* As in a full view: what belongs to a resource is in the directory of the same name. */
+static bool belongs_to_document(DIR *dir, const char *name, const struct kind *kind)
+{
+	cleanup_free_ char *document = text_new("%s%s", name, kind->suffix);
+
+	return document && faccessat(dirfd(dir), document, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int take_name(DIR *dir, const char *name, const struct kind *kind, struct files *ret)
 {
-	struct stat st;
+	struct stat st = { 0 };
 
 	if (name[0] == '.')
 		return 0;
-	if (fstatat(dirfd(dir), name, &st, 0) < 0 || !S_ISREG(st.st_mode))
+	if (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 		return 0;
+	/* Whatever stands there, such as a link that leads nowhere: what cannot be read is refused, what is missing is pruned. */
 	if (is_document(kind, name))
 		return add(ret, kind, name);
-	if (is_mistake(kind, name) && !kind->parts)
+	if (kind->parts)
+		return 0;
+	if (S_ISDIR(st.st_mode) && !belongs_to_document(dir, name, kind))
+		say_error("%s/%s/ is left out: documents stand in %s/ itself", kind->dir, name, kind->dir);
+	else if (!S_ISDIR(st.st_mode) && is_mistake(kind, name))
 		say_error("%s/%s is left out: the name of %s %s ends in '%s'", kind->dir, name, kind_article(kind), kind->name,
 			  kind->suffix);
 	return 0;
@@ -140,6 +154,27 @@ static int scan(const char *root, const struct kind *kind, struct files *ret, st
 		return err_set(err, errno, "%s: %s", path, strerror(errno));
 	ret->collections |= UINT64_C(1) << kind_number(kind);
 	return 0;
+}
+
+void files_tell_misnamed(const char *root)
+{
+	cleanup_(close_dir) DIR *dir = opendir(root);
+	const char *words[64] = { NULL };
+	struct dirent *entry;
+	size_t count = 0;
+
+	for (const struct kind *const *k = kinds; *k && count < array_len(words); k++) {
+		if (is_declared(*k))
+			words[count++] = (*k)->dir;
+	}
+	while (dir && (entry = readdir(dir))) {
+		const char *nearest = entry->d_name[0] == '.' ? NULL : parse_nearest(entry->d_name, words, count);
+		struct stat st;
+
+		if (nearest && strcmp(nearest, entry->d_name) != 0 && fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 &&
+		    S_ISDIR(st.st_mode))
+			say_error("%s/ is left out: did you mean %s/?", entry->d_name, nearest);
+	}
 }
 
 int files_scan(const char *root, struct files *ret, struct err *err)
@@ -210,7 +245,8 @@ int file_read(const char *root, const char *path, struct buf *ret, struct err *e
 
 	if (text_format(&whole, "%s/%s", root, path) < 0)
 		return -ENOMEM;
-	fd = open(whole, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* A pipe has nobody to wait for. */
+	fd = open(whole, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return err_set(err, errno, "%s: %s", path, strerror(errno));
 	ret->max = DOC_BYTES_MAX;

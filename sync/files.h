@@ -18,11 +18,13 @@ struct files {
 };
 
 /*
- * All that a person declares (view=spec) below root: of each collection that is there, the files whose names are a document's.
+ * All that a person declares (view=spec) below root: of each collection that is there, what has a document's name, be it a file or not.
  * Dot-files and everything else are left out; what looks like a mistake is named on stderr. A collection that cannot be read, but for
  * one that the service does not offer, is -errno with text.
  */
 int files_scan(const char *root, struct files *ret, struct err *err);
+/* Names on stderr the directories of root that are called almost like a collection. */
+void files_tell_misnamed(const char *root);
 void files_clear(struct files *files);
 #define cleanup_files_ cleanup_(files_clear)
 bool files_has(const struct files *files, const char *path);

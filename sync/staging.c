@@ -19,6 +19,7 @@ int wanted_read(const struct args *args, struct wanted *ret, struct err *err)
 	int r;
 
 	*ret = (struct wanted){ 0 };
+	files_tell_misnamed(args->repo);
 	r = files_scan(args->repo, &ret->repo, err);
 	if (r == 0 && !ret->repo.count)
 		return err_set(err, ENOENT,
@@ -113,6 +114,8 @@ static int stage_file(const struct args *args, const char *mount, const struct f
 	cleanup_buf_wipe_ struct buf text = BUF_INIT;
 	int r = file_read(args->repo, file->path, &text, err);
 
+	if (r == 0 && !text.len)
+		return err_set(err, EINVAL, "%s: is empty", file->path);
 	if (r < 0 || is_there(mount, file, &text))
 		return r;
 	return file_write(mount, file->path, &text);

@@ -91,6 +91,39 @@ some_are_in() { [ "$(count_calls POST /applications)" -ge 2 ]; }
   nothing_stays
 }
 
+@test "gitops: what has a document's name and cannot be read is refused, and not pruned; misplaced and misnamed directories are named" {
+  make_repo "$REPO"
+  sync_ apply "$REPO"
+  settle
+  clear_requests
+  cd "$REPO"
+  mv applications/app-1.json "$T/app-1.json"
+  ln -s nowhere applications/app-1.json
+  mkfifo applications/app-2.json.new
+  mv applications/app-2.json.new applications/app-2.json
+  : >applications/empty.json
+  mkdir applications/folder.json applications/team applications/app-3 Application
+  run sync_ apply "$REPO" --prune
+  assert_status 1
+  assert_match "$output" 'applications/app-1.json: No such file or directory'
+  assert_match "$output" 'applications/app-2.json: is empty'
+  assert_match "$output" 'applications/empty.json: is empty'
+  assert_match "$output" 'applications/folder.json: Is a directory'
+  assert_match "$output" 'applications/team/ is left out: documents stand in applications/ itself'
+  assert_match "$output" 'Application/ is left out: did you mean applications/\?'
+  assert_match "$output" '4 of [0-9]+ were refused: nothing was sent'
+  # As in a full view: what belongs to a resource.
+  [[ $output != *app-3/* ]] || fail "$output"
+  assert_writes 0
+  # What a link leads to is the document.
+  rm -r applications/empty.json applications/folder.json applications/app-2.json
+  ln -sf "$T/app-1.json" applications/app-1.json
+  run sync_ plan "$REPO" --prune
+  assert_status 2
+  assert_match "$output" 'Plan: 0 to create, 0 to change, 1 to delete'
+  nothing_stays
+}
+
 @test "gitops: --prune deletes what the repository lacks, of the collections that it has, and never more than it may" {
   make_repo "$REPO" 12
   run sync_ apply "$REPO"
