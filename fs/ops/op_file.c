@@ -454,6 +454,8 @@ int op_create(struct request *r)
 	result = subject_init(r, r->ino, &dir);
 	if (result == 0)
 		result = walk_classify(r, &dir.what, r->create.name, &what, &r->err);
+	if (result == 0 && what.place == PLACE_SCRATCH && !(r->create.info.flags & O_EXCL))
+		result = walk_refuse_mistake(&dir.what, r->create.name, &r->err);
 	if (result == 0)
 		result = create_in(r, &dir, &what);
 	identity_clear(&what);

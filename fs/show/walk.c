@@ -489,12 +489,12 @@ static bool is_scratch_in(const struct identity *dir, const char *name)
 	return name_is_scratch(name) || !name_has_suffix(name, ".json");
 }
 
-/* The name is taken for the identity that is wanted: what it would be written as is what helps. */
-static int refuse_name(const struct kind *kind, const char *name, struct err *err)
+/* The name without so many bytes at its end is taken for the identity that is wanted: what it would be written as is what helps. */
+static int refuse_name(const struct kind *kind, const char *name, size_t ending, struct err *err)
 {
-	size_t n = strlen(name), suffix = strlen(kind->suffix);
+	size_t n = strlen(name);
 	char encoded[NAME_MAX_BYTES + 1];
-	cleanup_free_ char *wanted = n > suffix ? strndup(name, n - suffix) : NULL;
+	cleanup_free_ char *wanted = n > ending ? strndup(name, n - ending) : NULL;
 
 	if (!wanted)
 		return err_set(err, EINVAL, "'%s' is no name of %s %s", name, kind_article(kind), kind->name);
@@ -517,6 +517,28 @@ int walk_classify(struct request *r, const struct identity *dir, const char *nam
 	if (dir->place != PLACE_COLLECTION || !(dir->kind->verbs & KIND_CREATE))
 		return err_set(err, EPERM, "no file can be made here: what is in this directory comes from the platform");
 	if (name_decode(name, dir->kind->suffix, &identity) < 0 && !name_is_cut(name, dir->kind->suffix))
-		return refuse_name(dir->kind, name, err);
+		return refuse_name(dir->kind, name, strlen(dir->kind->suffix), err);
 	return set(ret, PLACE_RESOURCE, dir->kind, dir->parent_id, NULL);
+}
+
+/* As mktemp(1), mkstemp(3) and numbered lists make them. */
+static bool is_temporary(const char *name)
+{
+	return !strncmp(name, "tmp", 3) || !name[strspn(name, "0123456789")];
+}
+
+int walk_refuse_mistake(const struct identity *dir, const char *name, struct err *err)
+{
+	static const char *const endings[] = { ".yaml", ".yml", ".toml", ".jsonc", ".JSON" };
+	const struct kind *kind = dir->place == PLACE_COLLECTION && dir->kind->verbs & KIND_CREATE ? dir->kind : NULL;
+
+	if (!kind || kind->flags & KIND_SECRET || name_is_scratch(name))
+		return 0;
+	for (size_t i = 0; i < array_len(endings); i++) {
+		if (!(kind->flags & KIND_KEY_LINE) && name_has_suffix(name, endings[i]))
+			return refuse_name(kind, name, strlen(endings[i]), err);
+	}
+	if (kind->flags & KIND_KEY_LINE || (!strchr(name, '.') && !is_temporary(name)))
+		return refuse_name(kind, name, 0, err);
+	return 0;
 }

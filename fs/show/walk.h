@@ -17,6 +17,11 @@ int walk_serial(struct request *r, const struct identity *dir, uint64_t *ret_ser
 
 /* What a new name in the directory would be: a resource (PLACE_RESOURCE), a part, or scratch; -EPERM with text where none. */
 int walk_classify(struct request *r, const struct identity *dir, const char *name, struct identity *ret, struct err *err);
+/*
+ * Of a new scratch name that is opened for writing, and not with O_EXCL, as tools open theirs: -EINVAL with the name that would
+ * work, where it is likely that a resource was meant; else 0.
+ */
+int walk_refuse_mistake(const struct identity *dir, const char *name, struct err *err);
 /* Whether a scratch name of this directory is one that only tools use (dot-file, backup, swap): leaving it is no mistake. */
 bool walk_is_tool_name(const char *name);
 bool walk_shows_resource(const struct mount *mount, const struct kind *kind, const char *parent, const struct snapshot *snapshot);

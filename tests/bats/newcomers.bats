@@ -83,6 +83,21 @@ recorded() { assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r .messa
   assert_match "$output" .
   run cp "$T/a.json" "$APPS/nosuffix"
   recorded 'a name must end as the others do'
+  # The likely mistakes are refused at once, with the name that works; what tools make for themselves (O_EXCL) is scratch.
+  local name
+  for name in api api.yaml api.yml api.toml api.jsonc api.JSON; do
+    run bash -c 'echo "{}" >"$1"' bash "$APPS/$name"
+    assert_match "$output" 'Invalid argument'
+    recorded "'$name' is no file name of an application: write 'api.json' for the one named 'api'"
+    [ ! -e "$APPS/$name" ] || fail "$name is there"
+  done
+  for name in 17 tmp tmpfile sedAbCdEf web.json.new notes.txt; do
+    echo scratch >"$APPS/$name"
+    rm "$APPS/$name"
+  done
+  run bash -c 'echo "-----BEGIN OPENSSH PRIVATE KEY-----" >"$1"' bash "$MNT/ssh-keys/id_ed25519"
+  assert_match "$output" 'Invalid argument'
+  recorded "'id_ed25519' is no file name of an ssh key: write 'id_ed25519.pub' for the one named 'id_ed25519'"
   seed '{"deployments":1}'
   run mv "$APPS/a.json" "$MNT/deployments/a.json"
   recorded '^an application'
