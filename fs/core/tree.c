@@ -458,6 +458,7 @@ void tree_settle(struct tree *tree, struct entry *entry)
 	if (!entry->parent)
 		return;
 	entry->parent->local_serial++;
+	entry->parent->mtime_ns = clock_wall_ns();
 	if (wanted == entry->local)
 		return;
 	entry->local = wanted;

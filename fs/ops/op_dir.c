@@ -197,6 +197,21 @@ static void notice_crawl(struct request *r, const struct identity *what)
 		crawl_fetch_rest(r->mount);
 }
 
+/*
+ * The time of a change that only a listing shows: of lists below a resource, and of images. Who is told of a change sets the time
+ * then, so that a program which looks at it, lists, and looks again (tar) sees none that was before: own ones in tree_settle, those
+ * of the root's lists where the store tells of them. The first listing is no change, and neither is what the service was found to
+ * offer.
+ */
+static void note_change_locked(struct entry *dir, uint64_t serial) REQUIRES(tree_locked)
+{
+	bool untold = (dir->what.place == PLACE_COLLECTION && dir->what.parent_id) || dir->what.place == PLACE_IMAGES ||
+		      dir->what.place == PLACE_REPOSITORY;
+
+	if (untold && serial && dir->listed_list && dir->listed_list != serial)
+		dir->mtime_ns = clock_wall_ns();
+}
+
 int op_opendir(struct request *r)
 {
 	cleanup_subject_ struct subject s = { 0 };
@@ -218,9 +233,9 @@ int op_opendir(struct request *r)
 	if (serial && s.entry->listed_list == serial && s.entry->listed_local == s.entry->local_serial) {
 		r->opendir.info.keep_cache = 1;
 	} else {
+		note_change_locked(s.entry, serial);
 		s.entry->listed_list = serial;
 		s.entry->listed_local = s.entry->local_serial;
-		s.entry->mtime_ns = clock_wall_ns();
 	}
 	tree_unlock(s.tree);
 	/* A listing under a name that cannot be relied on is not worth the kernel's memory. */

@@ -58,6 +58,8 @@ static void changed(void *arg, const void *row, const char *key)
 	tree_lock(mount->tree);
 	mount->tree->changes++;
 	dir = entry_of_key(mount, kind);
+	if (dir)
+		dir->mtime_ns = clock_wall_ns();
 	if (dir && dir->current)
 		ino = dir->current->id;
 	tree_unlock(mount->tree);

@@ -224,3 +224,18 @@ each_of() {
     rm -f "$APPS"/*~
   done
 }
+
+@test "tar of a whole mount sees no file that changed under it, neither at the first look nor after a change" {
+  start_emulator --seed sample
+  mount_cfcfs
+  web_json "$T/web.json"
+  local n
+  for n in 1 2 3; do
+    tar -C "$MNT" --exclude=./secrets/* -cf - . >"$T/all.tar" || fail "tar of look $n"
+    cp "$T/web.json" "$APPS/new-$n.json"
+  done
+  # The time of a directory is that of the last change in it.
+  touch "$T/stamp"
+  rm "$APPS/new-1.json"
+  assert_equal "$(cd "$MNT" && find . -maxdepth 1 -type d -newer "$T/stamp")" ./applications
+}
