@@ -100,11 +100,23 @@ static const char *name_of(unsigned char c, char text[16])
 	return text;
 }
 
+/* What those write who come from JavaScript, Python or YAML; in strings a character has no such meaning. */
+static const char *hint(const struct doc_scan *s, unsigned char c)
+{
+	bool array = s->depth && s->open[s->depth - 1].array;
+
+	if (s->step == STEP_ESCAPE || s->step == STEP_HEX)
+		return "";
+	if ((s->step == STEP_KEY && c == '}') || (s->step == STEP_VALUE && array && c == ']'))
+		return " (the comma before it is one too many)";
+	return c == '/' || c == '#' ? " (JSON has no comments)" : c == '\'' ? " (quotes are \" in JSON)" : "";
+}
+
 static void unexpected(struct doc_scan *s, unsigned char c, const char *wanted)
 {
 	char text[16];
 
-	fail(s, "found %s where %s must stand", name_of(c, text), wanted);
+	fail(s, "found %s where %s must stand%s", name_of(c, text), wanted, hint(s, c));
 }
 
 static bool is_space(unsigned char c)

@@ -231,7 +231,9 @@ static void record_unsent(struct request *r, struct handle *h, const struct left
 	else if (left->detached)
 		err_set(&err, EINVAL, "a file of this name is never sent: here a name must end as the others do; it stays local");
 	else if (!content.len)
-		err_set(&err, EINVAL, "closed empty: nothing was sent");
+		err_set(&err, EINVAL,
+			"closed empty: nothing was sent (a file that is read and written by one command is emptied before it is "
+			"read)");
 	else
 		err_set(&err, EIO, "closed without being sent");
 	failures_add(r->mount->failures, left->path ? left->path : "?", "release", &err, h->draft->secret ? NULL : content.data,

@@ -142,6 +142,38 @@ static void depth_is_bounded(void **state)
 	buf_free(&text);
 }
 
+/* What people write who know JSON by its relatives. */
+static void errors_say_what_json_lacks(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} rows[] = {
+		{ "{\"a\": 1,}",
+		  "line 1, column 9: found '}' where a key in quotes must stand (the comma before it is one too many)" },
+		{ "{\"a\": [1,]}",
+		  "line 1, column 10: found ']' where a value must stand (the comma before it is one too many)" },
+		{ "{\"a\": ]}", "line 1, column 7: found ']' where a value must stand" },
+		{ "{ // what it is\n}",
+		  "line 1, column 3: found '/' where a key in quotes, or '}' must stand (JSON has no comments)" },
+		{ "# what it is\n{}",
+		  "line 1, column 1: found '#' where '{', the start of a JSON object, must stand (JSON has no comments)" },
+		{ "{'a': 1}", "line 1, column 2: found ''' where a key in quotes, or '}' must stand (quotes are \" in JSON)" },
+		{ "{\"a\": \"\\#\"}",
+		  "line 1, column 9: found '#' where one of \" \\ / b f n r t u behind a backslash must stand" },
+	};
+	cleanup_(doc_scan_freep) struct doc_scan *scan = doc_scan_new();
+	(void)state;
+
+	for (size_t i = 0; i < array_len(rows); i++) {
+		struct err err = ERR_INIT;
+
+		doc_scan_reset(scan);
+		assert_int_equal(doc_scan_feed(scan, rows[i].text, strlen(rows[i].text)), DOC_MALFORMED);
+		doc_scan_error(scan, &err);
+		assert_string_equal(err.text, rows[i].says);
+	}
+}
+
 static void errors_say_where(void **state)
 {
 	cleanup_(doc_scan_freep) struct doc_scan *scan = doc_scan_new();
@@ -192,7 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(states_are_as_they_must_be), cmocka_unit_test(every_prefix_of_a_document_is_incomplete),
 		cmocka_unit_test(depth_is_bounded),           cmocka_unit_test(errors_say_where),
-		cmocka_unit_test(many_keys_byte_by_byte),
+		cmocka_unit_test(errors_say_what_json_lacks), cmocka_unit_test(many_keys_byte_by_byte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
