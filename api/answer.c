@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <strings.h>
 
 #include "api/operation.h"
 
@@ -54,7 +55,25 @@ static int check_holds(const struct operation *operation, struct json_object *ob
 	return 0;
 }
 
-int answer_check(const struct operation *operation, bool bare, const struct answer *answer, struct err *err)
+/* Whether the last {} of the operation's path stands for this identity. In other cases of its letters a UUID is the same. */
+static bool is_named(const struct operation *operation, const char *path, const char *identity)
+{
+	const char *last = NULL;
+	cleanup_free_ char *text = NULL;
+	size_t n;
+
+	for (const char *at = operation->path; (at = strstr(at, "{}")); at++)
+		last = at;
+	for (const char *at = operation->path; at < last; at += *at == '/') {
+		at += strcspn(at, "/");
+		path += strcspn(path, "/");
+		path += *path == '/';
+	}
+	n = strcspn(path, "/?");
+	return kind_path("{id}", NULL, identity, NULL, &text) == 0 && strlen(text) == n && !strncasecmp(text, path, n);
+}
+
+int answer_check(const struct operation *operation, const char *path, bool bare, const struct answer *answer, struct err *err)
 {
 	if (!operation)
 		return 0;
@@ -66,6 +85,9 @@ int answer_check(const struct operation *operation, bool bare, const struct answ
 			return err_set(err, EIO, "the answer to %s holds no result", operation->id);
 		if (operation->must && !has_text(answer->result, operation->must))
 			return err_set(err, EIO, "the answer to %s has no \"%s\"", operation->id, operation->must);
+		if (operation->itself && path && !is_named(operation, path, json_get_string(answer->result, operation->must)))
+			return err_set(err, EIO, "the answer to %s is about another one: its \"%s\" is %.100s", operation->id,
+				       operation->must, json_get_string(answer->result, operation->must));
 		return check_holds(operation, answer->result, err);
 	case ANSWER_NONE:
 		break;

@@ -83,6 +83,7 @@ static enum outcome judge(struct trip *trip, const struct exchange *ex, struct a
 		.graphql = trip->call->flags & CALL_GRAPHQL,
 		.bodiless = trip->call->flags & CALL_REGISTRY,
 		.operation = trip->operation,
+		.path = trip->call->path,
 		.policy = ex->status == 400 ? complaint_policy(trip->operation, trip->call->body, trip->call->body_len) : NULL,
 	};
 	struct envelope_facts facts;

@@ -330,7 +330,7 @@ static int take_success(const struct envelope *in, struct json_object *root, str
 		.result_info = enveloped ? get(root, "result_info") : NULL,
 	};
 
-	if (answer_check(in->operation, in->bare, &answer, err) < 0) {
+	if (answer_check(in->operation, in->path, in->bare, &answer, err) < 0) {
 		facts->lacking = true;
 		if (err)
 			err->http_status = in->status;

@@ -22,6 +22,7 @@ struct envelope {
 	bool graphql;                      /* {"data", "errors"}, and errors come with 200 */
 	const char *policy;                /* see complaint_policy */
 	const struct operation *operation; /* what the answer must hold; NULL: it is not known */
+	const char *path;                  /* of the request, as operation->path has it; NULL: it is not known */
 };
 
 struct envelope_facts {
@@ -33,8 +34,9 @@ struct envelope_facts {
 /* 0 for a success with *ret filled, else -errno with err (may be NULL) filled and *ret untouched. */
 int envelope_take(const struct envelope *in, struct answer *ret, struct err *err, struct envelope_facts *facts);
 
-/* Whether a success has what the operation must answer: the list, the object, identities, the mark of a page. 0 or -EIO. */
-int answer_check(const struct operation *operation, bool bare, const struct answer *answer, struct err *err);
+/* Whether a success has what the operation must answer: the list, the object, identities (of an object that of the path), the mark of a
+   page. path may be NULL. 0 or -EIO. */
+int answer_check(const struct operation *operation, const char *path, bool bare, const struct answer *answer, struct err *err);
 
 /*
  * What the parsed text would take, roughly, and how deep it goes. A text that is no JSON is measured all the same; false where it

@@ -10,6 +10,7 @@
 #define UNCONFIRMED .source = SOURCE_UNCONFIRMED
 #define ITEMS(must_)  .answers = ANSWER_ITEMS, .must = (must_)
 #define OBJECT(must_) .answers = ANSWER_OBJECT, .must = (must_)
+#define ITSELF(must_) OBJECT(must_), .itself = true
 #define NOTHING       .answers = ANSWER_NONE
 #define BY_APPLICATION .by_application = true
 #define PAGED(size_)  .paging = PAGING_TOKEN, .page_size = (size_)
@@ -21,8 +22,8 @@ const struct operation operations[] = {
 
 	{ "listApplications", "GET", "/applications", OFFICIAL, ITEMS("id"), PAGED(500) },
 	{ "createApplication", "POST", "/applications", OFFICIAL, OBJECT("id") },
-	{ "getApplication", "GET", "/applications/{}", OFFICIAL, OBJECT("id") },
-	{ "modifyApplication", "PATCH", "/applications/{}", OFFICIAL, OBJECT("id") },
+	{ "getApplication", "GET", "/applications/{}", OFFICIAL, ITSELF("id") },
+	{ "modifyApplication", "PATCH", "/applications/{}", OFFICIAL, ITSELF("id") },
 	{ "deleteApplication", "DELETE", "/applications/{}", OFFICIAL, NOTHING },
 	{ "getApplicationStatus", "GET", "/applications/{}/status", UNCONFIRMED, OBJECT(NULL) },
 	{ "listApplicationVersions", "GET", "/applications/{}/versions", OFFICIAL, ITEMS(NULL) },
@@ -31,19 +32,19 @@ const struct operation operations[] = {
 	{ "getInstance", "GET", "/applications/{}/instances/{}", OFFICIAL, OBJECT("id"), BY_APPLICATION },
 
 	{ "listDeploymentsByApplication", "GET", "/applications/{}/deployments", UNCONFIRMED, ITEMS("id") },
-	{ "getApplicationDeployment", "GET", "/applications/{}/deployments/{}", UNCONFIRMED, OBJECT("id") },
+	{ "getApplicationDeployment", "GET", "/applications/{}/deployments/{}", UNCONFIRMED, ITSELF("id") },
 	{ "recreateApplicationDeployment", "POST", "/applications/{}/deployments/{}/recreate", UNCONFIRMED, OBJECT("id") },
 
 	{ "createApplicationJob", "POST", "/applications/{}/jobs", UNCONFIRMED, OBJECT("id") },
 	{ "listApplicationJobs", "GET", "/applications/{}/jobs", UNCONFIRMED, ITEMS("id") },
-	{ "getApplicationJob", "GET", "/applications/{}/jobs/{}", UNCONFIRMED, OBJECT("id") },
-	{ "modifyApplicationJob", "PATCH", "/applications/{}/jobs/{}", UNCONFIRMED, OBJECT("id") },
+	{ "getApplicationJob", "GET", "/applications/{}/jobs/{}", UNCONFIRMED, ITSELF("id") },
+	{ "modifyApplicationJob", "PATCH", "/applications/{}/jobs/{}", UNCONFIRMED, ITSELF("id") },
 	{ "deleteApplicationJob", "DELETE", "/applications/{}/jobs/{}", UNCONFIRMED, NOTHING },
 
 	{ "createApplicationRollout", "POST", "/applications/{}/rollouts", OFFICIAL, OBJECT("id") },
 	{ "listApplicationRollouts", "GET", "/applications/{}/rollouts", UNCONFIRMED, ITEMS("id"), .paging = PAGING_LAST,
 	  .page_size = 1000 },
-	{ "getApplicationRollout", "GET", "/applications/{}/rollouts/{}", UNCONFIRMED, OBJECT("id") },
+	{ "getApplicationRollout", "GET", "/applications/{}/rollouts/{}", UNCONFIRMED, ITSELF("id") },
 	{ "updateApplicationRollout", "POST", "/applications/{}/rollouts/{}", UNCONFIRMED, OBJECT(NULL) },
 	{ "deleteApplicationRollout", "DELETE", "/applications/{}/rollouts/{}", UNCONFIRMED, NOTHING },
 
@@ -53,18 +54,18 @@ const struct operation operations[] = {
 
 	{ "createDeploymentV2", "POST", "/deployments/v2", OLD_COMMAND, OBJECT("id") },
 	{ "listDeploymentsV2", "GET", "/deployments/v2", OLD_COMMAND, ITEMS("id") },
-	{ "getDeploymentV2", "GET", "/deployments/{}/v2", OLD_COMMAND, OBJECT("id") },
-	{ "modifyDeploymentV2", "PATCH", "/deployments/{}/v2", OLD_COMMAND, OBJECT("id") },
+	{ "getDeploymentV2", "GET", "/deployments/{}/v2", OLD_COMMAND, ITSELF("id") },
+	{ "modifyDeploymentV2", "PATCH", "/deployments/{}/v2", OLD_COMMAND, ITSELF("id") },
 	{ "deleteDeploymentV2", "DELETE", "/deployments/{}/v2", OLD_COMMAND, NOTHING },
 	{ "recreateDeployment", "POST", "/deployments/{}/recreate", UNCONFIRMED, OBJECT("id") },
 	{ "listPlacements", "GET", "/deployments/{}/placements", OLD_COMMAND, ITEMS("id") },
-	{ "getPlacement", "GET", "/placements/{}", OLD_COMMAND, OBJECT("id") },
+	{ "getPlacement", "GET", "/placements/{}", OLD_COMMAND, ITSELF("id") },
 	{ "replaceDeployment", "POST", "/placements/{}", UNCONFIRMED, OBJECT("id") },
 
 	{ "listSecrets", "GET", "/secrets", UNCONFIRMED, ITEMS("name") },
 	{ "createSecret", "POST", "/secrets", UNCONFIRMED, OBJECT("name") },
-	{ "getSecret", "GET", "/secrets/{}", UNCONFIRMED, OBJECT("name") },
-	{ "modifySecret", "PATCH", "/secrets/{}", UNCONFIRMED, OBJECT("name") },
+	{ "getSecret", "GET", "/secrets/{}", UNCONFIRMED, ITSELF("name") },
+	{ "modifySecret", "PATCH", "/secrets/{}", UNCONFIRMED, ITSELF("name") },
 	{ "deleteSecret", "DELETE", "/secrets/{}", UNCONFIRMED, NOTHING },
 
 	{ "listSshPublicKeys", "GET", "/ssh-public-keys", OLD_COMMAND, ITEMS("id") },

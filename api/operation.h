@@ -35,6 +35,7 @@ struct operation {
 	const char
 		*list_key; /* ANSWER_ITEMS: the result is an object and holds the array under this key; NULL: it is the array */
 	const char *must;  /* the text that the object, or each item, must have: its identity; NULL: none */
+	bool itself;       /* ANSWER_OBJECT: that text is the last {} of the path: it is about what was asked for, or changed */
 	const char *
 		holds; /* ANSWER_OBJECT: the objects that it must have, "[]" behind those that are arrays: "limits locations[]" */
 	enum paging paging;

@@ -171,6 +171,30 @@ static bool is_about_fields(const struct err *err)
 	return about && err->http_status == 400;
 }
 
+/* What was there before, under another name, is not what a create made: the answer is another request's. */
+static bool is_of_another(const struct change *change, struct list *before, struct json_object *answer)
+{
+	const struct kind *kind = change->kind;
+	const char *id = answer ? kind_id(kind, answer) : NULL;
+	const struct list_item *known = id && before ? list_by_id(before, id) : NULL;
+	unsigned traits = known && kind->hooks && kind->hooks->traits ? kind->hooks->traits(answer) : 0;
+
+	/* A namespace's application has the namespace's id, whatever its name. */
+	return known && change->name && strcmp(known->snapshot->name, change->name) != 0 && !(traits & TRAIT_DURABLE);
+}
+
+static int call_create(const struct line *line, const struct change *change, size_t i, struct list *before, struct outcome *ret)
+{
+	int result = call(line, &change->steps[i], &ret->answers[i]);
+
+	if (result < 0 || !is_of_another(change, before, ret->answers[i].result))
+		return result;
+	answer_clear(&ret->answers[i]);
+	result = err_set(line->err, EIO, "the answer to the create is about what was there before");
+	line->err->outcome_unknown = true;
+	return result;
+}
+
 static int send_step(const struct line *line, const struct change *change, size_t i, struct outcome *ret)
 {
 	const struct step *step = &change->steps[i];
@@ -185,7 +209,7 @@ static int send_step(const struct line *line, const struct change *change, size_
 	if (create && line->r)
 		source_list(line->r, change->kind, change->parent_id, &before, &info);
 	for (;;) {
-		result = call(line, step, &ret->answers[i]);
+		result = create ? call_create(line, change, i, before, ret) : call(line, step, &ret->answers[i]);
 		if (result < 0 && line->err->outcome_unknown) {
 			result = find_lost(line, change, i, before, ++tries, ret);
 			if (result > 0)
@@ -199,6 +223,9 @@ static int send_step(const struct line *line, const struct change *change, size_
 	ret->older_way = result == -EINVAL && step->older_way && is_about_fields(line->err);
 	if (result == 0 && !ret->again)
 		result = step_check(change, i, outcome_object(ret, i), line->err);
+	/* Another resource's answer tells nothing of what was sent. */
+	if (result < 0 && change->verb == VERB_CREATE)
+		ret->made[i] = false;
 	if (result == 0 && !ret->again)
 		result = look_for_removed(line, change, i, ret);
 	return result;

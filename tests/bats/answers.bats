@@ -79,3 +79,47 @@ odd_fault() { # METHOD PATH TIMES ANSWER
     assert_equal "$(app_names | grep -c "web$n")" 0
   done
 }
+
+@test "an answer about another resource is none: nothing is compared with it, kept of it, or removed for it" {
+  start -o cache_ttl=0.2,delete_grace=0
+  local other body neu
+  web_json "$T/web.json"
+  cp "$T/web.json" "$APPS/web.json"
+  sed 's/"max_instances": 5/"max_instances": 6/' "$T/web.json" >"$T/other.json"
+  cp "$T/other.json" "$APPS/other.json"
+  other=$(jq -c '{success: true, result: .}' <<<"$(app other)")
+  clear_requests
+  # Before the change is sent the account is asked. This answer has it already.
+  fault "$(jq -nc --arg p "/applications/$(app_id web)" --arg b "$other" '{method:"GET",path:$p,times:100,status:200,body:$b}')"
+  refresh
+  assert_fails cp "$T/other.json" "$APPS/web.json"
+  assert_error EIO
+  clear_faults
+  assert_writes 0
+  refresh
+  grep -q '"max_instances": 5' "$APPS/web.json"
+  # What a create made is not what was there before it.
+  body=$(jq -c '.result.name = "neu"' <<<"$other")
+  fault "$(jq -nc --arg b "$body" '{method:"POST",path:"/applications",times:1,status:201,body:$b}')"
+  cp "$T/web.json" "$APPS/neu.json"
+  assert_exists "$APPS/other.json"
+  neu=$(app_id neu)
+  rm "$APPS/neu.json"
+  assert_calls 1 DELETE '*'
+  assert_calls 1 DELETE "/applications/$neu"
+}
+
+@test "a secret's value that another secret's answer came to is not taken for the other's" {
+  start -o cache_ttl=0.2
+  printf one >"$T/one"
+  printf two >"$T/two"
+  cp "$T/one" "$MNT/secrets/A"
+  cp "$T/one" "$MNT/secrets/B"
+  local answer
+  answer=$(jq -c '{success: true, result: .}' <<<"$(api GET /secrets/B)")
+  fault "$(jq -nc --arg b "$answer" '{method:"PATCH",path:"/secrets/A",times:1,status:200,body:$b}')"
+  assert_fails cp "$T/two" "$MNT/secrets/A"
+  clear_requests
+  cp "$T/two" "$MNT/secrets/B"
+  assert_calls 1 PATCH /secrets/B
+}

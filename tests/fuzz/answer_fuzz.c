@@ -27,7 +27,7 @@ static void succeeded(const struct envelope *in, struct answer *answer)
 	MUST(in->status >= 200 && in->status < 300 && answer->status == in->status);
 	if (!in->operation)
 		return;
-	MUST(answer_check(in->operation, in->bare, answer, NULL) == 0);
+	MUST(answer_check(in->operation, in->path, in->bare, answer, NULL) == 0);
 	if (in->operation->answers == ANSWER_OBJECT)
 		MUST(json_object_is_type(answer->result, json_type_object));
 	if (in->operation->answers == ANSWER_ITEMS && !in->operation->list_key)

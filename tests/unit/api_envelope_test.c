@@ -288,6 +288,16 @@ static const struct {
 	{ "GET", "/applications/1", 200, false, OK("{}"), "has no \"id\"" },
 	{ "GET", "/applications/1", 200, false, OK("null"), "holds no result" },
 	{ "GET", "/applications/1", 200, false, OK("[]"), "holds no result" },
+	/* About what was asked for. */
+	{ "GET", "/applications/1", 200, false, OK("{\"id\":\"12\"}"), "another one: its \"id\" is 12" },
+	{ "GET", "/applications/12", 200, false, OK("{\"id\":\"1\"}"), "another one" },
+	{ "GET", "/applications/AB?x=1", 200, false, OK("{\"id\":\"ab\"}"), NULL },
+	{ "GET", "/applications/a/rollouts/r", 200, false, OK("{\"id\":\"a\"}"), "another one" },
+	{ "GET", "/applications/a/rollouts/r", 200, false, OK("{\"id\":\"r\"}"), NULL },
+	{ "PATCH", "/deployments/d/v2", 200, false, OK("{\"id\":\"d\"}"), NULL },
+	{ "PATCH", "/deployments/d/v2", 200, true, "{\"id\":\"e\"}", "another one" },
+	{ "PATCH", "/secrets/a%20b%2Fc", 200, false, OK("{\"name\":\"a b/c\"}"), NULL },
+	{ "PATCH", "/secrets/a", 200, false, OK("{\"name\":\"b\"}"), "another one" },
 	{ "GET", "/me", 200, false, OK("null"), "holds no result" },
 	{ "GET", "/me", 200, false, OK("{\"a\":1}"), "has no \"limits\"" },
 	{ "GET", "/me", 200, false, OK("{\"limits\":{},\"locations\":{},\"defaults\":{}}"), "has no \"locations\"" },
@@ -334,7 +344,8 @@ static void an_answer_holds_what_it_must(void **state)
 					     .len = strlen(answers[i].body),
 					     .writing = strcmp(answers[i].method, "GET"),
 					     .bare = answers[i].bare,
-					     .operation = operation_find(answers[i].method, answers[i].path) };
+					     .operation = operation_find(answers[i].method, answers[i].path),
+					     .path = answers[i].path };
 		struct envelope_facts facts;
 		struct answer answer = { 0 };
 		struct err err = ERR_INIT;
