@@ -22,7 +22,6 @@ static int parameter(const char *path, const char *name, int otherwise)
 static void answer_shelf(struct server *server, const struct request *request, struct reply *reply)
 {
 	int size = parameter(request->path, "per_page=", 0), first = parameter(request->path, "page_token=t", 0), last;
-	static _Thread_local char *body;
 	cleanup_buf_ struct buf out = BUF_INIT;
 
 	(void)server;
@@ -41,9 +40,7 @@ static void answer_shelf(struct server *server, const struct request *request, s
 	if (last < shelf.items)
 		buf_addf(&out, ",\"next_page_token\":\"t%d\"", last);
 	buf_adds(&out, "}}");
-	free(body);
-	body = buf_steal(&out);
-	reply->body = body;
+	reply->body = reply->owned = buf_steal(&out);
 }
 
 static int count_items(void *arg, struct json_object *items)

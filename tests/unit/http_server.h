@@ -37,6 +37,7 @@ struct reply {
 	size_t truncate;     /* send this much of the body, then close; 0: all */
 	bool close_after;    /* answer, then close without having said so */
 	char room[4096];     /* for a body that is made up */
+	char *owned;         /* for a larger one: freed once it is sent */
 };
 
 struct server;
@@ -172,6 +173,7 @@ static inline void *server_conn_main(void *arg)
 			handler(server, &request, &reply);
 		pthread_mutex_unlock(&server->lock);
 		more = server_answer(server, conn.fd, &reply);
+		free(reply.owned);
 		pthread_mutex_lock(&server->lock);
 		server->active--;
 		pthread_mutex_unlock(&server->lock);
