@@ -128,7 +128,8 @@ struct list_call {
 };
 
 /*
- * Fetches all pages, one after the other. Bounded by CLIENT_PAGES_MAX; a page that leads to one that was seen ends it with -EIO.
+ * Fetches all pages, one after the other. Bounded by CLIENT_PAGES_MAX; a mark or a page that was there before, or page after page without
+ * anything, ends it with -EIO.
  * A service that refuses the size of a page is asked for half of it, and where it refuses that too, for pages of its own
  * choice; the client remembers that.
  */

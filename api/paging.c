@@ -8,6 +8,9 @@
 #include "api/client_parts.h"
 #include "api/operation.h"
 
+/* So many pages may hold nothing and yet not be the last. */
+#define EMPTY_PAGES_MAX 10
+
 /* A list on its way. */
 struct pages {
 	struct client *client;
@@ -17,8 +20,9 @@ struct pages {
 	struct call call; /* path is this page's */
 	unsigned size;    /* that this page is asked with */
 	char *mark;       /* owned: the token of the next page, or the id that was seen last; NULL: the first */
-	uint64_t *seen;   /* owned: hashes of all marks so far */
+	uint64_t *seen;   /* owned: hashes of all marks so far, and of what all pages held */
 	size_t count;
+	unsigned empty; /* pages */
 };
 
 static void curl_strp(char **p)
@@ -103,21 +107,53 @@ static int next_mark(const struct pages *pages, const struct answer *answer, str
 	}
 }
 
-/* Notes where the list goes on. 1, or -EIO where it was there before: by this page's mark, or by an earlier one's. */
-static int go_on(struct pages *pages, const char *mark, struct err *err)
+static int no_end(const struct pages *pages, const char *why, struct err *err)
 {
-	uint64_t hash = hash64(mark, strlen(mark)), *seen;
+	return err_set(err, EIO, "the answers to \"%s\" do not end: %s", pages->call.operation, why);
+}
+
+static int note_seen(struct pages *pages, uint64_t hash, const char *again, struct err *err)
+{
+	uint64_t *seen;
 
 	for (size_t i = 0; i < pages->count; i++) {
 		if (pages->seen[i] == hash)
-			return err_set(err, EIO, "the answers to \"%s\" do not end: a page leads back to one that was there",
-				       pages->call.operation);
+			return no_end(pages, again, err);
 	}
 	seen = reallocarray(pages->seen, pages->count + 1, sizeof(*seen));
 	if (!seen)
 		return err_set(err, ENOMEM, "out of memory");
 	pages->seen = seen;
 	pages->seen[pages->count++] = hash;
+	return 0;
+}
+
+/* A page that is not the last must hold something new, whatever its mark: who ignores marks answers the first one for ever. */
+static int note_items(struct pages *pages, struct json_object *items, struct err *err)
+{
+	const char *key = pages->operation ? pages->operation->must : NULL;
+	cleanup_buf_ struct buf ids = BUF_INIT;
+	size_t n = json_object_array_length(items);
+	int r = 0;
+
+	if (!n)
+		return ++pages->empty > EMPTY_PAGES_MAX ? no_end(pages, "page after page holds nothing", err) : 0;
+	for (size_t i = 0; key && r == 0 && i < n; i++)
+		r = buf_addf(&ids, "%s\n", json_get_string(json_object_array_get_idx(items, i), key));
+	if (r < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	return key ? note_seen(pages, hash64(ids.data, ids.len), "a page came twice", err) : 0;
+}
+
+/* Notes where the list goes on, and behind what. 1, or -EIO where it was there before. */
+static int go_on(struct pages *pages, const char *mark, struct json_object *items, struct err *err)
+{
+	int r = note_seen(pages, hash64(mark, strlen(mark)), "a page leads back to one that was there", err);
+
+	if (r == 0)
+		r = note_items(pages, items, err);
+	if (r < 0)
+		return r;
 	free(pages->mark);
 	pages->mark = strdup(mark);
 	return pages->mark ? 1 : err_set(err, ENOMEM, "out of memory");
@@ -163,7 +199,7 @@ static int fetch_page(struct pages *pages, struct err *err)
 	if (r == 0)
 		r = next_mark(pages, &answer, items, &mark, err);
 	if (mark)
-		r = go_on(pages, mark, err);
+		r = go_on(pages, mark, items, err);
 	answer_clear(&answer);
 	if (r >= 0 && list->settle) {
 		int settled = list->settle(list->arg);

@@ -167,6 +167,41 @@ static void a_list_without_an_end_is_refused(void **state)
 	}
 }
 
+/* Marks that are new each time, before pages that are not. */
+static const char *page_items;
+
+static void answer_new_marks(struct server *server, const struct request *request, struct reply *reply)
+{
+	(void)server;
+	snprintf(reply->room, sizeof(reply->room),
+		 "{\"success\":true,\"result\":%s,\"result_info\":{\"next_page_token\":\"n%u\"}}", page_items, request->number);
+	reply->body = reply->room;
+}
+
+static void a_list_that_goes_on_with_nothing_new_is_refused(void **state)
+{
+	static const struct {
+		const char *items, *text;
+		unsigned calls;
+	} rows[] = {
+		{ "[]", "holds nothing", 11 },
+		{ "[{\"id\":\"a\"},{\"id\":\"b\"}]", "came twice", 2 },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < array_len(rows); i++) {
+		struct fixture f;
+		size_t n;
+
+		page_items = rows[i].items;
+		begin(&f, answer_new_marks, 0, 5000);
+		assert_int_equal(list_all(&f, "/applications", &n), -EIO);
+		assert_non_null(strstr(f.err.text, rows[i].text));
+		assert_int_equal(server_count(f.server), rows[i].calls);
+		end(&f);
+	}
+}
+
 /* A mark that cannot be used is no end. */
 static void a_mark_that_is_no_text_is_refused(void **state)
 {
@@ -247,6 +282,7 @@ int main(void)
 		cmocka_unit_test(a_size_that_is_refused_is_halved_and_remembered),
 		cmocka_unit_test(another_refusal_is_an_error),
 		cmocka_unit_test(a_list_without_an_end_is_refused),
+		cmocka_unit_test(a_list_that_goes_on_with_nothing_new_is_refused),
 		cmocka_unit_test(a_mark_that_is_no_text_is_refused),
 		cmocka_unit_test(lists_go_on_after_the_last),
 		cmocka_unit_test(what_is_not_paged_is_one_call),
