@@ -245,6 +245,8 @@ struct tree *tree_free(struct tree *tree)
 	HASH_ITER(hh, tree->nodes, node, next_node) {
 		HASH_DEL(tree->nodes, node);
 		body_unref(node->bytes);
+		/* With the last node goes an entry that has lost its name, and is in no table. */
+		entry_unref_locked(tree, node->entry);
 		free(node);
 	}
 	HASH_ITER(hh, tree->entries, entry, next_entry)

@@ -194,6 +194,19 @@ static void test_moves_and_paths(void **state)
 	entry_unref_locked(tree, dir);
 }
 
+/* What the kernel has not forgotten when the mount ends; a sanitizer tells of what is left. */
+static void test_ends_with_a_node_whose_name_is_gone(void **state)
+{
+	struct tree *tree = *state;
+	struct entry *file = obtain(tree, tree->root, "web.json", resource("1"));
+	const struct stamp none = { 0 };
+
+	assert_non_null(tree_lookup(tree, file, &none, 1, 1));
+	tree_unlink(tree, file);
+	entry_unref_locked(tree, file);
+	assert_null(tree_find(tree, tree->root, "web.json"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +217,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_draft_s_node_stands_for_what_it_became, begin, end),
 		cmocka_unit_test_setup_teardown(test_locals, begin, end),
 		cmocka_unit_test_setup_teardown(test_moves_and_paths, begin, end),
+		cmocka_unit_test_setup_teardown(test_ends_with_a_node_whose_name_is_gone, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
