@@ -11,6 +11,7 @@
 #include "api/base/rand.h"
 #include "fs/send/commit.h"
 #include "fs/send/gate.h"
+#include "fs/core/failures.h"
 #include "fs/core/kept.h"
 #include "fs/core/notify.h"
 #include "fs/ops/reply.h"
@@ -139,6 +140,20 @@ static int move_local(struct renaming *n)
 	result = tree_move(tree, n->source, n->to_dir.entry, n->args->new_name);
 	tree->changes++;
 	return result;
+}
+
+/* rsync and mv of a tool's file: where it has a name now that is never sent, nobody else says so. */
+static void record_left(struct renaming *n)
+{
+	cleanup_free_ char *path = NULL;
+	struct err err = ERR_INIT;
+
+	if (n->to_dir.what.place != PLACE_COLLECTION || n->what.place != PLACE_SCRATCH || !walk_is_tool_name(n->args->name) ||
+	    walk_refuse_left(&n->to_dir.what, n->args->new_name, &err) == 0)
+		return;
+	path = failures_request_path(n->r);
+	if (path)
+		failures_add(n->r->mount->failures, path, "rename", &err, NULL, 0);
 }
 
 /* ---- scratch to a resource: send ---- */
@@ -454,11 +469,16 @@ static int rename_resource(struct renaming *n)
 static int rename_any(struct renaming *n)
 {
 	bool resource = n->what.place == PLACE_RESOURCE || n->what.place == PLACE_PART;
+	int result;
 
 	if ((n->args->flags & RENAME_NOREPLACE) && n->target_exists)
 		return -EEXIST;
-	if (is_scratch(&n->target) && n->source && (is_scratch(&n->what) || is_unsent_text(n)))
-		return move_local(n);
+	if (is_scratch(&n->target) && n->source && (is_scratch(&n->what) || is_unsent_text(n))) {
+		result = move_local(n);
+		if (result == 0)
+			record_left(n);
+		return result;
+	}
 	if (is_unsent_text(n))
 		return send_as(n);
 	if (is_scratch(&n->what))

@@ -215,6 +215,7 @@ struct left {
 	char *path;     /* owned */
 	bool unsent;    /* the account lacks it, and no call said so */
 	bool detached;  /* it is not sent under its name any more */
+	struct err err; /* detached scratch: what to do instead */
 	fuse_ino_t dir; /* with name: whose node must hear that the name is gone; 0: nobody */
 	char *name;     /* owned */
 };
@@ -229,7 +230,7 @@ static void record_unsent(struct request *r, struct handle *h, const struct left
 	if (left->detached && place_is_of_account(h->what.place))
 		err_set(&err, ESTALE, "closed without being sent: the file was removed or replaced while it was being written");
 	else if (left->detached)
-		err_set(&err, EINVAL, "a file of this name is never sent: here a name must end as the others do; it stays local");
+		err = left->err;
 	else if (!content.len)
 		err_set(&err, EINVAL,
 			"closed empty: nothing was sent (a file that is read and written by one command is emptied before it is "
@@ -240,13 +241,21 @@ static void record_unsent(struct request *r, struct handle *h, const struct left
 		     h->draft->secret ? 0 : content.len);
 }
 
-static bool is_unsent_locked(const struct handle *h, bool is_new) REQUIRES(tree_locked)
+/* Whether it is text under a name that is never sent, and no tool's. */
+static bool is_mistaken_locked(const struct handle *h, struct err *err) REQUIRES(tree_locked)
+{
+	const struct entry *e = h->entry;
+
+	return draft_size(h->draft) && !h->draft->secret && !e->unlinked && !commit_is_done(h->draft) && e->parent &&
+	       walk_refuse_left(&e->parent->what, entry_name(e), err) < 0;
+}
+
+static bool is_unsent_locked(const struct handle *h, bool is_new, struct err *err) REQUIRES(tree_locked)
 {
 	size_t size = draft_size(h->draft);
 
 	if (draft_is_detached(h->draft))
-		return size && !h->draft->secret && !walk_is_tool_name(entry_name(h->entry)) && !h->entry->unlinked &&
-		       !commit_is_done(h->draft);
+		return is_mistaken_locked(h, err);
 	if (h->entry->unlinked)
 		return false;
 	return !commit_is_done(h->draft) && (size || !is_new);
@@ -284,7 +293,7 @@ static void leave_draft(struct mount *mount, struct handle *h, struct left *left
 		return;
 	is_new = !h->entry->what.id && !h->entry->what.part;
 	left->detached = draft_is_detached(h->draft);
-	left->unsent = is_unsent_locked(h, is_new);
+	left->unsent = is_unsent_locked(h, is_new, &left->err);
 	left->path = left->unsent ? entry_path_locked(h->entry, NULL) : NULL;
 	/* A new empty file stays a draft: touch(1), and then an editor. */
 	if (!left->detached && !(is_new && draft_size(h->draft) == 0 && !draft_was_handled(h->draft)))

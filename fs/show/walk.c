@@ -542,3 +542,12 @@ int walk_refuse_mistake(const struct identity *dir, const char *name, struct err
 		return refuse_name(kind, name, 0, err);
 	return 0;
 }
+
+int walk_refuse_left(const struct identity *dir, const char *name, struct err *err)
+{
+	int r = walk_refuse_mistake(dir, name, err);
+
+	if (r < 0 || dir->place == PLACE_SCRATCH_DIR || name_is_scratch(name))
+		return r;
+	return err_set(err, EINVAL, "a file of this name is never sent: it stays in the mount, and goes with it");
+}

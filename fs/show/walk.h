@@ -22,6 +22,8 @@ int walk_classify(struct request *r, const struct identity *dir, const char *nam
  * work, where it is likely that a resource was meant; else 0.
  */
 int walk_refuse_mistake(const struct identity *dir, const char *name, struct err *err);
-/* Whether a scratch name of this directory is one that only tools use (dot-file, backup, swap): leaving it is no mistake. */
+/* The same of what is left under a scratch name: only names and directories that tools use are no mistake. */
+int walk_refuse_left(const struct identity *dir, const char *name, struct err *err);
+/* Whether a scratch name is one that only tools use (dot-file, backup, swap): leaving it is no mistake. */
 bool walk_is_tool_name(const char *name);
 bool walk_shows_resource(const struct mount *mount, const struct kind *kind, const char *parent, const struct snapshot *snapshot);

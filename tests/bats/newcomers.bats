@@ -82,7 +82,19 @@ recorded() { assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r .messa
   run mv "$APPS/a.json" "$MNT/account/a.json"
   assert_match "$output" .
   run cp "$T/a.json" "$APPS/nosuffix"
-  recorded 'a name must end as the others do'
+  recorded "'nosuffix' is no file name of an application: write 'nosuffix.json' for the one named 'nosuffix'"
+  mkdir "$T/repo"
+  cp "$T/a.json" "$T/repo/by-rsync.yaml"
+  rsync -a "$T/repo/" "$APPS/"
+  recorded "'by-rsync.yaml' is no file name of an application: write 'by-rsync.json' for the one named 'by-rsync'"
+  cp "$T/a.json" "$APPS/a.txt"
+  recorded 'a file of this name is never sent'
+  # A tool's directory holds what it likes.
+  local before
+  left() { grep -c '"operation":"release"' "$MNT/.cfcfs/errors.jsonl"; }
+  before=$(left)
+  git init -q "$MNT"
+  assert_equal "$(left)" "$before" "$(tail -n 3 "$MNT/.cfcfs/errors.jsonl")"
   # The likely mistakes are refused at once, with the name that works; what tools make for themselves (O_EXCL) is scratch.
   local name
   for name in api api.yaml api.yml api.toml api.jsonc api.JSON; do
