@@ -7,6 +7,7 @@
 #include "api/doc_json.h"
 #include "fs/core/tree.h"
 #include "fs/send/outdated.h"
+#include "fs/show/source.h"
 
 bool staging_is_on(const struct mount *mount, const struct wish *wish)
 {
@@ -225,9 +226,67 @@ static int keep(struct request *r, const struct gathered *g, const struct staged
 	return result < 0 ? result : stage_flush(r->mount->stage, &r->waiter, r->deadline_ms);
 }
 
+/* ---- what it refers to ---- */
+
+#define SECRETS_DIR "secrets/"
+
+/* 1: the secret is there, or is staged, or that cannot be known; 0: it is not. -errno of a wait that ended. */
+static int find_secret(struct request *r, const char *name)
+{
+	const struct kind *kind = kind_find("secret");
+	cleanup_(staged_unrefp) struct staged *row = NULL;
+	cleanup_(list_unrefp) struct list *list = NULL;
+	char file_name[NAME_MAX_BYTES + 1];
+	struct store_info info;
+	int result;
+
+	name_encode(name, kind->suffix, file_name);
+	row = stage_named(r->mount->stage, kind, NULL, file_name);
+	result = row ? 0 : source_list(r, kind, NULL, &list, &info);
+	/* Somebody else may have made it since. */
+	if (result == 0 && list && !list_by_name(list, name)) {
+		list = list_unref(list);
+		result = source_list_again(r, kind, NULL, false, &list);
+	}
+	if (result == RUN_IN_WORKER || result == -EINTR || result == -ENOMEM)
+		return result;
+	err_clear(&r->err);
+	return !list || list_by_name(list, name);
+}
+
+static bool has_text(struct json_object *array, const char *text)
+{
+	for (size_t i = 0; i < json_object_array_length(array); i++) {
+		if (!strcmp(json_object_get_string(json_object_array_get_idx(array, i)), text))
+			return true;
+	}
+	return false;
+}
+
+/* The service would refuse it, but only once it is applied. What the account's document refers to already is the account's business. */
+static int check_secrets(struct request *r, struct change *change)
+{
+	cleanup_json_ struct json_object *refers = change_refers(change), *before = json_object_new_array();
+	int found = refers && before ? 1 : -ENOMEM;
+
+	if (found > 0 && change->before && change_refers_of(change->before, &change->context.doc, before) < 0)
+		found = -ENOMEM;
+	for (size_t i = 0; found > 0 && i < json_object_array_length(refers); i++) {
+		const char *path = json_object_get_string(json_object_array_get_idx(refers, i));
+
+		if (strncmp(path, SECRETS_DIR, strlen(SECRETS_DIR)) != 0 || has_text(before, path))
+			continue;
+		found = find_secret(r, path + strlen(SECRETS_DIR));
+		if (found == 0)
+			return change_refuse(change, EINVAL, "%s must be there before what refers to it: cp FILE %s", path, path);
+	}
+	return found < 0 ? found : 0;
+}
+
 int staging_keep(struct request *r, const struct gathered *g, struct change *change, struct accepted *ret)
 {
 	cleanup_(staged_unrefp) struct staged *old = find_row(r->mount->stage, g);
+	int result;
 
 	if (g->wish.verb == WISH_RENAME && old && staged_replaces(old))
 		return change_refuse(change, EPERM, "it is made anew, which is staged: apply that first, then rename it");
@@ -235,7 +294,8 @@ int staging_keep(struct request *r, const struct gathered *g, struct change *cha
 		return -change->refusal.errnum;
 	if (!change->steps_count)
 		return unstage(r, g, old);
-	return keep(r, g, old, ret);
+	result = g->wish.verb == WISH_WRITE ? check_secrets(r, change) : 0;
+	return result < 0 ? result : keep(r, g, old, ret);
 }
 
 /* ---- what is new and staged ---- */

@@ -109,6 +109,26 @@ setup() {
   assert_writes 0
 }
 
+@test "a secret that is neither there nor staged is refused by the write already; a new reference alone is asked about" {
+  stage
+  web_json "$T/web.json"
+  jq '.configuration.secrets = [{"type": "env", "name": "S", "secret": "nope"}]' "$T/web.json" >"$T/refers.json"
+  run cp "$T/refers.json" "$APPS/web.json"
+  assert_status 1
+  assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r .message)" '^secrets/nope must be there before what refers to it: cp FILE secrets/nope$'
+  assert_nothing_staged
+  echo value >"$T/value"
+  cp "$T/value" "$MNT/secrets/nope"
+  cp "$T/refers.json" "$APPS/web.json"
+  apply
+  assert_nothing_staged
+  # What the account refers to already costs no list, be it there or not.
+  refresh
+  fault '{"path": "/secrets", "method": "GET", "body": []}'
+  sed -i 's/"max_instances": 5/"max_instances": 8/' "$APPS/web.json"
+  assert_equal "$(xattr "$APPS/web.json" staged)" update
+}
+
 @test "discard: a path, a directory, or all of it" {
   api_app web
   stage
@@ -197,7 +217,10 @@ setup() {
   printf 'one' | tee "$MNT/secrets/db" >/dev/null
   cp "$T/good.json" "$APPS/good.json"
   cp "$T/web.json" "$APPS/web.json"
+  # There when it is staged, and gone when it is applied.
+  api POST /secrets '{"name": "missing", "value": "x"}' >/dev/null
   cp "$T/bad.json" "$APPS/bad.json"
+  api DELETE /secrets/missing >/dev/null
   fault '{"method":"POST","path":"/secrets","times":1,"status":400,"body":"{\"success\":false,\"errors\":[{\"code\":1000,\"message\":\"no room\"}],\"result\":null,\"messages\":[]}"}'
   clear_requests
   run apply
