@@ -220,8 +220,8 @@ static int run_apply(const char *mount, struct err *err)
 	}
 	fflush(stdout);
 	tell_left(mount);
-	return err_set(err, -r, "%s: %zu of %zu were applied", r == -EINTR ? "interrupted" : "not everything was applied",
-		       f.progress.done, f.progress.changes);
+	return err_set(err, -r, "%s: %zu of %zu were applied; another run compares anew, and does what is left",
+		       r == -EINTR ? "interrupted" : "not everything was applied", f.progress.done, f.progress.changes);
 }
 
 int do_apply(const struct args *args)

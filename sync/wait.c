@@ -27,6 +27,22 @@ static bool is_text(struct json_object *object, const char *key)
 	return *control_string(object, key);
 }
 
+/* The service's own error: {"event": {"name", "message"}}, or another object, which is shown as it is. */
+static void say_event(struct json_object *error, char reason[REASON_SIZE])
+{
+	struct json_object *event = NULL;
+	const char *name, *message;
+
+	json_object_object_get_ex(error, "event", &event);
+	name = control_string(event, "name");
+	message = control_string(event, "message");
+	if (*name || *message)
+		snprintf(reason, REASON_SIZE, "the service says %s%s%s", name, *name && *message ? ": " : "", message);
+	else
+		snprintf(reason, REASON_SIZE, "the service says %s",
+			 json_object_to_json_string_ext(error, JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
 /* Each: whether it is well; else why not. */
 static bool judge_instances(struct json_object *health, char reason[REASON_SIZE])
 {
@@ -35,8 +51,7 @@ static bool judge_instances(struct json_object *health, char reason[REASON_SIZE]
 
 	json_object_object_get_ex(health, "errors", &errors);
 	if (json_object_is_type(errors, json_type_array) && json_object_array_length(errors)) {
-		snprintf(reason, REASON_SIZE, "the service says %s",
-			 json_object_to_json_string_ext(json_object_array_get_idx(errors, 0), JSON_C_TO_STRING_NOSLASHESCAPE));
+		say_event(json_object_array_get_idx(errors, 0), reason);
 		return false;
 	}
 	json_object_object_get_ex(health, "instances", &instances);
@@ -172,7 +187,8 @@ static int check_all(const char *mount, struct waited *all, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		if (look(mount, &all[i]) != -ENOENT)
 			continue;
-		say_error("%s: there is no such application or deployment", all[i].file);
+		say_error("%s: there is no such application or deployment%s", all[i].file,
+			  strchr(all[i].file, '/') ? "" : ": a path is wanted, such as applications/web.json");
 		return -ENOENT;
 	}
 	return 0;

@@ -151,12 +151,20 @@ TABLE
   run sync_ wait applications/other --wait 60
   assert_status 1
   assert_match "$output" 'no such application'
+  run sync_ wait other --wait 60
+  assert_status 1
+  assert_match "$output" 'other.json: there is no such .*: a path is wanted, such as applications/web.json'
   stop_emulator
   start_emulator --time-scale 0.001
   api POST /applications "$(web_json /dev/stdout '.name = "web"')" >/dev/null
   run sync_ wait applications/web --wait 1
   assert_status 3
   assert_match "$output" 'applications/web.json: '
+  api POST /applications "$(web_json /dev/stdout '.name = "ill" | .configuration.image = "registry.cloudflare.com/bad-image:v1"')" >/dev/null
+  advance 60
+  run sync_ wait applications/ill --wait 1
+  assert_status 3
+  assert_match "$output" 'applications/ill.json: the service says ImagePullError: The image could not be pulled: it does not exist$'
   nothing_stays
 }
 
