@@ -223,6 +223,32 @@ PY
     PATH="$BUILD/sync:$(dirname "$CFCFS"):$PATH"
 }
 
+@test "who changed what, what was refused; stopping a rollout, undoing a change" {
+  start_emulator --profile live
+  mount_cfcfs
+  web_json "$T/web.json"
+  cp "$T/web.json" "$APPS/web.json"
+  sed -i 's/"max_instances": 5/"max_instances": 6/' "$APPS/web.json"
+  run sed -i 's/"max_instances": 6/"max_instances": "six"/' "$APPS/web.json"
+  recipe who >"$T/who"
+  assert_match "$(cat "$T/who")" $'\t'"$(id -u)"$'\tcp\tcreate\t/applications/web.json\tdone'
+  assert_match "$(cat "$T/who")" $'\tsed\tupdate\t/applications/web.json\tdone'
+  assert_match "$(cat "$T/who")" $'\t/applications/web.json\tmax_instances: is a string, must be an integer'
+  recipe undo KIND=applications APP=web
+  assert_equal "$(jq .max_instances "$APPS/web.json")" 5
+  run recipe undo KIND=applications APP=other
+  [ "$status" != 0 ] || fail "nothing to undo, and no failure"
+  assert_absent "$APPS/other.json"
+  advance 60
+  sed -i 's/app:v1/app:v2/' "$APPS/web.json"
+  recipe stop APP=web
+  assert_equal "$(jq -r .configuration.image "$APPS/web.json")" registry.cloudflare.com/app:v1
+  assert_equal "$(jq -r .status "$APPS"/web/rollouts/*/status.json)" reverted
+  clear_requests
+  recipe stop APP=web
+  assert_writes 0
+}
+
 @test "restoring what was deleted, and what was before" {
   start_emulator
   mount_cfcfs -o delete_grace=0
