@@ -105,13 +105,11 @@ static int check_first(const char *path, struct err *err)
 		       nearest ? "; did you mean '/" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
-/* Cuts repeated slashes and one at the end, in place. "." and ".." lead nowhere in a path that begins at the mount's root. */
+/* Cuts repeated slashes and one at the end, in place, of what begins with one. "." and ".." lead nowhere from the mount's root. */
 static int clean_path(char *path, struct err *err)
 {
 	char *out = path;
 
-	if (*path != '/')
-		return err_set(err, EINVAL, "refresh: '%.200s' must be a path that begins with '/', the mount's root", path);
 	for (const char *in = path; *in;) {
 		size_t len;
 
@@ -139,7 +137,8 @@ static int refresh_line(struct mount *mount, const char *text, size_t len, struc
 
 	if (len > REFRESH_PATH_MAX || memchr(text, '\0', len))
 		return err_set(err, EINVAL, "refresh: that is no path");
-	path = strndup(text, len);
+	/* With a slash before it, as failures and history have paths, or without, as the overview and the plan. */
+	path = text_new("/%.*s", (int)len, text);
 	if (!path)
 		return err_set(err, ENOMEM, "out of memory");
 	r = clean_path(path, err);

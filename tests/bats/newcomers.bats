@@ -115,6 +115,18 @@ recorded() { assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r .messa
   recorded '^an application'
 }
 
+@test "refresh takes a path as failures have it, and as the overview and the plan have it" {
+  start
+  local path
+  for path in / /applications applications applications/web.json //applications//web/; do
+    echo "$path" >"$MNT/.cfcfs/refresh"
+  done
+  run bash -c 'echo "$1" >"$2"' bash "$MNT/applications" "$MNT/.cfcfs/refresh"
+  recorded "^refresh: there is no '/[^/]+' in the mount"
+  run bash -c 'echo application >"$1"' bash "$MNT/.cfcfs/refresh"
+  recorded "^refresh: there is no '/application' in the mount; did you mean '/applications'"
+}
+
 @test "the emulator's own words" {
   says 1 "--seed: must be 'sample', '@FILE' or a JSON object, such as" "$EMULATOR" --listen 127.0.0.1:0 --seed sampel
   says 2 'expected ADDR:PORT' "$EMULATOR" --listen 8080
