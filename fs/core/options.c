@@ -563,10 +563,11 @@ void options_help(FILE *out)
 		     "  --help       this text\n"
 		     "  --version    the version\n\noptions (- and _ are the same):\n");
 	for (size_t i = 0; i < array_len(rows); i++) {
-		char left[40];
+		bool flag = rows[i].type == OPTION_FLAG;
 
-		snprintf(left, sizeof(left), "%s%s", rows[i].name, rows[i].type == OPTION_FLAG ? "" : "=…");
-		fprintf(out, "  %-20s %s\n", left, rows[i].help);
+		/* printf counts bytes, and the ellipsis is one column. */
+		fprintf(out, "  %s%-*s %s\n", rows[i].name, (int)((flag ? 20 : 22) - strlen(rows[i].name)), flag ? "" : "=…",
+			rows[i].help);
 	}
 	fprintf(out, "\nCredentials: token_file=PATH, $CREDENTIALS_DIRECTORY/cfcfs.token, CLOUDFLARE_API_TOKEN,\n"
 		     "CLOUDFLARE_API_KEY with CLOUDFLARE_EMAIL, or wrangler's login, in this order.\n"

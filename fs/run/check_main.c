@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include "api/base/buf.h"
 #include "api/base/rand.h"
@@ -50,12 +52,36 @@ static int read_text(const char *path, struct buf *out, struct err *err)
 	return r < 0 ? err_set(err, EFBIG, "is larger than %zu bytes, which a document may have", DOC_BYTES_MAX) : 0;
 }
 
+/* Where the path as it was given does not say it: a document may stand in the current directory. NULL: it cannot be had. */
+static char *whole_path(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup_free_ char *dir = slash ? strndup(path, (size_t)(slash - path + 1)) : strdup("."),
+			   *real = dir ? realpath(dir, NULL) : NULL;
+
+	return real ? text_new("%s/%s", real, slash ? slash + 1 : path) : NULL;
+}
+
+/* What is to be checked; as check_find. */
+static int find(const char *path, const char *word, struct check_target *ret, struct err *err)
+{
+	cleanup_free_ char *whole = word || strcmp(path, "-") == 0 ? NULL : whole_path(path);
+	struct stat st;
+	int r = check_find(path, word, ret, err);
+
+	if (r == 0 || word)
+		return r;
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return err_set(err, EISDIR, "is a directory: name the files in it");
+	return whole ? check_find(whole, NULL, ret, err) : r;
+}
+
 static int check_file(const char *path, const char *word)
 {
 	cleanup_buf_wipe_ struct buf text = { .max = DOC_BYTES_MAX };
 	struct check_target target = { 0 };
 	struct err err = ERR_INIT;
-	int n = check_find(path, word, &target, &err);
+	int n = find(path, word, &target, &err);
 
 	if (n == 0)
 		n = read_text(path, &text, &err);

@@ -14,6 +14,7 @@ load lib
   echo '{"vcpus": 0.5}' >"$T/repo/account/defaults.json"
   find "$T/repo" -type f -print0 | xargs -0 "$CFCFS" --check
   cd "$T/repo/applications"
+  "$CFCFS" --check web.json ./web.json ../applications/web.json web/../web.json web/rollouts/r.json
   "$CFCFS" --check --kind application web.json
   "$CFCFS" --check --kind=application - <web.json
 }
@@ -28,6 +29,8 @@ load lib
   assert_match "${lines[1]}" 'configuration.imge: is no field: did you mean "image"'
   run -2 "$CFCFS" --check "$T/nothing/here.txt"
   run -2 "$CFCFS" --check "$T/applications/none.json"
+  run -2 "$CFCFS" --check "$T" "$T/applications"
+  assert_equal "$output" "$T: is a directory: name the files in it"$'\n'"$T/applications: is a directory: name the files in it"
   run -2 "$CFCFS" --check
   run -2 "$CFCFS" --check --kind planet "$T/applications/good.json"
   assert_match "$output" 'application, .*defaults'
