@@ -421,7 +421,7 @@ static int rmdir_collection(struct request *r, struct subject *dir)
 	if (result == 0 && what.place != PLACE_COLLECTION && what.place != PLACE_REPOSITORY)
 		result = what.place == PLACE_RESOURCE || what.place == PLACE_LEAF || what.place == PLACE_PART ?
 				 -ENOTDIR :
-				 err_set(&r->err, EPERM, "a directory that the platform made cannot be removed");
+				 refuse_platform_made(r, dir, r->rmdir.name, r->rmdir.name);
 	if (result == 0)
 		result = walk_each(r, &what, found_one, NULL, &info);
 	identity_clear(&what);

@@ -98,7 +98,31 @@ static enum unlinked unlink_local(struct request *r, struct subject *dir)
 	return UNLINK_DONE;
 }
 
-static int may_delete(struct request *r, const struct identity *what, struct snapshot **ret)
+/* The file that all below its directory goes with: "applications/web.json". Freed by the caller; NULL: there is none. */
+static char *owner_of(struct subject *dir, const char *name)
+{
+	const struct entry *owner = NULL, *e;
+	cleanup_free_ char *path = NULL;
+
+	scope_lock(tree, dir->tree);
+	e = tree_find(dir->tree, dir->entry, name);
+	for (e = e ? e : dir->entry; e; e = e->parent)
+		owner = e->what.place == PLACE_RESOURCE_DIR ? e : owner;
+	if (!owner || !(owner->what.kind->verbs & KIND_DELETE))
+		return NULL;
+	path = entry_path_locked(owner, NULL);
+	return path ? text_new("%s%s", path + strspn(path, "/"), owner->what.kind->suffix) : NULL;
+}
+
+int refuse_platform_made(struct request *r, struct subject *dir, const char *name, const char *what)
+{
+	cleanup_free_ char *owner = owner_of(dir, name);
+
+	return err_set(&r->err, EPERM, "%s comes from the platform and cannot be removed%s%s", what,
+		       owner ? " by itself: it goes with " : "", owner ? owner : "");
+}
+
+static int may_delete(struct request *r, struct subject *dir, const struct identity *what, struct snapshot **ret)
 {
 	const struct kind *kind = what->kind;
 	const struct operation *operation;
@@ -106,10 +130,12 @@ static int may_delete(struct request *r, const struct identity *what, struct sna
 	int result;
 
 	if (what->place != PLACE_RESOURCE)
-		return err_set(&r->err, EPERM, "%s comes from the platform and cannot be removed", r->unlink.name);
-	if (!(kind->verbs & KIND_DELETE))
-		return err_set(&r->err, EPERM, "%s %s comes from the platform and cannot be removed", kind_article(kind),
-			       kind->name);
+		return refuse_platform_made(r, dir, r->unlink.name, r->unlink.name);
+	if (!(kind->verbs & KIND_DELETE)) {
+		cleanup_free_ char *name = text_new("%s %s", kind_article(kind), kind->name);
+
+		return refuse_platform_made(r, dir, r->unlink.name, name ? name : kind->name);
+	}
 	if (r->mount->options->nodelete)
 		return err_set(&r->err, EPERM, "the mount was made with nodelete");
 	operation = operation_of(kind, KIND_DELETE);
@@ -241,7 +267,7 @@ static int unlink_any(struct request *r, struct subject *dir, struct entry **hel
 		return result;
 	}
 	if (result == 0 && !(what.place == PLACE_RESOURCE && stage_is_id(what.id)))
-		result = may_delete(r, &what, &snapshot);
+		result = may_delete(r, dir, &what, &snapshot);
 	if (result == 0)
 		result = r->mount->stage ? stage_unlink(r, dir, &what) : unlink_resource(r, dir, &what, held);
 	identity_clear(&what);

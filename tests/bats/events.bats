@@ -113,7 +113,16 @@ lines() { wc -l <"$1"; }
     assert_sys EACCES write "$file" "$T/web.json"
     assert_sys EPERM rename "$file" "$APPS/x.json"
   done
+  # Whatever of it was tried last, what would delete it is said.
+  local said=' comes from the platform and cannot be removed by itself: it goes with applications/web.json$'
+  assert_sys EPERM unlink "$APPS/web/status.json"
+  assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r .message)" "^status.json$said"
+  assert_fails rmdir "$APPS/web"
+  assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r .message)" "^web$said"
   assert_fails rm -rf "$APPS/web"
+  assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r .message)" "$said"
+  assert_fails rm -f "$MNT/account/limits.json"
+  assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r .message)" '^limits.json comes from the platform and cannot be removed$'
   assert_writes 0
   assert_exists "$APPS/web/status.json"
 }
