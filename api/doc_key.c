@@ -91,7 +91,7 @@ static int check_blob(const char *text, size_t n, const char *type, struct err *
 	return 0;
 }
 
-static int check_characters(const char *text, size_t len, size_t line, struct err *err)
+static int check_characters(const char *text, size_t line, struct err *err)
 {
 	for (size_t i = 0; i < line; i++) {
 		unsigned char c = (unsigned char)text[i];
@@ -101,6 +101,11 @@ static int check_characters(const char *text, size_t len, size_t line, struct er
 		if ((c < 0x20 && c != '\t') || c == 0x7f)
 			return err_set(err, EINVAL, "byte %zu is a control character", i + 1);
 	}
+	return 0;
+}
+
+static int check_rest(const char *text, size_t len, size_t line, struct err *err)
+{
 	for (size_t i = line; i < len; i++) {
 		if (!strchr(" \t\r\n", text[i]) || !text[i])
 			return err_set(err, EINVAL, "a file holds one key: something stands behind the first line");
@@ -118,10 +123,13 @@ int doc_key_line_check(const char *text, size_t len, size_t *ret_len, struct err
 		return err_set(err, EINVAL, "is empty, must be one line: TYPE KEY COMMENT");
 	if (line > LINE_MAX_BYTES)
 		return err_set(err, EINVAL, "the line is longer than %d bytes", LINE_MAX_BYTES);
-	r = check_characters(text, len, line, err);
+	r = check_characters(text, line, err);
 	n = word_length(text, line);
+	/* Before what stands behind the line: a private key has many, and is told what it is. */
 	if (r == 0)
 		r = check_type(text, n, line, err);
+	if (r == 0)
+		r = check_rest(text, len, line, err);
 	if (r < 0)
 		return r;
 	for (blob = n; blob < line && is_blank(text[blob]); blob++)

@@ -72,6 +72,8 @@ static void bad_keys(void **state)
 		{ "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "too short" },
 		{ "{\"public_key\": \"ssh-ed25519 AAAA\"}", "must begin with" },
 		{ "-----BEGIN OPENSSH PRIVATE KEY-----\n", "private key" },
+		{ "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END OPENSSH PRIVATE KEY-----\n",
+		  "private key" },
 	};
 	char line[512];
 	size_t len = 77;
