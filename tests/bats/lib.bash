@@ -409,6 +409,8 @@ assert_error() {
 xattr() { getfattr -h --only-values -n "user.cfcfs.$2" -- "$1" 2>/dev/null; }
 
 needs_root() { [ "$(id -u)" = 0 ] || skip "needs root"; }
+# needs_own_free : what is freed is wiped, by the program's own free(3).
+needs_own_free() { nm -D "$CFCFS" | grep -qw 'T free' || skip "a sanitizer brings an allocator of its own"; }
 
 # as_ordinary_user : runs this very test once more, as a user who is not root, in a mount namespace where everybody may open the
 # device (and fusectl is not mounted, so that the connection cannot be aborted). Status 1: we are there already.

@@ -31,7 +31,7 @@ random() { head -c 18 /dev/urandom | base64 | tr '+/' 'xy'; }
 start_searchable() {
   needs_root
   command -v python3 >/dev/null || skip "needs python3"
-  nm -D "$CFCFS" | grep -qw 'T free' || skip "a sanitizer brings an allocator of its own"
+  needs_own_free
   start -o "delete_grace=0,$*"
 }
 
@@ -101,7 +101,7 @@ start_searchable() {
 @test "over TLS too" {
   needs_root
   command -v python3 >/dev/null || skip "needs python3"
-  nm -D "$CFCFS" | grep -qw 'T free' || skip "a sanitizer brings an allocator of its own"
+  needs_own_free
   openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/key.pem" -out "$T/cert.pem" -days 2 -subj /CN=127.0.0.1 \
     -addext subjectAltName=IP:127.0.0.1 2>/dev/null
   start_emulator --tls-cert "$T/cert.pem" --tls-key "$T/key.pem"

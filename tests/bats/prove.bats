@@ -23,6 +23,7 @@ shown() {
 
 @test "needle: no secret, token or credential is left anywhere" {
   needs_root
+  needs_own_free
   shown needle --only http1
 }
 
