@@ -97,6 +97,9 @@ struct entry {
 	/* Of a directory: rises when its locals change; and the serials that the kernel's cached listing was made of. */
 	uint64_t local_serial GUARDED_BY(tree_locked);
 	uint64_t listed_list GUARDED_BY(tree_locked), listed_local GUARDED_BY(tree_locked);
+	/* Of a directory: who was told last, and when, that what is in it cannot be removed. */
+	pid_t told GUARDED_BY(tree_locked);
+	int64_t told_ms GUARDED_BY(tree_locked);
 	char *target GUARDED_BY(tree_locked);     /* owned: PLACE_LINK */
 	char *backup_of GUARDED_BY(tree_locked);  /* owned: scratch that a resource was renamed to: the resource's file name */
 	int64_t mtime_ns GUARDED_BY(tree_locked); /* of what the mount itself keeps, and of directories */

@@ -114,10 +114,28 @@ static char *owner_of(struct subject *dir, const char *name)
 	return path ? text_new("%s%s", path + strspn(path, "/"), owner->what.kind->suffix) : NULL;
 }
 
+/* Who removes all of a directory hears of it once, and does not push out what others failed of. */
+#define TOLD_MS 10000
+
+static bool was_told(struct request *r, struct subject *dir)
+{
+	int64_t now = clock_now_ms();
+	bool told;
+
+	scope_lock(tree, dir->tree);
+	told = dir->entry->told == r->ctx.pid && now - dir->entry->told_ms < TOLD_MS;
+	dir->entry->told = r->ctx.pid;
+	dir->entry->told_ms = now;
+	return told;
+}
+
 int refuse_platform_made(struct request *r, struct subject *dir, const char *name, const char *what)
 {
-	cleanup_free_ char *owner = owner_of(dir, name);
+	cleanup_free_ char *owner = NULL;
 
+	if (was_told(r, dir))
+		return -EPERM;
+	owner = owner_of(dir, name);
 	return err_set(&r->err, EPERM, "%s comes from the platform and cannot be removed%s%s", what,
 		       owner ? " by itself: it goes with " : "", owner ? owner : "");
 }

@@ -49,7 +49,7 @@ int lookup_name(struct request *r, struct subject *dir, const char *name, struct
 int name_hold(struct request *r, const struct subject *dir, const char *name, struct entry **ret);
 struct entry *name_let_go(struct request *r, struct entry *held);
 
-/* What cannot be removed, in words: EPERM with the file that it goes with, where there is one. name is in dir, what is what to call it. */
+/* What cannot be removed: EPERM, in words once for a process that goes through a directory, with the file that it goes with, where there is one. name is in dir, what is what to call it. */
 int refuse_platform_made(struct request *r, struct subject *dir, const char *name, const char *what);
 
 /* A new name that the mount alone keeps, other than a file's: a scratch directory or a symbolic link. */

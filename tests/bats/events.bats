@@ -119,7 +119,10 @@ lines() { wc -l <"$1"; }
   assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r .message)" "^status.json$said"
   assert_fails rmdir "$APPS/web"
   assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r .message)" "^web$said"
+  # One line for each directory, and not for each file in it.
+  n=$(wc -l <"$MNT/.cfcfs/errors.jsonl")
   assert_fails rm -rf "$APPS/web"
+  assert_equal "$(tail -n "+$((n + 1))" "$MNT/.cfcfs/errors.jsonl" | jq -r '.path | sub("/[^/]*$"; "")' | sort | uniq -d)" ''
   assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r .message)" "$said"
   assert_fails rm -f "$MNT/account/limits.json"
   assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl" | jq -r .message)" '^limits.json comes from the platform and cannot be removed$'
