@@ -7,6 +7,7 @@
 #include "api/errors.h"
 #include "fs/core/tree.h"
 #include "fs/send/deleted.h"
+#include "fs/send/making.h"
 #include "fs/show/offers.h"
 #include "fs/show/source.h"
 
@@ -203,12 +204,22 @@ static int send_step(const struct line *line, const struct change *change, size_
 	struct store_info info;
 	int64_t pause_ms = 0;
 	unsigned tries = 0;
+	bool earlier;
 	int result;
 
 	/* What is there before it is sent can not be what it made. */
 	if (create && line->r)
 		source_list(line->r, change->kind, change->parent_id, &before, &info);
+	earlier = create && line->r && making_begin(line, change);
 	for (;;) {
+		if (earlier) {
+			earlier = false;
+			result = settle_earlier(line, change, i, ret);
+			if (result != 0) {
+				result = result < 0 ? result : 0;
+				break;
+			}
+		}
 		result = create ? call_create(line, change, i, before, ret) : call(line, step, &ret->answers[i]);
 		if (result < 0 && line->err->outcome_unknown) {
 			result = find_lost(line, change, i, before, ++tries, ret);
@@ -219,6 +230,8 @@ static int send_step(const struct line *line, const struct change *change, size_
 		}
 		break;
 	}
+	if (result == 0 || (create && !ret->unknown))
+		making_end(line, change);
 	ret->made[i] = result == 0;
 	ret->older_way = result == -EINVAL && step->older_way && is_about_fields(line->err);
 	if (result == 0 && !ret->again)

@@ -41,6 +41,9 @@ struct json_object *outcome_object(const struct outcome *outcome, size_t step);
 /* What became of a step whose answer was lost. 1: it was made (ret->found may hold the object). 0: it was not, for sure.
    -errno: nobody knows, or it may not be asked. */
 int settle_step(const struct line *line, const struct change *change, size_t step, struct list *before, struct outcome *ret);
+/* What became of an earlier create of the same name, of which nobody heard (fs/send/making.h): as above; what is found is changed by a
+   new decision. -EINTR too. */
+int settle_earlier(const struct line *line, const struct change *change, size_t step, struct outcome *ret);
 
 /* The rollout of a list of them that has this mark, which no other change's has: 1 with its object, owned by the caller; 0; -errno. */
 int settle_find_mark(struct request *r, const struct kind *kind, const char *of, struct list *list, const char *mark,

@@ -28,6 +28,16 @@ static void pause_settling(const struct line *line, int64_t ms)
 	line->r->settling = false;
 }
 
+/* The same, for what this request did not send: it can be interrupted. */
+static int pause_looking(const struct line *line, bool sent, int64_t ms)
+{
+	int result = sent ? 0 : request_pause(line->r, ms);
+
+	if (sent)
+		pause_settling(line, ms);
+	return result == -EINTR ? result : 0;
+}
+
 /* ---- creates ---- */
 
 static bool appeared(const struct change *change, struct list *before, const struct snapshot *s)
@@ -36,16 +46,18 @@ static bool appeared(const struct change *change, struct list *before, const str
 	       source_belongs(change->kind, change->parent_id, s);
 }
 
-static int find_new(const struct line *line, const struct change *change, size_t step, struct list *before, struct outcome *ret)
+/* sent: by this request. */
+static int find_new(const struct line *line, const struct change *change, size_t step, struct list *before, bool sent,
+		    struct outcome *ret)
 {
-	int64_t until = clock_after_ms(SETTLE_NEW_MS), pause_ms = 250;
+	/* What is still to be sent needs the other half. */
+	int64_t left = clock_left_ms(line->r->deadline_ms) / (sent ? 1 : 2), pause_ms = 250;
+	int64_t until = clock_after_ms(left < SETTLE_NEW_MS ? left : SETTLE_NEW_MS);
 	bool looked = false;
 
-	if (until > line->r->deadline_ms)
-		until = line->r->deadline_ms;
 	while (clock_left_ms(until)) {
 		cleanup_(list_unrefp) struct list *list = NULL;
-		int result = source_list_again(line->r, change->kind, change->parent_id, true, &list);
+		int result = source_list_again(line->r, change->kind, change->parent_id, sent, &list);
 
 		looked = result == 0;
 		for (size_t i = 0; result == 0 && i < list_count(list); i++) {
@@ -56,7 +68,9 @@ static int find_new(const struct line *line, const struct change *change, size_t
 			result = source_object(line->r, change->kind, change->parent_id, s, &ret->found[step]);
 			return result < 0 ? result : 1;
 		}
-		pause_settling(line, pause_ms);
+		result = pause_looking(line, sent, pause_ms);
+		if (result < 0)
+			return result;
 		pause_ms = pause_ms < 2000 ? pause_ms * 2 : pause_ms;
 	}
 	/* Without a look at the end nobody knows: sent again, it might be there twice. */
@@ -215,6 +229,15 @@ static int tell_unknown(const struct line *line, const struct change *change, co
 	return n < 0 ? -ENOMEM : unknown(line, text);
 }
 
+int settle_earlier(const struct line *line, const struct change *change, size_t i, struct outcome *ret)
+{
+	int found = find_new(line, change, i, NULL, false, ret);
+
+	ret->unknown = found < 0;
+	ret->again = found > 0;
+	return found;
+}
+
 int settle_step(const struct line *line, const struct change *change, size_t i, struct list *before, struct outcome *ret)
 {
 	int result;
@@ -224,7 +247,7 @@ int settle_step(const struct line *line, const struct change *change, size_t i, 
 	case SETTLE_AGAIN:
 		if (!line->r)
 			return tell_unknown(line, change, &change->steps[i]);
-		result = find_new(line, change, i, before, ret);
+		result = find_new(line, change, i, before, true, ret);
 		ret->again = result > 0 && change->steps[i].settle == SETTLE_AGAIN;
 		return result;
 	case SETTLE_LOOK:

@@ -238,3 +238,35 @@ posted() { [ "$(count_calls POST /applications)" = 1 ]; }
     assert_error 'outcome unknown'
   done
 }
+
+# The account's list is the old one, as long as the fault holds.
+lists_lag() { fault '{"method":"GET","path":"/applications","times":10000,"status":200,"body":"{\"success\":true,\"result\":[],\"result_info\":{}}"}'; }
+
+@test "a create that a killed mount had sent is looked for by the next one before it is sent again, for lists lag" {
+  start_emulator
+  web_json "$T/web.json"
+  mount_cfcfs -o cache_ttl=0.2
+  ls "$APPS"
+  fault '{"method":"POST","path":"/applications","times":1,"close":"after"}'
+  lists_lag
+  cp "$T/web.json" "$APPS/web.json" 2>/dev/null 3>&- &
+  wait_until 10 "the create" sent_creates 1
+  crash_mount
+  wait $! || true
+  mount_cfcfs -o cache_ttl=0.2
+  clear_requests
+  cp "$T/web.json" "$APPS/web.json" 3>&- &
+  wait_until 10 "it to be looked for" looked_times 4
+  clear_faults
+  wait $!
+  assert_calls 0 POST '*'
+  assert_equal "$(app_names)" web
+  # What is known to be there, or not, is sent at once.
+  rm "$APPS/web.json"
+  flush_deletes
+  clear_requests
+  cp "$T/web.json" "$APPS/web.json"
+  assert_calls 1 POST /applications
+}
+sent_creates() { (($(count_calls POST /applications) >= $1)); }
+looked_times() { (($(count_calls GET /applications) >= $1)); }
