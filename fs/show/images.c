@@ -289,9 +289,28 @@ static int fetch_pages(struct mount *mount, struct catalogue *c, struct err *err
 	return r < 0 || !path ? r : err_set(err, EIO, "the registry's catalogue has more than %d pages", PAGES_MAX);
 }
 
-/* A registry without a catalogue is not offered, once and for all; it was none that could be seen before. */
-static int note_absent(struct mount *mount, struct err *err)
+/* What this state has once seen is offered, whatever comes later. */
+#define SEEN_TABLE "images"
+#define SEEN_ID    "catalogue"
+
+static void note_seen(struct mount *mount)
 {
+	cleanup_buf_ struct buf text = BUF_INIT;
+
+	if (state_get(mount->state, SEEN_TABLE, NULL, SEEN_ID, &text) < 0)
+		state_set(mount->state, SEEN_TABLE, NULL, SEEN_ID, "1", 1);
+}
+
+/* A 404 to the catalogue, or to a page of it. Where none was ever seen it is not offered, once and for all. */
+static int judge_missing(struct mount *mount, const struct catalogue *c, struct err *err)
+{
+	cleanup_buf_ struct buf text = BUF_INIT;
+
+	if (c->sent_ms || state_get(mount->state, SEEN_TABLE, NULL, SEEN_ID, &text) == 0) {
+		err_prefix(err, "the registry's catalogue was there before: ");
+		err->errnum = EIO;
+		return -EIO;
+	}
 	images_lock(mount->images);
 	mount->images->absent = true;
 	images_unlock(mount->images);
@@ -306,13 +325,14 @@ int images_fetch(struct mount *mount, struct store_value *ret, struct err *err)
 	int r = fetch_pages(mount, &c, err);
 
 	if (r == 0) {
+		note_seen(mount);
 		ret->list = list_new(c.tags, c.count, "");
 		r = ret->list ? 0 : err_set(err, ENOMEM, "out of memory");
 	}
 	for (size_t i = 0; i < c.count; i++)
 		snapshot_unref(c.tags[i]);
 	free(c.tags);
-	return r == -ENOENT && err->http_status == 404 ? note_absent(mount, err) : r;
+	return r == -ENOENT && err->http_status == 404 ? judge_missing(mount, &c, err) : r;
 }
 
 static int catalogue(struct request *r, struct list **ret, struct store_info *ret_info)

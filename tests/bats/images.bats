@@ -171,3 +171,23 @@ uses() {
   assert_equal "$(cat "$MNT/.cfcfs/errors.jsonl")" ''
   jq -e .kind "$MNT/registries/$DOMAIN.json"
 }
+
+@test "a catalogue that was seen and answers 404 is a failure: no empty or missing directory" {
+  start_images --seed sample
+  local before missing='{"method":"GET","path":"/v2/_catalog","times":100,"status":404,"body":"{\"errors\":[{\"code\":\"NOT_FOUND\"}]}"}'
+  before=$(ls "$IMAGES")
+  [ -n "$before" ]
+  fault "$missing"
+  refresh
+  run -2 ls "$IMAGES"
+  assert_error EIO
+  assert_exists "$IMAGES"
+  # Nor for the next mount of this state.
+  umount_cfcfs
+  mount_images
+  run -2 ls "$IMAGES"
+  assert_error EIO
+  clear_faults
+  refresh
+  assert_equal "$(ls "$IMAGES")" "$before"
+}
