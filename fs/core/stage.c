@@ -264,25 +264,33 @@ static struct staged *take_locked(struct stage *stage, struct slot *slot) REQUIR
 	return row;
 }
 
+/* Whether there is room for it; it gets its place in the order. */
+static int prepare_locked(struct stage *stage, struct staged *row, struct err *err) REQUIRES(stage_locked)
+{
+	const struct slot *slot = find_locked(stage, row->key);
+
+	stage_assert_locked(stage);
+	if (!slot && HASH_COUNT(stage->slots) >= STAGE_ROWS_MAX)
+		return err_set(err, ENOSPC, "%d changes are staged, and no more fit: apply or discard them", STAGE_ROWS_MAX);
+	if (stage->bytes + bytes_of(row) - (slot ? bytes_of(slot->row) : 0) > STAGE_BYTES_MAX)
+		return err_set(err, ENOSPC, "the staged documents have at most %zu bytes together: apply or discard them",
+			       STAGE_BYTES_MAX);
+	if (slot)
+		row->order = slot->row->order;
+	else if (!row->order)
+		row->order = stage->order + 1;
+	return 0;
+}
+
 /* The row's reference is taken in any case. Of two rows that want one name the later one has it. */
-static int insert_locked(struct stage *stage, struct staged *row, struct err *err) REQUIRES(stage_locked)
+static int insert_locked(struct stage *stage, struct staged *row) REQUIRES(stage_locked)
 {
 	struct slot *slot = find_locked(stage, row->key);
 	static _Atomic uint64_t serials;
 
 	stage_assert_locked(stage);
 	row->serial = ++serials;
-	if (!slot && HASH_COUNT(stage->slots) >= STAGE_ROWS_MAX) {
-		staged_unref(row);
-		return err_set(err, ENOSPC, "%d changes are staged, and no more fit: apply or discard them", STAGE_ROWS_MAX);
-	}
-	if (stage->bytes + bytes_of(row) - (slot ? bytes_of(slot->row) : 0) > STAGE_BYTES_MAX) {
-		staged_unref(row);
-		return err_set(err, ENOSPC, "the staged documents have at most %zu bytes together: apply or discard them",
-			       STAGE_BYTES_MAX);
-	}
 	if (slot) {
-		row->order = slot->row->order;
 		stage->bytes -= bytes_of(slot->row);
 		staged_unref(slot->row);
 	} else {
@@ -294,8 +302,6 @@ static int insert_locked(struct stage *stage, struct staged *row, struct err *er
 			staged_unref(row);
 			return -ENOMEM;
 		}
-		if (!row->order)
-			row->order = stage->order + 1;
 	}
 	if (row->order > stage->order)
 		stage->order = row->order;
@@ -329,7 +335,10 @@ static int load_row(void *arg, const char *id, const void *value, size_t len)
 		return -ENOMEM;
 	}
 	scope_lock(stage, stage);
-	(void)insert_locked(stage, row, NULL);
+	if (prepare_locked(stage, row, NULL) < 0)
+		staged_unref(row);
+	else
+		(void)insert_locked(stage, row);
 	return 0;
 }
 
@@ -368,25 +377,42 @@ struct stage *stage_free(struct stage *stage)
 
 /* ---- changing it ---- */
 
-int stage_put_soon(struct stage *stage, struct staged *row, struct err *err)
+static int write_locked(struct stage *stage, const struct staged *row, struct err *err) REQUIRES(stage_locked)
 {
 	cleanup_buf_ struct buf text = BUF_INIT;
+	int r = stage_row_write(row, &text);
+
+	stage_assert_locked(stage);
+	if (r == 0)
+		r = state_set(stage->state, STAGE_TABLE, stage->group, row->key, text.data, text.len);
+	if (r == -EFBIG)
+		return err_set(err, EFBIG,
+			       "it is too large to be staged beside what it replaces: a mount without stage takes it");
+	if (r == -ENOSPC)
+		return err_set(err, ENOSPC, "the state file is full: apply or discard what is staged");
+	return r;
+}
+
+int stage_put_soon(struct stage *stage, struct staged *row, struct err *err)
+{
 	cleanup_free_ char *key = NULL;
 	int r;
 
 	if (!row->key)
 		row->key = key_of(row);
 	key = row->key ? strdup(row->key) : NULL;
-	if (!key) {
-		staged_unref(row);
-		return -ENOMEM;
-	}
 	scope_lock(stage, stage);
-	r = insert_locked(stage, row, err);
+	r = key ? prepare_locked(stage, row, err) : -ENOMEM;
+	/* First what can fail: a row that was not taken must not be applied, nor take the place of one that was. */
 	if (r == 0)
-		r = stage_row_write(row, &text);
-	if (r == 0)
-		r = state_set(stage->state, STAGE_TABLE, stage->group, key, text.data, text.len);
+		r = write_locked(stage, row, err);
+	if (r < 0) {
+		staged_unref(row);
+		return r;
+	}
+	r = insert_locked(stage, row);
+	if (r < 0)
+		state_delete(stage->state, STAGE_TABLE, stage->group, key);
 	return r;
 }
 

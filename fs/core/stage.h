@@ -89,8 +89,8 @@ struct stage *stage_free(struct stage *stage);
 
 /*
  * Puts the row in the place of the one about the same, whose order it takes, and waits until it is on the disk. Takes the
- * caller's reference in any case. 0; -ENOSPC with text; -ENOMEM; -EINTR and -ETIMEDOUT while waiting: then it is staged all the
- * same. Without a state file it is in memory.
+ * caller's reference in any case. 0; -ENOSPC, -EFBIG (of what the state keeps of it) with text; -ENOMEM: then what was staged stays;
+ * -EINTR and -ETIMEDOUT while waiting: then it is staged all the same. Without a state file it is in memory.
  */
 int stage_put(struct stage *stage, struct staged *row, struct waiter *waiter, int64_t deadline_ms, struct err *err);
 /* The same for many: what was put without waiting is on the disk. */

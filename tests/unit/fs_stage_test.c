@@ -312,6 +312,32 @@ static void test_wishes(void **unused)
 	staged_unref(row);
 }
 
+static void test_what_the_state_refuses_is_not_staged(void **unused)
+{
+	const struct kind *kind = kind_find("application");
+	size_t len = (size_t)700 << 10;
+	char *large = malloc(len + 1);
+	struct err err = ERR_INIT;
+	struct staged *row;
+
+	(void)unused;
+	memset(large, 'x', len);
+	large[len] = '\0';
+	put(row_of("application", NULL, "small.json", "{}"));
+	for (int i = 0; i < 2; i++) {
+		row = row_of("application", NULL, i ? "small.json" : "large.json", large);
+		row->base = body_new(large, len);
+		assert_int_equal(stage_put_soon(stage, row, &err), -EFBIG);
+		assert_non_null(strstr(err.text, "too large to be staged"));
+	}
+	assert_int_equal(stage_count(stage), 1);
+	row = stage_named(stage, kind, NULL, "small.json");
+	assert_non_null(row);
+	assert_int_equal(row->content->len, 2);
+	staged_unref(row);
+	free(large);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +351,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_waves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_wishes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_the_state_refuses_is_not_staged, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
