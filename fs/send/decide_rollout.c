@@ -51,12 +51,13 @@ static int make_steps(const struct gathered *g, const struct change *c, struct j
 	return r;
 }
 
-/* The same change of the same account has the same mark, and no other: by it a rollout whose answer was lost is found. */
-static int make_mark(const struct change *c, struct json_object *target, struct step *step)
+/* By it a rollout whose answer was lost is found. The same change of the same account may have been made before, and reverted: what
+   that one left in the list is not this one's. */
+static int make_mark(const struct gathered *g, const struct change *c, struct json_object *target, struct step *step)
 {
 	cleanup_buf_ struct buf basis = BUF_INIT;
 	const char *active = json_get_string(c->before, "active_rollout_id");
-	int r = buf_addf(&basis, "%s\n%" PRId64 "\n%s\n", c->id, c->version, active ? active : "");
+	int r = buf_addf(&basis, "%s\n%" PRId64 "\n%s\n%" PRIx64 "\n", c->id, c->version, active ? active : "", g->nonce);
 
 	if (r == 0)
 		r = buf_adds(&basis, json_object_to_json_string_ext(target, JSON_C_TO_STRING_PLAIN));
@@ -99,7 +100,7 @@ static int add_rollout(const struct gathered *g, struct change *c, struct json_o
 	step->answers = kind;
 	step->of = c->id;
 	step->settle = SETTLE_MARK;
-	r = make_mark(c, target, step);
+	r = make_mark(g, c, target, step);
 	if (r == 0)
 		r = make_body(g, c, step, target, body);
 	*ret = step;

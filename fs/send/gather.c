@@ -4,6 +4,7 @@
 
 #include "api/base/clock.h"
 #include "api/base/name.h"
+#include "api/base/rand.h"
 #include "api/doc_json.h"
 #include "fs/core/intents.h"
 #include "fs/core/stage.h"
@@ -339,6 +340,8 @@ int gather(struct request *r, const struct wish *wish, struct gathered *g)
 
 	*g = (struct gathered){ .wish = *wish, .version = -1, .proves = true };
 	take_options(r->mount, g);
+	if (!wish->planned)
+		rand_bytes(&g->nonce, sizeof(g->nonce));
 	if (what->leaf)
 		return gather_leaf(r, g);
 	if (what->part)

@@ -47,6 +47,7 @@ struct gathered {
 	struct json_object *carried; /* owned; members of our own unfinished rollout, which another must carry; or NULL */
 	bool taken;                  /* WISH_RENAME: another resource has the new name */
 	/* What else the decision needs. */
+	uint64_t nonce; /* no other decision that is sent has it; 0: of a plan, which reads the same each time */
 	struct context context;
 	struct json_object *vocabulary; /* owned; wish.strange: the fields that the service answers of such resources; or NULL */
 	struct print print;             /* of a secret's new value, where has_print */

@@ -337,6 +337,21 @@ FILES
   assert_equal "$(image)" v3
 }
 
+@test "live: a rollout that was lost on its way goes out again, though one like it was reverted before" {
+  live
+  made
+  sed 's/app:v1/app:v2/' "$T/web.json" >"$T/new.json"
+  cp "$T/new.json" "$(WEB)"
+  local rollout
+  rollout=$(api GET "/applications/$ID/rollouts" | jq -r '.[0].id')
+  echo revert >"$APPS/web/rollouts/$rollout/action"
+  wait_until 10 "the old image" eval '[ "$(image)" = v1 ]'
+  fault '{"method":"POST","path":"/applications/*/rollouts","times":1,"close":"before"}'
+  cp "$T/new.json" "$(WEB)"
+  assert_equal "$(api GET "/applications/$ID/rollouts" | jq length)" 2
+  assert_equal "$(image)" v2
+}
+
 @test "live: kill -9 between the POST of a rollout and its answer: it happens once" {
   live
   made

@@ -30,6 +30,7 @@ struct facts {
 	enum rollout_mode rollout;
 	unsigned traits;
 	int64_t version; /* 0: 3 */
+	uint64_t nonce;
 	bool blind, owed, older_way, again, same_secret;
 	enum validate_mode validate;
 	bool declared; /* the view is that of what is declared */
@@ -110,6 +111,7 @@ static inline struct change *decision(const struct facts *f)
 		.carried = parse_or_null(f->carried),
 		.traits = f->traits,
 		.proves = !f->blind,
+		.nonce = f->nonce,
 		.owed = f->owed,
 		.owed_noted = f->owed,
 		.same_secret = f->same_secret,

@@ -155,7 +155,7 @@ static void test_precondition(void **state)
 	sends(&(struct facts){ .object = APP(LITE, ""), .doc = DOC2("", ",'version':3") }, ROLLOUT(V2));
 }
 
-/* The steps are those of the new max_instances, and the mark is the same for the same change alone. */
+/* The steps are those of the new max_instances, and the mark is the same for the same decision alone. */
 static void test_rollout_body(void **state)
 {
 	struct change *one =
@@ -164,6 +164,8 @@ static void test_rollout_body(void **state)
 		decision(&(struct facts){ .object = APP(LITE, ",'max_instances':5"), .doc = DOC2("", ",'max_instances':1") });
 	struct change *many = decision(&(struct facts){ .object = APP(LITE, ""), .doc = DOC2("", ",'max_instances':9") });
 	struct change *later = decision(&(struct facts){ .object = APP(LITE, ""), .doc = DOC2("", ""), .version = 5 });
+	struct change *again = decision(
+		&(struct facts){ .object = APP(LITE, ",'max_instances':5"), .doc = DOC2("", ",'max_instances':1"), .nonce = 1 });
 	(void)state;
 
 	assert_non_null(strstr(one->steps[1].body.data, "\"steps\":[{\"step_size\":{\"percentage\":100}"));
@@ -172,10 +174,12 @@ static void test_rollout_body(void **state)
 	assert_false(change_equal(one, many));
 	assert_string_equal(one->steps[1].mark, same->steps[1].mark);
 	assert_string_not_equal(one->steps[1].mark, later->steps[0].mark);
+	assert_string_not_equal(one->steps[1].mark, again->steps[1].mark);
 	change_free(one);
 	change_free(same);
 	change_free(many);
 	change_free(later);
+	change_free(again);
 }
 
 /* ---- what must be gone ---- */
