@@ -1,6 +1,6 @@
 """Crash rounds: several writers on one mount, which is killed at a random moment; then what every writer was told is held
-against the account. Nothing that was acknowledged is lost, nothing is there twice, no rollout went out twice, no process is
-stuck, and the mount can be made again at once.
+against the account. Nothing that was acknowledged is lost, nothing is there twice, no rollout went out twice, a name that was
+taken off what was on its way for it is free, no process is stuck, and the mount can be made again at once.
 
 crash.py [--rounds N] [--minutes M] [--writers W] [--seed S] [--profile live|ideal]"""
 import argparse
@@ -60,10 +60,12 @@ class Writer(threading.Thread):
 
     def step(self):
         pick = self.random.random()
-        if pick < 0.75:
+        if pick < 0.65:
             self.change_application()
-        elif pick < 0.9:
+        elif pick < 0.8:
             self.change_secret()
+        elif pick < 0.9:
+            self.take_name()
         else:
             self.rename_application()
 
@@ -103,6 +105,24 @@ class Writer(threading.Thread):
             self.ledger.told(("app", old), None)
             self.ledger.told(("app", new), value)
         self.tell("app", new, None, os.unlink, path % new)
+
+    def take_name(self):
+        """A name is removed or renamed while it is written: whoever is told that it is gone finds it gone, and not made twice."""
+        name = "r%d-w%d-met%d" % (self.round, self.number, self.serial)
+        path, value = self.mount.path("applications/%s.json"), (1, 3)
+        names = [name, name + "-new"]
+        for one in names:
+            self.ledger.trying(("app", one), value)
+        other = threading.Thread(target=attempt, args=(write, path % name, document(*value)), daemon=True)
+        other.start()
+        time.sleep(self.random.uniform(0, 0.06))
+        if self.random.random() < 0.5:
+            gone = attempt(os.unlink, path % name) == 0
+        else:
+            gone = attempt(os.rename, path % name, path % names[1]) == 0
+        other.join(30)
+        if gone:
+            self.ledger.told(("app", name), None)
 
 
 def meaning(app, targets):
@@ -184,7 +204,7 @@ def run():
     wrong, acknowledged, rounds = [], 0, 0
     print("seed %s" % options.seed, flush=True)
     with World() as world:
-        emulator = world.emulator("--profile", options.profile, "--time-scale", "20")
+        emulator = world.emulator("--profile", options.profile, "--time-scale", "20", "--latency", "10")
         while rounds < options.rounds and (until is None or time.monotonic() < until):
             found, told = crash_round(world, emulator, options, rounds)
             rounds += 1
