@@ -400,18 +400,12 @@ void store_prefetch(struct store *store, const void *row, const char *key, int64
 
 /* ---- dropping ---- */
 
-/* Which keys: those that begin with the prefix, or those of the row. */
-struct which {
-	const char *prefix;
-	const void *row;
-};
-
-static bool is_meant_locked(const struct which *which, const struct cell *cell) REQUIRES(store_locked)
+static bool is_meant_locked(const struct cell *cell, const char *prefix) REQUIRES(store_locked)
 {
-	return which->prefix ? !strncmp(cell->key, which->prefix, strlen(which->prefix)) : cell->row == which->row;
+	return !strncmp(cell->key, prefix, strlen(prefix));
 }
 
-static void drop(struct store *store, const struct which *which)
+void drop_told(struct store *store, const char *prefix)
 {
 	struct leftovers leftovers = { 0 };
 	struct cell *cell, *next;
@@ -419,7 +413,7 @@ static void drop(struct store *store, const struct which *which)
 	store_lock(store);
 	for (cell = store->lru; cell; cell = next) {
 		next = cell->next;
-		if (!is_meant_locked(which, cell))
+		if (!is_meant_locked(cell, prefix))
 			continue;
 		if (cell->flight)
 			flight_drop_locked(cell->flight);
@@ -430,7 +424,7 @@ static void drop(struct store *store, const struct which *which)
 	leftovers_free(&leftovers);
 }
 
-static void expire(struct store *store, const struct which *which)
+void store_expire(struct store *store, const char *prefix)
 {
 	struct cell *cell;
 	int64_t now = clock_now_ms();
@@ -439,7 +433,7 @@ static void expire(struct store *store, const struct which *which)
 	scope_lock(store, store);
 	tick = ++store->tick;
 	for (cell = store->lru; cell; cell = cell->next) {
-		if (!is_meant_locked(which, cell))
+		if (!is_meant_locked(cell, prefix))
 			continue;
 		/* Where it is expired already, the time of stale serving runs on. */
 		if (!cell->held || cell->held->start > cell->expired_tick)
@@ -449,38 +443,13 @@ static void expire(struct store *store, const struct which *which)
 	}
 }
 
-/* Who drops what is cached asks the API itself. */
-static void refuse_older(struct store *store)
-{
-	scope_lock(store, store);
-	store->dropped_ms = clock_now_ms();
-}
-
 void store_drop(struct store *store, const char *prefix)
 {
-	refuse_older(store);
-	drop(store, &(struct which){ .prefix = prefix });
-}
-
-void drop_told(struct store *store, const char *prefix)
-{
-	drop(store, &(struct which){ .prefix = prefix });
-}
-
-void store_drop_row(struct store *store, const void *row)
-{
-	refuse_older(store);
-	drop(store, &(struct which){ .row = row });
-}
-
-void store_expire(struct store *store, const char *prefix)
-{
-	expire(store, &(struct which){ .prefix = prefix });
-}
-
-void store_expire_row(struct store *store, const void *row)
-{
-	expire(store, &(struct which){ .row = row });
+	/* Who drops what is cached asks the API itself. */
+	store_lock(store);
+	store->dropped_ms = clock_now_ms();
+	store_unlock(store);
+	drop_told(store, prefix);
 }
 
 bool store_failure(struct store *store, const char *key, struct err *ret)

@@ -132,10 +132,6 @@ void store_drop(struct store *store, const char *prefix);
    serving. */
 void store_expire(struct store *store, const char *prefix);
 
-/* The same for all keys that were asked for with this row, whatever their names. */
-void store_drop_row(struct store *store, const void *row);
-void store_expire_row(struct store *store, const void *row);
-
 /* The same because of a change that this mount made: the others do so, too. The prefix is a whole key, or two bytes of one. */
 void store_drop_everywhere(struct store *store, const char *prefix);
 void store_expire_everywhere(struct store *store, const char *prefix);

@@ -213,32 +213,6 @@ static void test_silence_is_remembered(void **state)
 
 /* ---- keys by row ---- */
 
-static void test_by_row(void **state)
-{
-	struct store_get other = { .key = "/other", .row = &row_b, .ttl_ms = FOREVER, .deadline_ms = CLOCK_NEVER };
-	struct store_value value = { 0 };
-	struct waiter waiter;
-
-	(void)state;
-	STORE(.stale_ttl_ms = FOREVER);
-	waiter_init(&waiter);
-	other.waiter = &waiter;
-	assert_answer("a1 b1", .ttl_ms = FOREVER);
-	assert_answer("a1 b1", .ttl_ms = FOREVER, .key = "/k2");
-	assert_int_equal(store_get(service.store, &other, &value, NULL, NULL), 0);
-	store_value_clear(&value);
-	assert_int_equal(calls(), 3);
-	store_expire_row(service.store, &row_b);
-	store_drop_row(service.store, &row_a);
-	assert_answer("EAGAIN", .ttl_ms = FOREVER, .cached_only = true);
-	assert_answer("EAGAIN", .ttl_ms = FOREVER, .key = "/k2", .cached_only = true);
-	/* Expired: asked for, at hand. */
-	assert_int_equal(store_get(service.store, &other, &value, NULL, NULL), 0);
-	store_value_clear(&value);
-	assert_int_equal(calls(), 4);
-	waiter_destroy(&waiter);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,7 +223,6 @@ int main(void)
 		test(test_denied_list_keeps_what_was_known),
 		test(test_nothing_is_a_failure),
 		test(test_silence_is_remembered),
-		test(test_by_row),
 	};
 
 	if (base_init() < 0)
