@@ -166,21 +166,22 @@ static bool is_worth_keeping(const struct intent *intent)
 	return intent->holds[INTENT_CONFIGURATION] || intent->holds[INTENT_OTHERS] || clock_wall_ns() < last_ns + INTENTS_SEEN_NS;
 }
 
-/* Whether the row still was what it was read as, and is the new one now. */
-static bool exchange(struct intents *intents, const char *dir, const char *id, const struct buf *before, const struct buf *after)
+/* 1: the row still was what it was read as, and is the new one now; 0: it is another; -errno: the state does not take it. */
+static int exchange(struct intents *intents, const char *dir, const char *id, const struct buf *before, const struct buf *after)
 {
 	cleanup_buf_ struct buf now = BUF_INIT;
+	int r = 0;
 
 	scope_lock(intents, intents);
 	if (state_get(intents->state, TABLE, dir, id, &now) < 0)
 		buf_clear(&now);
 	if (now.len != before->len || (now.len && memcmp(now.data, before->data, now.len) != 0))
-		return false;
+		return 0;
 	if (after->len)
-		state_set(intents->state, TABLE, dir, id, after->data, after->len);
+		r = state_set(intents->state, TABLE, dir, id, after->data, after->len);
 	else if (before->len)
-		state_delete(intents->state, TABLE, dir, id);
-	return true;
+		r = state_delete(intents->state, TABLE, dir, id);
+	return r < 0 ? r : 1;
 }
 
 /* A change of a record: 1, or 0 where nothing is to change; -errno. */
@@ -198,7 +199,10 @@ static int change_row(struct intents *intents, const char *dir, const char *id, 
 		r = change(&record, arg);
 		if (r == 1 && is_worth_keeping(&record.intent) && intent_row_write(&record, &after) < 0)
 			r = -ENOMEM;
-		if (r != 1 || exchange(intents, dir, id, &before, &after))
+		if (r != 1)
+			return r;
+		r = exchange(intents, dir, id, &before, &after);
+		if (r != 0)
 			return r;
 	}
 	return -EBUSY;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <json-c/json.h>
 
 #include "api/base/clock.h"
@@ -240,12 +241,33 @@ static void test_bound(void **unused)
 	assert_true(intents_get(intents, DIR_, id, &record));
 }
 
+/* What the state has no room for is not remembered, and whoever sent it hears so. */
+static void test_full(void **unused)
+{
+	const size_t len = (size_t)1 << 20;
+	struct json_object *o = json_tokener_parse("{'configuration':{'image':'v2'}}");
+	const struct accepted_members accepted = { .members = o, .version = 1, .now_ns = clock_wall_ns() };
+	char *large = calloc(1, len), id[40];
+
+	(void)unused;
+	/* With large ones, and then with small ones. */
+	for (size_t size = len; size >= 64; size /= 128) {
+		for (int i = 0, r = 0; r == 0; i++) {
+			snprintf(id, sizeof(id), "%zu-%d", size, i);
+			r = state_set(state, "names", NULL, id, large, size);
+		}
+	}
+	assert_int_equal(intents_accept(intents, DIR_, ID, &accepted), -ENOSPC);
+	free(large);
+	json_object_put(o);
+}
+
 int main(void)
 {
 #define TEST(name_) cmocka_unit_test_setup_teardown(name_, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_accept),  TEST(test_carried),      TEST(test_asked), TEST(test_judged), TEST(test_seen),
-		TEST(test_remount), TEST(test_foreign_rows), TEST(test_memo),  TEST(test_bound),
+		TEST(test_remount), TEST(test_foreign_rows), TEST(test_memo),  TEST(test_bound),  TEST(test_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
