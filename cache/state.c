@@ -94,6 +94,11 @@ struct state *state_open(const char *dir, const char *scope)
 		return state_close(state);
 	if (dir)
 		start(state);
+	if (state->has_thread)
+		return state;
+	state_lock(state);
+	rows_stay_locked(state);
+	state_unlock(state);
 	return state;
 }
 

@@ -125,6 +125,7 @@ struct rows {
 	struct row *queue; /* in the order of their first change since the last write */
 	uint64_t last_serial;
 	size_t bytes;
+	bool alone; /* there is no file, or none that is ever written: nothing is queued, and what is deleted is gone */
 };
 
 /* One caller that waits for the thread, on its stack. */
@@ -246,6 +247,8 @@ int rows_take_locked(struct state *state, struct row_change **ret) REQUIRES(stat
 void rows_written_locked(struct state *state, const struct row_change *changes) REQUIRES(state_locked);
 void rows_put_back_locked(struct state *state, const struct row_change *changes) REQUIRES(state_locked);
 void rows_free_locked(struct state *state) REQUIRES(state_locked);
+/* From now on they are in memory alone. Nothing is taken. */
+void rows_stay_locked(struct state *state) REQUIRES(state_locked);
 
 /* ---- state_history.c ---- */
 

@@ -286,7 +286,7 @@ int rows_set_locked(struct state *state, const struct row_name *name, const void
 		return -ENOMEM;
 	}
 	put_value_locked(state, row, copy);
-	if (state->dir)
+	if (!state->rows.alone)
 		queue_locked(state, row);
 	trim_locked(state, row->table);
 	return 0;
@@ -297,7 +297,7 @@ int rows_delete_locked(struct state *state, const struct row_name *name)
 	struct row *row = find_any_locked(state, name);
 
 	state_assert_locked(state);
-	if (!state->dir) {
+	if (state->rows.alone) {
 		if (row)
 			free_row_locked(state, row);
 		return 0;
@@ -435,6 +435,20 @@ void rows_put_back_locked(struct state *state, const struct row_change *changes)
 	}
 	if (queue)
 		DL_CONCAT2(state->rows.queue, queue, queue_prev, queue_next);
+}
+
+void rows_stay_locked(struct state *state)
+{
+	struct row *row, *next;
+
+	state_assert_locked(state);
+	state->rows.alone = true;
+	DL_FOREACH_SAFE2(state->rows.queue, row, next, queue_next)
+	{
+		dequeue_locked(state, row);
+		if (row->deleted)
+			free_row_locked(state, row);
+	}
 }
 
 void rows_free_locked(struct state *state)

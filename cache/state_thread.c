@@ -282,6 +282,8 @@ static void settle(struct mind *m, int r, uint64_t look, struct err *err)
 	if (r != -EBUSY || !m->had_file)
 		set_problem(m, err);
 	scope_lock(state, state);
+	if (m->refused)
+		rows_stay_locked(state);
 	if (r == 0) {
 		state->looked = look;
 		state->looked_ms = clock_now_ms();

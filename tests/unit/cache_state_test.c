@@ -320,6 +320,27 @@ static void test_bound_of_bytes(void **state)
 	state_close(s);
 }
 
+/* Rows that wait for a file that is never written are no bound on those that count. */
+static void test_a_file_of_another_version(void **state)
+{
+	struct state *s = state_open(sub("newer"), SCOPE);
+	char id[256];
+
+	(void)state;
+	set(s, "names", "a", "1");
+	state_close(s);
+	sql(sub("newer/cfcfs.db"), "PRAGMA user_version = 999");
+	s = state_open(sub("newer"), SCOPE);
+	check_rows(s);
+	for (int i = 0; i < 200000; i++) {
+		snprintf(id, sizeof(id), "%0250d", i);
+		assert_int_equal(state_delete(s, "defaults", "p", id), 0);
+	}
+	set(s, "names", "d", "4");
+	assert_ids(s, "names", "cad");
+	state_close(s);
+}
+
 static void test_default_dir(void **state)
 {
 	char *dir;
@@ -344,7 +365,7 @@ int main(void)
 		cmocka_unit_test(test_corruption),  cmocka_unit_test(test_file_replaced),
 		cmocka_unit_test(test_symlink),     cmocka_unit_test(test_unusable_dir),
 		cmocka_unit_test(test_bound),       cmocka_unit_test(test_bound_of_bytes),
-		cmocka_unit_test(test_default_dir),
+		cmocka_unit_test(test_default_dir), cmocka_unit_test(test_a_file_of_another_version),
 	};
 
 	if (base_init() < 0)
