@@ -1,15 +1,13 @@
 #include "cache/fleet.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 
 #include <utlist.h>
 
-#include "api/base/lock.h"
 #include "api/base/log.h"
 #include "api/base/rand.h"
-#include "cache/hash.h"
+#include "cache/fleet_private.h"
 
 /* What was heard and not handed over yet; past it all of it counts as missed. */
 #define HEARD_MAX       65536
@@ -22,52 +20,16 @@
 #define TURN_WAIT_MAX_MS 1000
 #define BUCKET           "calls"
 
-static const char *const topics[] = { [FLEET_STORE] = "store", [FLEET_STATE] = "state" };
+static const char *const topics[] = { [FLEET_STORE] = "store", [FLEET_STATE] = "state", [FLEET_CLAIMS] = "claims" };
 _Static_assert(array_len(topics) == FLEET_TOPICS, "a word for each");
 
 struct heard {
 	struct heard *next;
 	enum fleet_topic topic; /* FLEET_TOPICS: messages were missed */
-	bool own;
+	bool own, forgot;
 	size_t len;
 	char data[];
 };
-
-/* A name of which messages of this member have not come back from the server. */
-struct underway {
-	UT_hash_handle hh; /* in the order of their first message */
-	unsigned count;
-	enum fleet_topic topic; /* with the name: the key */
-	char name[];
-};
-
-struct lease {
-	struct lease *prev, *next;
-	char name[];
-};
-
-DECLARE_LOCK(fleet);
-
-struct fleet {
-	/* Fixed after fleet_start: */
-	struct share *share; /* owned */
-	struct fleet_ear ears[FLEET_TOPICS];
-	struct share_bucket reads, writes;
-	bool has_thread;
-	pthread_t thread;
-
-	struct lock lock;
-	pthread_cond_t more, told;
-	struct heard *queue GUARDED_BY(fleet_locked), **queue_tail GUARDED_BY(fleet_locked); /* owned */
-	size_t queue_count GUARDED_BY(fleet_locked), queue_bytes GUARDED_BY(fleet_locked);
-	struct underway *underway GUARDED_BY(fleet_locked); /* owned */
-	struct lease *leases GUARDED_BY(fleet_locked);      /* owned */
-	int64_t renew_ms GUARDED_BY(fleet_locked);          /* when they are renewed next */
-	bool stopping GUARDED_BY(fleet_locked);
-	bool caught_up GUARDED_BY(fleet_locked); /* the ears were told that it is there */
-	struct fleet_stats stats GUARDED_BY(fleet_locked);
-};
-DEFINE_LOCK(fleet, struct fleet, lock)
 
 /* ---- hearing ---- */
 
@@ -100,7 +62,7 @@ static struct heard *heard_new(enum fleet_topic topic, const struct share_messag
 
 	if (!heard)
 		return NULL;
-	*heard = (struct heard){ .topic = topic, .own = message->own, .len = message->len };
+	*heard = (struct heard){ .topic = topic, .own = message->own, .forgot = message->forgot, .len = message->len };
 	if (message->len)
 		memcpy(heard->data, message->data, message->len);
 	return heard;
@@ -121,7 +83,7 @@ static void on_message(void *arg, const struct share_message *message)
 		return;
 	heard = heard_new(message->topic ? topic : FLEET_TOPICS, message);
 	scope_lock(fleet, fleet);
-	fleet->caught_up &= message->topic != NULL;
+	fleet->caught_up &= message->topic || message->forgot;
 	if (heard && fleet->queue_count < HEARD_MAX && fleet->queue_bytes + heard->len <= HEARD_BYTES_MAX) {
 		enqueue_locked(fleet, heard);
 		return;
@@ -208,6 +170,19 @@ static bool is_underway(struct fleet *fleet, enum fleet_topic topic, const char 
 	return true;
 }
 
+void fleet_hear_all(struct fleet *fleet, const char *name)
+{
+	cleanup_free_ struct underway *like = underway_new(FLEET_CLAIMS, name);
+	int64_t deadline = clock_after_ms(SHARE_WAIT_MS);
+	const struct buf nothing = BUF_INIT;
+
+	fleet_tell(fleet, FLEET_CLAIMS, name, &nothing);
+	scope_lock(fleet, fleet);
+	while (like && !fleet->stopping && find_underway_locked(fleet, like) &&
+	       fleet_cond_wait(fleet, &fleet->told, deadline) == 0)
+		;
+}
+
 /* All of them, by their hash: what is told from now on is not among them. */
 static struct underway *take_underway(struct fleet *fleet)
 {
@@ -231,11 +206,14 @@ static void hand_over(struct fleet *fleet, struct heard *heard)
 	if (!name)
 		return;
 	later = is_underway(fleet, heard->topic, name, heard->own);
+	fleet_lock(fleet);
+	if (heard->own)
+		pthread_cond_broadcast(&fleet->told);
+	else if (ear->told)
+		fleet->stats.heard++;
+	fleet_unlock(fleet);
 	if (heard->own || !ear->told)
 		return;
-	fleet_lock(fleet);
-	fleet->stats.heard++;
-	fleet_unlock(fleet);
 	ear->told(ear->arg, name, &in, later);
 }
 
@@ -260,15 +238,12 @@ static void come_back(struct fleet *fleet)
 	pthread_cond_broadcast(&fleet->told);
 }
 
-static void renew_leases_locked(struct fleet *fleet) REQUIRES(fleet_locked)
+static void fill_again(struct fleet *fleet)
 {
-	const struct lease *lease;
-
-	fleet_assert_locked(fleet);
-	/* The share waits for nothing in this. */
-	DL_FOREACH(fleet->leases, lease)
-		share_renew(fleet->share, lease->name, FLEET_LEASE_MS);
-	fleet->renew_ms = clock_after_ms(FLEET_LEASE_MS / 3);
+	for (size_t i = 0; i < FLEET_TOPICS; i++) {
+		if (fleet->ears[i].emptied)
+			fleet->ears[i].emptied(fleet->ears[i].arg);
+	}
 }
 
 /* The next message, or NULL where the fleet stops. */
@@ -279,7 +254,7 @@ static struct heard *next_heard(struct fleet *fleet)
 	scope_lock(fleet, fleet);
 	while (!fleet->stopping && !fleet->queue) {
 		if (fleet->leases && !clock_left_ms(fleet->renew_ms))
-			renew_leases_locked(fleet);
+			fleet_renew_locked(fleet);
 		fleet_cond_wait(fleet, &fleet->more, fleet->leases ? fleet->renew_ms : CLOCK_NEVER);
 	}
 	if (fleet->stopping)
@@ -291,7 +266,7 @@ static struct heard *next_heard(struct fleet *fleet)
 	fleet->queue_count--;
 	fleet->queue_bytes -= heard->len;
 	if (fleet->leases && !clock_left_ms(fleet->renew_ms))
-		renew_leases_locked(fleet);
+		fleet_renew_locked(fleet);
 	return heard;
 }
 
@@ -302,7 +277,9 @@ static void *thread_main(void *arg)
 
 	pthread_setname_np(pthread_self(), "cfcfs-fleet");
 	while ((heard = next_heard(fleet))) {
-		if (heard->topic == FLEET_TOPICS)
+		if (heard->topic == FLEET_TOPICS && heard->forgot)
+			fill_again(fleet);
+		else if (heard->topic == FLEET_TOPICS)
 			come_back(fleet);
 		else
 			hand_over(fleet, heard);
@@ -465,40 +442,6 @@ void fleet_tell_row(struct fleet *fleet, const char *name, const struct buf *pay
 	note_underway(fleet, FLEET_STATE, name);
 	if (make_message(name, payload, &message) == 0)
 		share_row_publish(fleet->share, row, topics[FLEET_STATE], message.data, message.len);
-}
-
-/* ---- leases ---- */
-
-void fleet_keep(struct fleet *fleet, const char *name)
-{
-	size_t n = strlen(name) + 1;
-	struct lease *lease = calloc(1, sizeof(*lease) + n);
-
-	/* Not renewed, it ends by itself. */
-	if (!lease)
-		return;
-	memcpy(lease->name, name, n);
-	scope_lock(fleet, fleet);
-	if (!fleet->leases)
-		fleet->renew_ms = clock_after_ms(FLEET_LEASE_MS / 3);
-	DL_APPEND(fleet->leases, lease);
-	pthread_cond_signal(&fleet->more);
-}
-
-void fleet_release(struct fleet *fleet, const char *name)
-{
-	struct lease *lease;
-
-	fleet_lock(fleet);
-	DL_FOREACH(fleet->leases, lease) {
-		if (!strcmp(lease->name, name))
-			break;
-	}
-	if (lease)
-		DL_DELETE(fleet->leases, lease);
-	fleet_unlock(fleet);
-	free(lease);
-	share_unlease(fleet->share, name);
 }
 
 /* ---- the budget ---- */

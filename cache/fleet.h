@@ -16,7 +16,8 @@
 
 struct fleet;
 
-enum fleet_topic { FLEET_STORE, FLEET_STATE, FLEET_TOPICS };
+/* FLEET_CLAIMS is the fleet's own (fleet_claim): it has no ear. */
+enum fleet_topic { FLEET_STORE, FLEET_STATE, FLEET_CLAIMS, FLEET_TOPICS };
 
 /* Who is told; in the fleet's thread. */
 struct fleet_ear {
@@ -27,6 +28,8 @@ struct fleet_ear {
 	void (*lost)(void *arg, const char *name);
 	/* What others did may not have been heard. Also when the share is there for the first time. */
 	void (*back)(void *arg);
+	/* The server was emptied; nothing was missed. */
+	void (*emptied)(void *arg);
 	void *arg;
 };
 
@@ -63,6 +66,13 @@ void fleet_tell_row(struct fleet *fleet, const char *name, const struct buf *pay
 void fleet_keep(struct fleet *fleet, const char *lease);
 /* Gives it back. */
 void fleet_release(struct fleet *fleet, const char *lease);
+
+/* So long at most one member waits for what another has claimed, however long that one takes. */
+#define FLEET_CLAIM_MS 30000
+/* For what one member alone should do at a time: waits for a lease, which is kept until fleet_release, and until the ears have been
+   told what the others did before. 0; -EAGAIN: without it, as the share is away or too slow, or another has it still; -ETIMEDOUT,
+   -EINTR. */
+int fleet_claim(struct fleet *fleet, const char *name, int64_t deadline_ms, struct waiter *waiter);
 
 /* ---- the budget of all ---- */
 

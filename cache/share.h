@@ -13,8 +13,10 @@
 #include "api/base/err.h"
 #include "api/base/waiter.h"
 
-/* Longest wait of any call. */
+/* Longest wait of any call, but for one. */
 #define SHARE_WAIT_MS 100
+/* That of share_row_each. */
+#define SHARE_PATIENCE_MS 1000
 /* Longest value, message and row. */
 #define SHARE_VALUE_MAX ((size_t)16 << 20)
 /* A member that was not heard of for so long is none. */
@@ -28,7 +30,8 @@ struct share_message {
 	const char *topic; /* NULL: messages may have been missed; what depends on them must be asked anew */
 	const void *data;
 	size_t len;
-	bool own; /* published by this member; it comes in its place among the others' */
+	bool own;    /* published by this member; it comes in its place among the others' */
+	bool forgot; /* topic NULL: no message was missed, but the server may have lost all that it kept */
 };
 
 struct share_options {
@@ -37,7 +40,7 @@ struct share_options {
 	const char *cacert;                     /* of rediss://: a file that adds an authority, or NULL */
 	const char *base_url, *account, *token; /* who is a member */
 	/* Told of each message in the order of the server, the same for all members; in the share's thread, so it must not wait.
-	   Also told (topic NULL) each time the share has come back. May be NULL. */
+	   Also told (topic NULL) each time the share has come back, or was emptied. May be NULL. */
 	void (*told)(void *arg, const struct share_message *message);
 	void *told_arg;
 };
@@ -110,7 +113,8 @@ int share_row_delete(struct share *share, const char *table, const char *parent,
 /* As share_get, without an age. */
 int share_row_get(struct share *share, const char *table, const char *parent, const char *id, struct buf *ret,
 		  struct waiter *waiter);
-/* All of a parent, in no order; ends at each()'s first non-zero result and returns it. */
+/* All of a parent, in no order; ends at each()'s first non-zero result and returns it. Waits for a slow server, too, for
+   SHARE_PATIENCE_MS: for a thread that nobody waits for. */
 int share_row_each(struct share *share, const char *table, const char *parent,
 		   int (*each)(void *arg, const char *id, const void *value, size_t len), void *arg, struct waiter *waiter);
 

@@ -159,6 +159,8 @@ void share_name(const struct share_keys *keys, enum share_what what, const char 
 int share_tell(struct share *share, const struct command *command);
 /* Sends it and waits for the answer, which is no error; the caller drops *ret. waiter may be NULL. */
 int share_ask(struct share *share, const struct command *command, struct waiter *waiter, struct query **ret);
+/* The same, for SHARE_PATIENCE_MS, and though the server was too slow for others; where it is, that says nothing to them. */
+int share_ask_patiently(struct share *share, const struct command *command, struct waiter *waiter, struct query **ret);
 /* An answer that is a number, not below 0. */
 int share_ask_number(struct share *share, const struct command *command, struct waiter *waiter, int64_t *ret);
 /* What stands in an answer, opened; key: what it was sealed under. -ENOENT also where it is not ours. */

@@ -40,14 +40,17 @@ void query_drop(struct share *share, struct query *query)
 	query_unref_locked(share, query);
 }
 
+/* How long an answer is waited for. */
+enum patience { HURRIED, PATIENT };
+
 /* Takes the reference over where it fails. */
-static int enqueue(struct share *share, struct query *query, struct waiter *waiter)
+static int enqueue(struct share *share, struct query *query, struct waiter *waiter, enum patience patience)
 {
 	bool waits = waiter;
 
 	scope_lock(share, share);
 	query->refs = 1;
-	if (!share->stats.ready || share->ending || (waits && clock_left_ms(share->slow_until_ms)) ||
+	if (!share->stats.ready || share->ending || (waits && patience == HURRIED && clock_left_ms(share->slow_until_ms)) ||
 	    share->queries >= SHARE_QUERIES_MAX || share->bytes + query->len > SHARE_QUEUE_BYTES) {
 		query_unref_locked(share, query);
 		return -EAGAIN;
@@ -79,12 +82,12 @@ int share_tell(struct share *share, const struct command *c)
 {
 	struct query *query = query_new(c->words, c->lens, c->count);
 
-	return query ? enqueue(share, query, NULL) : -ENOMEM;
+	return query ? enqueue(share, query, NULL, HURRIED) : -ENOMEM;
 }
 
-static int wait_for(struct share *share, struct query *query, struct waiter *waiter)
+static int wait_for(struct share *share, struct query *query, struct waiter *waiter, enum patience patience)
 {
-	int64_t deadline = clock_after_ms(SHARE_WAIT_MS);
+	int64_t deadline = clock_after_ms(patience == HURRIED ? SHARE_WAIT_MS : SHARE_PATIENCE_MS);
 	int waited = 0, r = 0;
 
 	share_lock(share);
@@ -97,7 +100,7 @@ static int wait_for(struct share *share, struct query *query, struct waiter *wai
 	if (!query->done) {
 		r = waited == -EINTR ? -EINTR : -EAGAIN;
 		share->stats.late += r == -EAGAIN;
-		if (r == -EAGAIN)
+		if (r == -EAGAIN && patience == HURRIED)
 			share->slow_until_ms = clock_after_ms(SHARE_SLOW_MS);
 	} else if (!query->reply || query->reply->type == REDIS_REPLY_ERROR) {
 		r = -EAGAIN;
@@ -109,14 +112,15 @@ static int wait_for(struct share *share, struct query *query, struct waiter *wai
 	return r;
 }
 
-static int ask_with(struct share *share, const struct command *c, struct waiter *waiter, struct query **ret)
+static int ask_with(struct share *share, const struct command *c, struct waiter *waiter, enum patience patience,
+		    struct query **ret)
 {
 	struct query *query = query_new(c->words, c->lens, c->count);
-	int r = query ? enqueue(share, query, waiter) : -ENOMEM;
+	int r = query ? enqueue(share, query, waiter, patience) : -ENOMEM;
 
 	if (r < 0)
 		return r;
-	r = wait_for(share, query, waiter);
+	r = wait_for(share, query, waiter, patience);
 	if (r < 0)
 		query_drop(share, query);
 	else
@@ -124,19 +128,29 @@ static int ask_with(struct share *share, const struct command *c, struct waiter 
 	return r;
 }
 
-int share_ask(struct share *share, const struct command *c, struct waiter *waiter, struct query **ret)
+static int ask(struct share *share, const struct command *c, struct waiter *waiter, enum patience patience, struct query **ret)
 {
 	struct waiter own;
 	int r;
 
 	if (waiter)
-		return ask_with(share, c, waiter, ret);
+		return ask_with(share, c, waiter, patience, ret);
 	r = waiter_init(&own);
 	if (r < 0)
 		return r;
-	r = ask_with(share, c, &own, ret);
+	r = ask_with(share, c, &own, patience, ret);
 	waiter_destroy(&own);
 	return r;
+}
+
+int share_ask(struct share *share, const struct command *c, struct waiter *waiter, struct query **ret)
+{
+	return ask(share, c, waiter, HURRIED, ret);
+}
+
+int share_ask_patiently(struct share *share, const struct command *c, struct waiter *waiter, struct query **ret)
+{
+	return ask(share, c, waiter, PATIENT, ret);
 }
 
 int share_ask_number(struct share *share, const struct command *c, struct waiter *waiter, int64_t *ret)

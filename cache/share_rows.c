@@ -184,7 +184,7 @@ int share_row_each(struct share *share, const char *table, const char *parent,
 	name_row(keys, table, parent, NULL, &names);
 	command_add(&c, "HGETALL");
 	command_add(&c, names.key);
-	r = share_ask(share, &c, waiter, &query);
+	r = share_ask_patiently(share, &c, waiter, &query);
 	if (r < 0)
 		return r;
 	r = query->reply->type == REDIS_REPLY_ARRAY ? each_pair(share, keys, query->reply, &(struct each_row){ each, arg }) : 0;

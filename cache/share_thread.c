@@ -19,19 +19,21 @@ struct session {
 	struct query *sent, **sent_tail;  /* in the order of their answers */
 	bool commands_writing, channel_writing;
 	bool joined, subscribed, ready;
-	bool failed; /* it ends */
+	bool rejoins; /* the one before was lost: the server may not have heard of all members again */
+	bool failed;  /* it ends */
 	int64_t heartbeat_ms, retry_ms, connect_ms;
 	int64_t asked_ms;       /* when the heartbeat under way was sent */
 	int64_t subscribing_ms; /* when the channel was asked for; 0: it has answered */
+	int64_t counting_ms;    /* since when the server counts those that come back */
 	char trouble[160];      /* the last one told, so that each is told once */
 };
 
 static const char heartbeat[] = "if redis.call('TYPE',KEYS[1]).ok~='zset' then redis.call('DEL',KEYS[1]) end "
 				"local t=redis.call('TIME') local now=t[1]*1000+math.floor(t[2]/1000) "
-				"redis.call('ZADD',KEYS[1],now,ARGV[1]) "
+				"local new=redis.call('ZADD',KEYS[1],now,ARGV[1]) "
 				"redis.call('ZREMRANGEBYSCORE',KEYS[1],'-inf',now-ARGV[2]) "
 				"redis.call('PEXPIRE',KEYS[1],ARGV[2]*4) "
-				"return {now,redis.call('ZCARD',KEYS[1])}";
+				"return {now,redis.call('ZCARD',KEYS[1]),new}";
 
 static void trouble(struct session *s, const char *text)
 {
@@ -163,28 +165,55 @@ static void on_plain(struct session *s, const struct query *query, const redisRe
 		trouble(s, reply->str);
 }
 
+static bool holds_numbers(const redisReply *reply, size_t count)
+{
+	bool all = reply->type == REDIS_REPLY_ARRAY && reply->elements == count;
+
+	for (size_t i = 0; all && i < count; i++)
+		all = reply->element[i]->type == REDIS_REPLY_INTEGER;
+	return all;
+}
+
+/* A server that came back empty counts those that have come back so far: the others have as long as a silent member has. */
+static void note_members_locked(struct session *s, unsigned count, int64_t now) REQUIRES(share_locked)
+{
+	struct share_stats *stats = &s->share->stats;
+
+	share_assert_locked(s->share);
+	if (s->rejoins && now - s->counting_ms < SHARE_MEMBER_MS && count < stats->members)
+		return;
+	stats->members = count;
+}
+
 static void on_heartbeat(struct session *s, const struct query *query, const redisReply *reply)
 {
 	struct share *share = s->share;
 	int64_t now = clock_now_ms();
+	bool forgotten;
 
 	s->asked_ms = 0;
 	if (reply->type == REDIS_REPLY_ERROR) {
 		trouble(s, reply->str);
 		return;
 	}
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || reply->element[0]->type != REDIS_REPLY_INTEGER ||
-	    reply->element[1]->type != REDIS_REPLY_INTEGER) {
+	if (!holds_numbers(reply, 3)) {
 		trouble(s, "the server's answers are not understood");
 		return;
 	}
+	forgotten = s->joined && reply->element[2]->integer;
+	s->rejoins |= forgotten;
+	if (!s->joined || forgotten)
+		s->counting_ms = now;
 	share_lock(share);
 	share->clock_offset_ms = reply->element[0]->integer - (query->sent_ms + (now - query->sent_ms) / 2);
-	share->stats.members = (unsigned)reply->element[1]->integer;
+	note_members_locked(s, (unsigned)reply->element[1]->integer, now);
 	share_unlock(share);
 	s->heartbeat_ms = now + SHARE_HEARTBEAT_MS;
 	s->joined = true;
 	become_ready(s);
+	/* Who forgot this member may have forgotten all. */
+	if (forgotten && s->ready)
+		tell(s, &(struct share_message){ .forgot = true });
 }
 
 /* Also with each heartbeat: a channel says nothing while there is nothing to say, and one that was cut by the way is as silent. To
@@ -275,6 +304,7 @@ static void end_session(struct session *s)
 		s->share->stats.ready = false;
 		s->share->stats.lost++;
 		share_unlock(s->share);
+		s->rejoins = true;
 	}
 	close_session(s);
 	s->connect_ms = clock_after_ms(s->retry_ms);
@@ -386,6 +416,8 @@ static bool is_outdated(struct session *s)
 static void begin_anew(struct session *s)
 {
 	close_session(s);
+	/* Other members than before. */
+	s->rejoins = false;
 	s->connect_ms = clock_now_ms();
 }
 

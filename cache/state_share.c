@@ -9,12 +9,12 @@
 #include "cache/state_private.h"
 
 /* The tables; fingerprints of secrets are keyed by each file, so prints, with the fleet's key, stand for them. */
-static const char *const shared_tables[] = { "names", "owed", "defaults", "written", "intents", "offers", "prints" };
+static const char *const shared_tables[] = { "names", "owed", "defaults", "written", "intents", "offers", "prints", "making" };
 /* Between the parts of a message's name, and of a row's id in the share. */
 #define SEPARATOR '\n'
 /* What is gone is remembered for so long: who was away longer may bring it back. */
 #define GONE_MS (30LL * 86400 * MSEC_PER_SEC)
-/* How long taking over the rows may take, where the share is slow or has much to do. */
+/* How long taking over all rows may take, where the share is slow or has much to do. */
 #define LOAD_MS       10000
 #define LOAD_PAUSE_MS 20
 
@@ -300,10 +300,9 @@ static void add_all_missing(struct load *load)
 	free(mine);
 }
 
-static void load_table(struct state *state, const char *table)
+static void load_table(struct state *state, const char *table, int64_t until)
 {
 	struct load load = { .state = state, .table = table };
-	int64_t until = clock_after_ms(LOAD_MS);
 	int r;
 
 	do {
@@ -319,13 +318,15 @@ static void load_table(struct state *state, const char *table)
 
 static void back(void *arg)
 {
+	int64_t until = clock_after_ms(LOAD_MS);
+
 	for (size_t i = 0; i < array_len(shared_tables); i++)
-		load_table(arg, shared_tables[i]);
+		load_table(arg, shared_tables[i], until);
 }
 
 void state_listen(struct state *state, struct fleet *fleet, const struct state_ear *ear)
 {
-	const struct fleet_ear heard = { .told = hear, .lost = lost, .back = back, .arg = state };
+	const struct fleet_ear heard = { .told = hear, .lost = lost, .back = back, .emptied = back, .arg = state };
 
 	state->fleet = fleet;
 	state->ear = *ear;

@@ -30,6 +30,7 @@ static struct overlay *overlay_new(struct snapshot *snapshot, const char *text, 
 	memcpy(overlay->text, text, n);
 	overlay->snapshot = snapshot_ref(snapshot);
 	overlay->id = snapshot ? snapshot->id : overlay->text;
+	overlay->made_ms = clock_now_ms();
 	overlay->until_ms = clock_after_ms(hold_ms);
 	return overlay;
 }

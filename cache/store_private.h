@@ -52,7 +52,7 @@ struct overlay {
 	struct snapshot *snapshot; /* owned reference; NULL: a removal */
 	const char *id;            /* the snapshot's, or text */
 	uint64_t tick;             /* of the write */
-	int64_t until_ms;          /* end of its hold */
+	int64_t made_ms, until_ms; /* the write; the end of its hold */
 	bool floor;                /* no write, but a GET: it stands in the place of lower versions alone */
 	int64_t told_ms;           /* when another member of the fleet told of it; 0: it is this mount's own */
 	bool listed;               /* a list has shown the id before: one that began later and lacks it shows a removal */

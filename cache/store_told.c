@@ -9,7 +9,8 @@
 /* A mark outlives every value that was put before it. */
 #define MARK_MS ((3600 + 60) * MSEC_PER_SEC)
 
-enum deed { DEED_UPSERT = 1, DEED_REMOVE, DEED_DROP, DEED_EXPIRE };
+/* DEED_LATE_REMOVE: it was removed a while ago, and nobody heard. */
+enum deed { DEED_UPSERT = 1, DEED_REMOVE, DEED_DROP, DEED_EXPIRE, DEED_LATE_REMOVE };
 
 /* Names of a resource's messages: the key, and the id after this. */
 #define ID_SEPARATOR '\n'
@@ -61,24 +62,24 @@ void told_remove(struct store *store, const char *key, const char *id, int64_t h
 		tell(store, key, id, &payload);
 }
 
-static void tell_of_prefix(struct store *store, const char *prefix, enum deed deed)
+static void tell_deed(struct store *store, const char *key, const char *id, enum deed deed)
 {
 	cleanup_buf_ struct buf payload = BUF_INIT;
 
 	if (store->options.fleet && pack_u8(&payload, (uint8_t)deed) == 0)
-		tell(store, prefix, "", &payload);
+		tell(store, key, id, &payload);
 }
 
 void store_drop_everywhere(struct store *store, const char *prefix)
 {
 	drop_told(store, prefix);
-	tell_of_prefix(store, prefix, DEED_DROP);
+	tell_deed(store, prefix, "", DEED_DROP);
 }
 
 void store_expire_everywhere(struct store *store, const char *prefix)
 {
 	store_expire(store, prefix);
-	tell_of_prefix(store, prefix, DEED_EXPIRE);
+	tell_deed(store, prefix, "", DEED_EXPIRE);
 }
 
 /* ---- hearing ---- */
@@ -194,6 +195,33 @@ static void hear_remove(struct store *store, const char *key, const char *id, st
 		do_write(store, &write, id);
 }
 
+/* Whether this member knows of one that was written after that time. */
+static bool is_written_since(struct store *store, const char *key, const char *id, int64_t ms)
+{
+	const struct overlay *overlay = NULL;
+	const struct cell *cell;
+
+	scope_lock(store, store);
+	cell = cell_find_locked(store, key);
+	if (cell)
+		HASH_FIND(hh, cell->overlays, id, strlen(id), overlay);
+	return overlay && overlay->snapshot && !overlay->floor && overlay->made_ms >= ms;
+}
+
+static void hear_late_remove(struct store *store, const char *key, const char *id, struct unpack *in, bool later)
+{
+	struct unpack rest = *in;
+	int64_t age_ms;
+
+	unpack_i64(&rest);
+	age_ms = unpack_i64(&rest);
+	/* Some are made anew with the id that they had. */
+	if (is_written_since(store, key, id, clock_now_ms() - age_ms))
+		told_settle(store, key);
+	else
+		hear_remove(store, key, id, in, later);
+}
+
 static void told(void *arg, const char *name, struct unpack *in, bool later)
 {
 	struct store *store = arg;
@@ -213,6 +241,9 @@ static void told(void *arg, const char *name, struct unpack *in, bool later)
 	case DEED_DROP:
 		drop_told(store, key);
 		break;
+	case DEED_LATE_REMOVE:
+		hear_late_remove(store, key, end + 1, in, later);
+		return;
 	default:
 		store_expire(store, key);
 		break;
@@ -221,15 +252,43 @@ static void told(void *arg, const char *name, struct unpack *in, bool later)
 	pass_on(store, &foreign);
 }
 
-/* The others may not have heard of it: they ask. */
+/* Whether it is gone as far as this member knows, how long ago, and how long lists may still have it. */
+static bool is_gone(struct store *store, const char *key, const char *id, int64_t *ret_left_ms, int64_t *ret_age_ms)
+{
+	const struct overlay *overlay = NULL;
+	const struct cell *cell;
+
+	scope_lock(store, store);
+	cell = cell_find_locked(store, key);
+	if (cell)
+		HASH_FIND(hh, cell->overlays, id, strlen(id), overlay);
+	if (overlay && !overlay->snapshot) {
+		*ret_left_ms = clock_left_ms(overlay->until_ms);
+		*ret_age_ms = clock_now_ms() - overlay->made_ms;
+		return true;
+	}
+	if (overlay || !cell || !cell->held || !cell->held->value.list || list_by_id(cell->held->value.list, id))
+		return false;
+	*ret_left_ms = 0;
+	*ret_age_ms = clock_now_ms() - cell->held->fetched_ms;
+	return true;
+}
+
+/* The others may not have heard of it: they ask. What they wrote to it themselves they take for news to the list, for a while: that it is
+   gone they are told again. */
 static void lost(void *arg, const char *name)
 {
+	cleanup_buf_ struct buf payload = BUF_INIT;
+	int64_t left_ms, age_ms;
 	struct store *store = arg;
 	const char *end = strrchr(name, ID_SEPARATOR);
 	cleanup_free_ char *key = end ? strndup(name, (size_t)(end - name)) : NULL;
 
-	if (key)
-		tell_of_prefix(store, key, DEED_EXPIRE);
+	if (key && end[1] && is_gone(store, key, end + 1, &left_ms, &age_ms) && pack_u8(&payload, DEED_LATE_REMOVE) == 0 &&
+	    pack_i64(&payload, left_ms) == 0 && pack_i64(&payload, age_ms) == 0)
+		tell(store, key, end + 1, &payload);
+	else if (key)
+		tell_deed(store, key, "", DEED_EXPIRE);
 }
 
 /* Others may have written unheard. */

@@ -62,6 +62,72 @@ start_two() {
   wait_until 30 "it to show" test -e "$(at 2)/applications/unheard.json"
 }
 
+# part_from_two, rejoin_two : the second one's way to the server, another name of the socket, goes and comes; the first comes back
+# at once.
+part_from_two() {
+  rm "$T/way.sock"
+  cli client kill type normal skipme yes >/dev/null
+  cli client kill type pubsub >/dev/null
+  wait_until 30 "the second to be alone" alone 2
+  wait_until 30 "the first to be back" shares 1
+}
+rejoin_two() {
+  ln -s share.sock "$T/way.sock"
+  wait_until 60 "the second to come back" shares 2
+}
+
+@test "what one mount did while it was parted from the others shows on them when it is back, deletes too" {
+  start_emulator
+  start_server
+  web_json "$T/web.json"
+  ln -s share.sock "$T/way.sock"
+  mount_member 1 -o "$LONG"
+  MOUNT_AT=$(at 2) mount_cfcfs -o "share=unix:$T/way.sock,state_dir=$T/state2,$LONG"
+  for n in 1 2; do wait_until 30 "mount $n to share" shares "$n"; done
+  for name in brief changed called; do cp "$T/web.json" "$(at 1)/applications/$name.json"; done
+  printf value >"$(at 1)/secrets/BRIEF"
+  wait_until 30 "all to show" test -e "$(at 2)/applications/called.json"
+  wait_until 30 "the secret to show" test -e "$(at 2)/secrets/BRIEF"
+  part_from_two
+  sed 's/app:v1/app:v2/' "$T/web.json" >"$T/next.json"
+  rm "$(at 2)/applications/brief.json" "$(at 2)/secrets/BRIEF"
+  cp "$T/next.json" "$(at 2)/applications/changed.json"
+  mv "$(at 2)/applications/called.json" "$(at 2)/applications/otherwise.json"
+  # And the other way round.
+  cp "$T/web.json" "$(at 1)/applications/unheard.json"
+  rejoin_two
+  # The first one made them less than a minute ago, and a list may lag for that long: it is told all the same.
+  wait_until 20 "it to go" has_no "$(at 1)/applications" brief.json
+  wait_until 20 "the secret to go" has_no "$(at 1)/secrets" BRIEF
+  wait_until 20 "the update" has_image "$(at 1)/applications/changed.json" registry.cloudflare.com/app:v2
+  for n in 1 2; do wait_until 20 "the names on $n" has_names "$(at "$n")/applications" "changed.json otherwise.json unheard.json"; done
+}
+has_names() { [ "$(cd "$1" && echo *.json)" = "$2" ]; }
+has_no() { [ -z "$(find "$1" -maxdepth 1 -name "$2")" ]; }
+
+@test "a server that is emptied is filled again by those who are there" {
+  start_two
+  printf value >"$(at 1)/secrets/KEY"
+  wait_until 30 "it to be told" test "$(share_metric 2 heard_total)" != 0
+  cli flushall >/dev/null
+  # With the next heartbeat, and with no mount that asks the account anew.
+  wait_until 30 "the rows to be there" has_rows
+  clear_requests
+  ls "$(at 1)/secrets" "$(at 2)/secrets" >/dev/null
+  mount_member 3 -o "$LONG"
+  wait_until 30 "the third to share" shares 3
+  printf value >"$(at 3)/secrets/KEY"
+  assert_writes 0
+}
+# Rows are kept for days; the budget for a minute.
+has_rows() {
+  local key
+  for key in $(cli --scan); do
+    [ "$(cli type "$key")" = hash ] && (($(cli pttl "$key") > 86400000)) && return 0
+  done
+  return 1
+}
+
 @test "the server is stopped, and goes on" {
   start_two
   meets before

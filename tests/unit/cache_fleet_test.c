@@ -284,6 +284,58 @@ static void test_leases(void **state)
 	fleet_free(other);
 }
 
+struct claimant {
+	struct fleet *fleet;
+	struct ear *ear;
+	_Atomic int result;
+	bool knows;
+};
+
+static void *claim_it(void *arg)
+{
+	struct claimant *c = arg;
+	struct waiter waiter;
+
+	waiter_init(&waiter);
+	c->result = fleet_claim(c->fleet, "name", clock_after_ms(20000), &waiter);
+	c->knows = has_heard(c->ear, "a=1 ");
+	fleet_release(c->fleet, "name");
+	waiter_destroy(&waiter);
+	return NULL;
+}
+
+/* Who claims what another has waits for it, and knows then what that one told. */
+static void test_claims(void **state)
+{
+	struct ear ears[2] = { 0 };
+	struct claimant other = { .ear = &ears[1], .result = 1 };
+	struct waiter waiter;
+	struct fleet *one;
+	pthread_t thread;
+
+	(void)state;
+	start_server(NULL);
+	one = join_fleet(&ears[0]);
+	other.fleet = join_fleet(&ears[1]);
+	waiter_init(&waiter);
+	eventually(fleet_claim(one, "name", CLOCK_NEVER, &waiter) == 0);
+	assert_int_equal(fleet_claim(other.fleet, "name", clock_after_ms(50), &waiter), -ETIMEDOUT);
+	pthread_create(&thread, NULL, claim_it, &other);
+	usleep(200000);
+	assert_int_equal(other.result, 1);
+	say(one, "a", "1");
+	fleet_release(one, "name");
+	pthread_join(thread, NULL);
+	assert_int_equal(other.result, 0);
+	assert_true(other.knows);
+	stop_server();
+	eventually(!fleet_is_ready(one));
+	assert_int_equal(fleet_claim(one, "name", CLOCK_NEVER, &waiter), -EAGAIN);
+	waiter_destroy(&waiter);
+	fleet_free(one);
+	fleet_free(other.fleet);
+}
+
 static void test_budget(void **state)
 {
 	struct fleet_turn turn = { 0 };
@@ -321,6 +373,7 @@ int main(void)
 		test(test_own_later),
 		test(test_lost),
 		test(test_leases),
+		test(test_claims),
 		test(test_budget),
 	};
 

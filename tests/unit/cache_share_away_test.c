@@ -118,6 +118,58 @@ static void test_restarted(void **state)
 	share_close(s);
 }
 
+/* Who comes back first is not alone: a server that was emptied has not heard of the others yet. */
+static void test_members_kept(void **state)
+{
+	struct share *others[2], *last;
+
+	(void)state;
+	start_server(NULL);
+	for (size_t i = 0; i < array_len(others); i++) {
+		others[i] = join_with(&(struct share_options){ 0 });
+		eventually(is_ready(others[i]));
+	}
+	last = join_with(&(struct share_options){ 0 });
+	eventually(is_ready(last));
+	assert_int_equal(stats_of(last).members, 3);
+	stop_server();
+	for (size_t i = 0; i < array_len(others); i++)
+		share_close(others[i]);
+	eventually(!is_ready(last));
+	start_server(NULL);
+	eventually(is_ready(last));
+	assert_int_equal(stats_of(last).members, 3);
+	/* Whose share has another token has others for members. */
+	assert_int_equal(share_rekey(last, "another"), 0);
+	eventually(is_ready(last));
+	assert_int_equal(stats_of(last).members, 1);
+	share_close(last);
+}
+
+static _Atomic unsigned emptied;
+
+static void note_emptied(void *arg, const struct share_message *m)
+{
+	(void)arg;
+	emptied += !m->topic && m->forgot;
+}
+
+static void test_emptied(void **state)
+{
+	struct share *s;
+
+	(void)state;
+	start_server(NULL);
+	emptied = 0;
+	s = join_with(&(struct share_options){ .told = note_emptied });
+	eventually(is_ready(s));
+	freeReplyObject(raw("FLUSHALL"));
+	/* With the next heartbeat. */
+	within(30, emptied == 1);
+	assert_int_equal(stats_of(s).lost, 0);
+	share_close(s);
+}
+
 static void *cancel_soon(void *arg)
 {
 	usleep(20000);
@@ -236,6 +288,7 @@ static void test_nonsense(void **state)
 
 static _Atomic bool cut; /* what goes over the channels is lost, and nobody is told */
 static _Atomic unsigned relays;
+static _Atomic useconds_t delay; /* of each piece, both ways */
 
 struct relay {
 	int fds[2]; /* the member's, the server's */
@@ -250,6 +303,7 @@ static bool pass_on(struct relay *relay, int from)
 
 	if (n <= 0)
 		return false;
+	usleep(delay);
 	relay->is_channel |= from == 0 && memmem(chunk, (size_t)n, "SUBSCRIBE", 9);
 	return (cut && relay->is_channel) || send(relay->fds[!from], chunk, (size_t)n, MSG_NOSIGNAL) == n;
 }
@@ -316,6 +370,46 @@ static void test_channel_cut(void **state)
 	cut = false;
 	eventually(is_ready(s));
 	assert_int_equal(missed, 2);
+	share_close(s);
+	shutdown(fd, SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(fd);
+	eventually(!relays);
+}
+
+static int count_row(void *arg, const char *id, const void *value, size_t len)
+{
+	(void)id;
+	(void)value;
+	(void)len;
+	++*(int *)arg;
+	return 0;
+}
+
+/* A server that is too far away for who waits: the rows are had all the same. */
+static void test_far_away(void **state)
+{
+	int64_t left, start;
+	pthread_t thread;
+	struct share *s;
+	int fd, rows = 0;
+
+	(void)state;
+	start_server(NULL);
+	fd = listen_as("between");
+	pthread_create(&thread, NULL, accept_relays, &fd);
+	delay = 0;
+	s = join_with(&(struct share_options){ 0 });
+	eventually(is_ready(s));
+	assert_int_equal(share_row_set(s, "table", "", "id", "value", 5), 0);
+	delay = 100000;
+	/* The others were not answered in time, and are spared the wait. */
+	assert_int_equal(share_lease(s, "lease", 1000, &left, NULL), -EAGAIN);
+	start = clock_now_ms();
+	assert_int_equal(share_row_each(s, "table", "", count_row, &rows, NULL), 0);
+	assert_int_equal(rows, 1);
+	assert_true(clock_now_ms() - start >= SHARE_WAIT_MS);
+	delay = 0;
 	share_close(s);
 	shutdown(fd, SHUT_RDWR);
 	pthread_join(thread, NULL);
@@ -403,9 +497,10 @@ static void test_urls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_urls), test(test_never_there), test(test_stopped), test(test_restarted),
-		test(test_interrupt),        test(test_password),    test(test_full),    test(test_nonsense),
-		test(test_channel_cut),      test(test_crowd),
+		cmocka_unit_test(test_urls), test(test_never_there), test(test_stopped),      test(test_restarted),
+		test(test_interrupt),        test(test_password),    test(test_full),         test(test_nonsense),
+		test(test_channel_cut),      test(test_crowd),       test(test_members_kept), test(test_emptied),
+		test(test_far_away),
 	};
 
 	if (!find_server()) {
