@@ -19,6 +19,7 @@ struct draft {
 	bool json;     /* followed by a scanner: a JSON document */
 	bool key_line; /* complete with its first newline */
 	bool secret;   /* cannot be read, is wiped */
+	bool excl;     /* of a resource that is to be new (O_EXCL) */
 	pid_t opener;  /* thread group that began it */
 
 	struct buf data GUARDED_BY(draft_locked); /* wiped when it goes */

@@ -420,6 +420,7 @@ static int create_in(struct request *r, struct subject *dir, struct identity *wh
 
 	if (!draft)
 		return -ENOMEM;
+	draft->excl = what->place == PLACE_RESOURCE && r->create.info.flags & O_EXCL;
 	draft_add_writer(draft);
 	result = enter_new(r, dir, what, draft, &e, &entry);
 	if (result < 0)

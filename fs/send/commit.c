@@ -12,6 +12,7 @@
 #include "fs/core/trace.h"
 #include "fs/core/tell.h"
 #include "fs/core/undo.h"
+#include "fs/send/claim.h"
 #include "fs/send/decide.h"
 #include "fs/send/gate.h"
 #include "fs/send/history.h"
@@ -89,7 +90,10 @@ static int decide_once(struct request *r, struct wish *wish, struct gathered *g,
 	if (!change)
 		return -ENOMEM;
 	/* What is staged is looked at anew when it is sent. */
-	if (!stage && gather_is_old(g, change)) {
+	result = stage ? 0 : claim_name(r, change, wish->claim);
+	if (result < 0)
+		return result;
+	if (result > 0 || (!stage && gather_is_old(g, change))) {
 		wish->fresh = true;
 		return 1;
 	}
@@ -109,6 +113,9 @@ static int decide_once(struct request *r, struct wish *wish, struct gathered *g,
 	}
 	if (!stage && change->steps_count)
 		result = send_it(&line, change, ret, wish);
+	/* What is there then is what was sent, now or by a mount that died. */
+	if (result > 0)
+		wish->excl = false;
 	*ret_change = steal_ptr(change);
 	return result;
 }
@@ -116,9 +123,11 @@ static int decide_once(struct request *r, struct wish *wish, struct gathered *g,
 static int run_line(struct request *r, const struct wish *wanted, struct gathered *g, struct change **ret_change,
 		    struct accepted *ret)
 {
+	cleanup_claim_ struct claim claim = { 0 };
 	struct wish wish = *wanted;
 	int result = 1;
 
+	wish.claim = &claim;
 	for (int tries = 0; result > 0; tries++) {
 		if (tries - wish.waits == DECISIONS_MAX)
 			return err_set(&r->err, EAGAIN, "the account changes faster than a change of it can be decided");
@@ -317,6 +326,8 @@ static int commit_in_turn(struct request *r, struct entry *entry, struct draft *
 	c.wish = (struct wish){ .verb = WISH_WRITE, .what = &c.what, .file_name = c.file_name, .content = &content };
 	c.wish.path = c.path;
 	c.wish.by_name = rename;
+	/* What was sent through it before may be what is there. */
+	c.wish.excl = draft->excl && !rename && !c.what.id && !draft_was_handled(draft) && !staging_is_on(r->mount, &c.wish);
 	c.wish.again = draft_only_blanks_since(draft, &content);
 	c.wish.secret = holds_secret(&c, draft);
 	result = staging_aim(r->mount, &c.what, &c.wish);

@@ -178,7 +178,9 @@ struct change *decide(const struct gathered *g)
 	cleanup_(change_freep) struct change *c = change_new();
 	int r = c ? fill(g, c) : -ENOMEM;
 
-	if (r == 0)
+	if (r == 0 && g->wish.excl && g->exists)
+		r = change_refuse(c, EEXIST, "another %s of that name was made meanwhile", g->wish.what->kind->name);
+	else if (r == 0)
 		r = dispatch(g, c);
 	if (r == 0 && g->wish.staged && !g->wish.force && c->steps_count)
 		r = outdated_refuse(g, c);

@@ -373,7 +373,7 @@ bool gather_is_old(const struct gathered *g, const struct change *change)
 
 	return !g->wish.fresh && !what->leaf && !what->part &&
 	       (change->steps_count || change->refusal.errnum == ESTALE ||
-		(change->refusal.errnum == EEXIST && g->wish.verb == WISH_RENAME));
+		(change->refusal.errnum == EEXIST && (g->wish.verb == WISH_RENAME || g->wish.excl)));
 }
 
 bool gather_is_strange(const struct gathered *g, const struct change *change)

@@ -7,6 +7,8 @@
 
 #include "fs/send/change.h"
 
+struct claim;
+
 /* What somebody wants of one resource. Strings and the content are borrowed. */
 enum wish_verb { WISH_WRITE, WISH_RENAME, WISH_DELETE };
 struct wish {
@@ -19,6 +21,7 @@ struct wish {
 	const char *path;            /* of its file in the tree, for the history and the stage; NULL: not known */
 	bool by_name;                /* it is for whoever has the name: where what is gone, for the next, or a new one */
 	bool secret;                 /* the content holds a secret's value */
+	bool excl;                   /* something that is there is not to be changed (O_EXCL) */
 	/* Where it was staged, and is to be sent (fs/send/apply.h). */
 	bool staged;
 	const struct body *base; /* what the account meant when it was staged; NULL: there was none */
@@ -26,11 +29,12 @@ struct wish {
 	bool planned;            /* only looked at: what else is staged counts as done */
 	const char *gone_id;     /* what had the name is removed, whatever a list shows; NULL: nothing was */
 	/* What was found out on the way: */
-	bool fresh;     /* the decision is to rest on what the account says now */
-	bool strange;   /* the document of a new one has fields that the contract does not know */
-	bool older_way; /* the service does not take a rollout with the changed members alone */
-	int waits;      /* how often something new was waited for, until the service knows it everywhere */
-	bool anew;      /* what has the name cannot become this, and its removal is staged: it is made in its place */
+	bool fresh;          /* the decision is to rest on what the account says now */
+	bool strange;        /* the document of a new one has fields that the contract does not know */
+	bool older_way;      /* the service does not take a rollout with the changed members alone */
+	struct claim *claim; /* of the name that it gives away; borrowed */
+	int waits;           /* how often something new was waited for, until the service knows it everywhere */
+	bool anew;           /* what has the name cannot become this, and its removal is staged: it is made in its place */
 };
 
 struct gathered {

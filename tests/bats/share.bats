@@ -106,6 +106,72 @@ agree() {
   done
 }
 
+# at_once COMMAND... : for N of 1 to 4 the command with N and the Nth mount's applications, all at once; how many succeeded: OK_COUNT.
+at_once() {
+  local n pids=()
+  for n in 1 2 3 4; do
+    "$@" "$n" "$(at "$n")/applications" 2>/dev/null 3>&- &
+    pids+=($!)
+  done
+  OK_COUNT=0
+  for n in "${pids[@]}"; do wait "$n" && OK_COUNT=$((OK_COUNT + 1)) || true; done
+}
+# Not with O_EXCL, though it is new.
+write_one() { sed "s/app:v1/app:v$1/" "$T/web.json" >"$2/web.json"; }
+make_own() { (set -C && sed "s/app:v1/app:v$1/" "$T/web.json" >"$2/lock.json"); }
+name_it() { mv -T "$2/one$1.json" "$2/name.json"; }
+
+@test "of mounts that make something of one name at once, one makes it; O_EXCL is true among them" {
+  start_emulator
+  start_server
+  web_json "$T/web.json"
+  mount_members 4 -o "$LONG,rollout=none"
+  local n
+  for n in 1 2 3 4; do
+    cp "$T/web.json" "$(at "$n")/applications/one$n.json"
+    wait_until 30 "all to list it" eval "for m in 1 2 3 4; do lists \"\$(at \$m)/applications\" one$n.json || exit 1; done"
+  done
+  clear_requests
+  fault '{"method":"POST","path":"/applications","times":20,"latency_ms":300}'
+  # The later ones change what the first one made.
+  at_once write_one
+  assert_equal "$OK_COUNT" 4
+  assert_calls 1 POST /applications
+  at_once make_own
+  assert_equal "$OK_COUNT" 1
+  assert_calls 2 POST /applications
+  clear_faults
+  fault '{"method":"PATCH","path":"/applications/*","times":20,"latency_ms":300}'
+  at_once name_it
+  assert_equal "$OK_COUNT" 1
+  assert_equal "$(app_names | grep -cx name)" 1
+  assert_equal "$(app_names | grep -c '^one')" 3
+  for n in 1 2 3 4; do lists_not "$(at "$n")/applications" '*~*'; done
+}
+
+@test "what a mount that died was creating is looked for by the next one of the fleet before it is sent again" {
+  start_emulator
+  start_server
+  web_json "$T/web.json"
+  mount_members 2 -o cache_ttl=0.2
+  ls "$(at 1)/applications" "$(at 2)/applications"
+  fault '{"method":"POST","path":"/applications","times":1,"close":"after"}'
+  # The account's list is the old one, as long as the fault holds.
+  fault '{"method":"GET","path":"/applications","times":10000,"status":200,"body":"{\"success\":true,\"result\":[],\"result_info\":{}}"}'
+  cp "$T/web.json" "$(at 1)/applications/web.json" 2>/dev/null 3>&- &
+  wait_until 10 "the create" called 1 POST /applications
+  kill -9 "${MEMBER[1]}"
+  wait $! || true
+  clear_requests
+  cp "$T/web.json" "$(at 2)/applications/web.json" 3>&- &
+  wait_until 20 "it to be looked for" called 4 GET /applications
+  clear_faults
+  wait $!
+  assert_calls 0 POST '*'
+  assert_equal "$(app_names)" web
+}
+called() { (($(count_calls "$2" "$3") >= $1)); }
+
 @test "ten mounts that look all the time cost little more than one" {
   start_emulator
   seed '{"applications":20}'
