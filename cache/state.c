@@ -12,17 +12,18 @@
 
 /* ---- waiting for the thread ---- */
 
-/* Waits until the thread has written what was changed so far, and has looked at the file. */
-static int wait_for_thread(struct state *state, struct waiter *waiter, int64_t deadline_ms)
+/* Waits until the thread has written what was changed so far, and, unless that is enough (kept), has it on the disk and has looked at
+   the file. */
+static int wait_for_thread(struct state *state, bool kept, struct waiter *waiter, int64_t deadline_ms)
 {
-	struct state_wait wait = { .waiter = waiter };
+	struct state_wait wait = { .waiter = waiter, .kept = kept };
 	int waited = 0, r;
 
 	if (!state->has_thread)
 		return -ENOTCONN;
 	state_lock(state);
 	wait.serial = state->rows.last_serial;
-	wait.look = ++state->looks_wanted;
+	wait.look = kept ? 0 : ++state->looks_wanted;
 	DL_APPEND(state->waits, &wait);
 	state_unlock(state);
 	state_thread_kick(state);
@@ -40,19 +41,24 @@ static int wait_for_thread(struct state *state, struct waiter *waiter, int64_t d
 	return r;
 }
 
-int state_flush(struct state *state, struct waiter *waiter, int64_t deadline_ms)
+static int wait_with(struct state *state, bool kept, struct waiter *waiter, int64_t deadline_ms)
 {
 	struct waiter own;
 	int r;
 
 	if (waiter)
-		return wait_for_thread(state, waiter, deadline_ms);
+		return wait_for_thread(state, kept, waiter, deadline_ms);
 	r = waiter_init(&own);
 	if (r < 0)
 		return r;
-	r = wait_for_thread(state, &own, deadline_ms);
+	r = wait_for_thread(state, kept, &own, deadline_ms);
 	waiter_destroy(&own);
 	return r;
+}
+
+int state_flush(struct state *state, struct waiter *waiter, int64_t deadline_ms)
+{
+	return wait_with(state, false, waiter, deadline_ms);
 }
 
 int state_set_durable(struct state *state, const struct state_row *row, struct waiter *waiter, int64_t deadline_ms)
@@ -60,6 +66,13 @@ int state_set_durable(struct state *state, const struct state_row *row, struct w
 	int r = state_set(state, row->table, row->parent, row->id, row->value, row->len);
 
 	return r < 0 ? r : state_flush(state, waiter, deadline_ms);
+}
+
+int state_set_kept(struct state *state, const struct state_row *row, struct waiter *waiter, int64_t deadline_ms)
+{
+	int r = state_set(state, row->table, row->parent, row->id, row->value, row->len);
+
+	return r < 0 ? r : wait_with(state, true, waiter, deadline_ms);
 }
 
 /* ---- opening and closing ---- */

@@ -81,6 +81,8 @@ struct state_row {
  * it), -ENOTCONN (there is no file), or why the file could not be written.
  */
 int state_set_durable(struct state *state, const struct state_row *row, struct waiter *waiter, int64_t deadline_ms);
+/* The same, but waits only until it is in the file: it survives a kill -9 of this program, and not the machine's power. */
+int state_set_kept(struct state *state, const struct state_row *row, struct waiter *waiter, int64_t deadline_ms);
 /* Waits until all that was set and deleted before is on the disk, and what other mounts wrote before is seen. As above. */
 int state_flush(struct state *state, struct waiter *waiter, int64_t deadline_ms);
 

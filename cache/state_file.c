@@ -116,23 +116,37 @@ static int prepare_all(struct state_file *file)
 	return 0;
 }
 
-/*
- * synchronous=FULL: what is here was told to the user as done (a rollout that is owed, a job's name), so it must be on the
- * disk when a durable write returns, even if the power goes. In WAL mode NORMAL would keep the file whole, but lose the last
- * writes. Only the state's thread waits for it.
- */
-static int set_up(sqlite3 *db, struct err *err)
+static bool is_wal(sqlite3 *db)
 {
-	int r = check_content(db);
+	sqlite3_stmt *s = NULL;
+	const unsigned char *mode = NULL;
+	bool wal;
+
+	if (sqlite3_prepare_v2(db, "PRAGMA journal_mode = WAL", -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW)
+		mode = sqlite3_column_text(s, 0);
+	wal = mode && !strcmp((const char *)mode, "wal");
+	sqlite3_finalize(s);
+	return wal;
+}
+
+/*
+ * What is here was told to the user as done (a rollout that is owed, a job's name), so it must be on the disk when a durable write
+ * returns, even if the power goes. In WAL mode NORMAL keeps the file whole, and leaves to state_file_sync when the last writes go
+ * to the disk. Only the state's thread waits for it.
+ */
+static int set_up(struct state_file *file, struct err *err)
+{
+	int r = check_content(file->db);
 
 	if (r == 0)
-		r = schema_prepare(db, err);
+		r = schema_prepare(file->db, err);
 	/* Where WAL cannot be had (a network filesystem), the rollback journal does as well, slower. */
+	file->syncs = r == 0 && !is_wal(file->db);
 	if (r == 0)
-		run(db, "PRAGMA journal_mode = WAL");
+		r = run(file->db, file->syncs ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 	if (r == 0)
-		r = run(db, "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -512;"
-			    "PRAGMA journal_size_limit = 1048576; PRAGMA temp_store = MEMORY;");
+		r = run(file->db, "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -512;"
+				  "PRAGMA journal_size_limit = 1048576; PRAGMA temp_store = MEMORY;");
 	return r;
 }
 
@@ -143,7 +157,7 @@ static int open_db(struct state_file *file, const char *path, struct err *err)
 
 	if (r == 0) {
 		sqlite3_busy_handler(file->db, on_busy, file);
-		r = set_up(file->db, err);
+		r = set_up(file, err);
 	}
 	if (r == 0)
 		r = prepare_all(file);
@@ -193,6 +207,17 @@ void state_file_close(struct state_file *file)
 	}
 	sqlite3_close(file->db);
 	file->db = NULL;
+}
+
+int state_file_sync(struct state_file *file)
+{
+	sqlite3_file *log = NULL;
+
+	if (file->syncs)
+		return 0;
+	if (sqlite3_file_control(file->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || !log || !log->pMethods)
+		return -EIO;
+	return state_file_error(log->pMethods->xSync(log, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY));
 }
 
 bool state_file_is_gone(const struct state_file *file, const char *dir)

@@ -134,6 +134,7 @@ struct state_wait {
 	struct state_wait *prev, *next;
 	uint64_t serial; /* of the last change that it waits for */
 	uint64_t look;   /* of the look at the file that it waits for */
+	bool kept;       /* to be in the file is enough; else it waits for the disk */
 	int result;
 	bool done;
 };
@@ -149,6 +150,7 @@ struct state_file {
 	int64_t history_seq;  /* of the last line of the history that is known; 0: none */
 	size_t untrimmed;     /* lines of the history that were added since the oldest went */
 	bool trimmed;         /* the oldest went once since it was opened */
+	bool syncs;           /* SQLite itself waits for the disk in each commit */
 	int64_t own_first, own_last; /* of the lines that the last write added; 0: none */
 };
 
@@ -168,6 +170,7 @@ struct state {
 	struct history history GUARDED_BY(state_locked);
 	struct state_wait *waits GUARDED_BY(state_locked);
 	uint64_t written GUARDED_BY(state_locked); /* all changes up to this serial are in the file */
+	uint64_t synced GUARDED_BY(state_locked);  /* and up to this one on the disk */
 	uint64_t looks_wanted GUARDED_BY(state_locked);
 	uint64_t looked GUARDED_BY(state_locked);   /* as the number of the look */
 	int64_t looked_ms GUARDED_BY(state_locked); /* when the last one was had or asked for */
@@ -209,6 +212,8 @@ void state_file_close(struct state_file *file);
 bool state_file_is_gone(const struct state_file *file, const char *dir);
 /* All of it in one transaction. -EPROTO: a newer program changed the file meanwhile. */
 int state_file_write(struct state_file *file, const char *scope, const struct state_batch *batch, struct err *err);
+/* What was written goes to the disk. 0 or -errno. */
+int state_file_sync(struct state_file *file);
 /* Whether others changed the file since the last load. 1: they did; -errno. */
 int state_file_is_changed(struct state_file *file);
 /* All rows of the scope, oldest first. row's strings are valid during the call; ends at its first non-zero result. */

@@ -20,6 +20,8 @@
 #define BUSY_PAUSE_MS 20
 /* How long a change waits for others that go to the file with it. */
 #define GATHER_MS 3
+/* How long what is in the file may be in the system's memory alone, where nobody waits for the disk. */
+#define SYNC_MS 100
 /* Whole loads for what others wrote come no closer together than this, unless somebody waits for one. */
 #define LOAD_PAUSE_MS 100
 #define WATCHED       (IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF)
@@ -31,6 +33,7 @@ struct mind {
 	int watch_fd;      /* owned; inotify on the directory; -1 where it cannot be had */
 	int64_t retry_ms;  /* no attempt before */
 	int64_t loaded_ms; /* when the last load ended */
+	int64_t sync_ms;   /* when what is written goes to the disk at the latest; 0: it is there */
 	uint64_t load;     /* number of the last load */
 	bool refused;      /* the file is not for us; it is not tried again */
 	bool had_file;     /* a file was open before: a new one in its place gets all rows */
@@ -61,7 +64,7 @@ static void wake_locked(struct state *state, int result) REQUIRES(state_locked)
 	struct state_wait *wait;
 
 	DL_FOREACH(state->waits, wait) {
-		bool reached = wait->serial <= state->written && wait->look <= state->looked;
+		bool reached = wait->serial <= (wait->kept ? state->written : state->synced) && wait->look <= state->looked;
 
 		/* A lock that another holds ends; the others say that it is not to be waited for. */
 		if (wait->done || (!reached && (result == 0 || result == -EBUSY)))
@@ -204,6 +207,8 @@ static int write_waiting(struct mind *m, struct err *err)
 	if (r == 0 && (changes || history || !m->key_in_file)) {
 		m->file.deadline_ms = clock_after_ms(ATTEMPT_MS);
 		r = state_file_write(&m->file, state->scope, &batch, err);
+		if (r == 0 && !m->sync_ms)
+			m->sync_ms = clock_after_ms(SYNC_MS);
 		/* Another mount may have been first: what is in the file counts. */
 		if (r == 0 && !m->key_in_file)
 			r = adopt_key(m);
@@ -217,6 +222,7 @@ static int write_waiting(struct mind *m, struct err *err)
 		rows_written_locked(state, changes);
 		history_line_free(history);
 		state->written = serial;
+		wake_locked(state, 0);
 	} else {
 		rows_put_back_locked(state, changes);
 		history_put_back_locked(state, history);
@@ -224,6 +230,35 @@ static int write_waiting(struct mind *m, struct err *err)
 	state_unlock(state);
 	row_change_free(changes);
 	return r;
+}
+
+static bool is_disk_wanted(struct state *state)
+{
+	const struct state_wait *wait;
+
+	scope_lock(state, state);
+	DL_FOREACH(state->waits, wait) {
+		if (!wait->done && !wait->kept)
+			return true;
+	}
+	return state->ending;
+}
+
+/* To the disk at once where somebody waits for that, else a little later, with what comes until then. */
+static int sync_written(struct mind *m)
+{
+	int r = 0;
+
+	if (m->sync_ms && !is_disk_wanted(m->state) && clock_left_ms(m->sync_ms))
+		return 0;
+	if (m->sync_ms)
+		r = state_file_sync(&m->file);
+	if (r < 0)
+		return r;
+	m->sync_ms = 0;
+	scope_lock(state, m->state);
+	m->state->synced = m->state->written;
+	return 0;
 }
 
 /* Takes over what others wrote. */
@@ -251,6 +286,8 @@ static int try_file(struct mind *m, bool at_once, struct err *err)
 		r = open_file(m, err);
 	if (r == 0)
 		r = write_waiting(m, err);
+	if (r == 0)
+		r = sync_written(m);
 	if (r == 0)
 		r = look(m, at_once);
 	if (r == -EUCLEAN || r == -EIO || r == -EPROTO)
@@ -331,6 +368,12 @@ static int rest_ms(const struct mind *m, int r)
 		ms = clock_left_ms(m->loaded_ms + LOAD_PAUSE_MS) + 1;
 	else if (m->unseen)
 		ms = LOAD_PAUSE_MS;
+	/* One attempt a round; where it failed the file is tried again as for anything else. */
+	if (r == 0 && m->sync_ms) {
+		int64_t left_ms = clock_left_ms(m->sync_ms) + 1;
+
+		ms = ms < 0 || left_ms < ms ? left_ms : ms;
+	}
 	return (int)ms;
 }
 

@@ -7,8 +7,8 @@
 #include "fs/core/stage.h"
 
 #define TABLE "making"
-/* So long a create waits for the disk; a file that is slow or locked keeps none back. */
-#define DISK_MS 100
+/* So long a create waits for the file; one that is slow or locked keeps none back. */
+#define FILE_MS 100
 /* No list lags so long. */
 #define FORGOTTEN_NS (600 * NSEC_PER_SEC)
 
@@ -45,7 +45,7 @@ bool making_begin(const struct line *line, const struct change *change)
 		return true;
 	row.len = (size_t)snprintf(now, sizeof(now), "%" PRId64, clock_wall_ns());
 	row.value = now;
-	(void)state_set_durable(state, &row, NULL, clock_after_ms(DISK_MS));
+	(void)state_set_kept(state, &row, NULL, clock_after_ms(FILE_MS));
 	return false;
 }
 

@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 
+#include "cache/state_private.h"
+
 /* Calls that waited for the lock would take minutes; this is for a machine that is busy. */
 #define CALL_MS 30000
 
@@ -83,6 +85,33 @@ static void *cancel_soon(void *arg)
 	usleep(30000);
 	waiter_cancel(arg);
 	return NULL;
+}
+
+static bool is_synced(struct state *s)
+{
+	scope_lock(state, s);
+	return s->written > 0 && s->synced == s->written;
+}
+
+/* What is in the file goes to the disk by itself; who waits for that finds it there. */
+static void test_kept_goes_to_the_disk(void **state)
+{
+	struct state *s = state_open(sub("kept"), SCOPE);
+	struct state_row row = { .table = "making", .parent = "p", .id = "a", .len = 1 };
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		row.value = i % 2 ? "1" : "0";
+		assert_int_equal(state_set_kept(s, &row, NULL, clock_after_ms(60000)), 0);
+		if (i % 5)
+			continue;
+		assert_int_equal(state_flush(s, NULL, clock_after_ms(60000)), 0);
+		assert_true(is_synced(s));
+	}
+	for (int i = 0; i < 2000 && !is_synced(s); i++)
+		usleep(5000);
+	assert_true(is_synced(s));
+	state_close(s);
 }
 
 /* A durable write ends by its deadline, or by a signal; the row is set all the same. */
@@ -267,9 +296,13 @@ static void test_crowd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_foreign_lock),      cmocka_unit_test(test_open_under_lock),
-		cmocka_unit_test(test_durable_wait_ends), cmocka_unit_test(test_others_changes),
-		cmocka_unit_test(test_set_again),         cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_foreign_lock),
+		cmocka_unit_test(test_open_under_lock),
+		cmocka_unit_test(test_kept_goes_to_the_disk),
+		cmocka_unit_test(test_durable_wait_ends),
+		cmocka_unit_test(test_others_changes),
+		cmocka_unit_test(test_set_again),
+		cmocka_unit_test(test_crowd),
 	};
 
 	if (base_init() < 0)
