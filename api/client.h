@@ -100,6 +100,7 @@ struct answer {
 	int64_t sent_ms; /* when the (last) request went out */
 	/* Of the registry; "" where the answer has none: the path of the next page, and the digest of a manifest. */
 	char next[512], digest[80];
+	bool next_cut; /* there is a next page, at an address that is longer than that */
 };
 
 /*

@@ -96,6 +96,7 @@ static enum outcome judge(struct trip *trip, const struct exchange *ex, struct a
 		snprintf(ret->request_id, sizeof(ret->request_id), "%s", ex->ray);
 		ret->sent_ms = ex->sent_ms;
 		snprintf(ret->next, sizeof(ret->next), "%s", ex->next);
+		ret->next_cut = ex->next_cut;
 		snprintf(ret->digest, sizeof(ret->digest), "%s", ex->digest);
 		__atomic_store_n(&trip->headers->accepted, true, __ATOMIC_RELAXED);
 		return OUTCOME_DONE;

@@ -64,6 +64,7 @@ struct exchange {
 	int64_t sent_ms, resume_ms;
 	double seconds; /* from going out to the end */
 	bool too_large, encoded;
+	bool next_cut; /* there is a next page, at an address that is too long to be kept */
 	bool resent; /* curl wanted to send it a second time */
 	/* The transport thread's: */
 	CURL *easy; /* owned while flying */

@@ -110,14 +110,19 @@ static void copy_value(char *out, size_t size, const char *value)
 	out[n] = '\0';
 }
 
-/* Of "</v2/_catalog?last=x>; rel="next"" what stands in the brackets; one that is cut or of another relation leads nowhere. */
-static void copy_next(char *out, size_t size, const char *value)
+/* Of "</v2/_catalog?last=x>; rel="next"" what stands in the brackets; one of another relation leads nowhere. false: it is cut, and
+   what it leads to would be left out without a word. */
+static bool copy_next(char *out, size_t size, const char *value)
 {
 	const char *begin = strchr(value, '<'), *end = begin ? strchr(begin, '>') : NULL;
 
-	if (!end || !strstr(end, "rel=\"next\"") || (size_t)(end - begin) > size)
-		return;
-	snprintf(out, size, "%.*s", (int)(end - begin - 1), begin + 1);
+	if (!begin)
+		return true;
+	if (!end)
+		return false;
+	if (!strcasestr(end, "rel=\"next\"") && !strcasestr(end, "rel=next"))
+		return true;
+	return snprintf(out, size, "%.*s", (int)(end - begin - 1), begin + 1) < (int)size;
 }
 
 static bool header_is(const char *line, size_t name_len, const char *name)
@@ -143,7 +148,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
 		ex->rate = (struct rate_facts)RATE_FACTS_INIT;
 		ex->ray[0] = ex->content_type[0] = ex->next[0] = ex->digest[0] = '\0';
 		ex->length = -1;
-		ex->encoded = false;
+		ex->encoded = ex->next_cut = false;
 		return len;
 	}
 	colon = memchr(data, ':', len);
@@ -162,7 +167,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
 	else if (header_is(data, name_len, "docker-content-digest"))
 		copy_value(ex->digest, sizeof(ex->digest), value);
 	else if (header_is(data, name_len, "link"))
-		copy_next(ex->next, sizeof(ex->next), value);
+		ex->next_cut |= !copy_next(ex->next, sizeof(ex->next), value);
 	else if (header_is(data, name_len, "content-encoding"))
 		ex->encoded = true;
 	else

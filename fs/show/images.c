@@ -282,6 +282,8 @@ static int fetch_pages(struct mount *mount, struct catalogue *c, struct err *err
 		if (r < 0)
 			return r;
 		r = add_page(c, answer.result, err);
+		if (r == 0 && answer.next_cut)
+			r = err_set(err, EIO, "the registry's catalogue goes on at an address that is too long");
 		free(steal_ptr(path));
 		path = *answer.next ? next_path(answer.next) : NULL;
 		answer_clear(&answer);

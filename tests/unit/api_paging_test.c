@@ -275,6 +275,38 @@ static void what_is_not_paged_is_one_call(void **state)
 	end(&f);
 }
 
+/* One that is cut is not the end of a list. */
+static void the_next_page_s_address(void **state)
+{
+	static const struct {
+		const char *link, *next;
+	} cases[] = {
+		{ "</v2/_catalog?last=x>; rel=\"next\"", "/v2/_catalog?last=x" },
+		{ "</v2/_catalog?last=x>; rel=next", "/v2/_catalog?last=x" },
+		{ "</v2/_catalog>; rel=\"first\"", "" },
+		{ "none", "" },
+	};
+	static char headers[2048];
+	(void)state;
+
+	for (size_t i = 0; i < array_len(cases) + 2; i++) {
+		struct fixture f;
+
+		begin(&f, answer_script, 0, 5000);
+		if (i < array_len(cases))
+			snprintf(headers, sizeof(headers), "Link: %s\r\n", cases[i].link);
+		else
+			snprintf(headers, sizeof(headers), "Link: </v2/_catalog?last=%0*d>; rel=\"next\"\r\n",
+				 i == array_len(cases) ? 600 : 1500, 0);
+		set_script(1, (struct reply){ .status = 200, .headers = headers, .body = OK_BODY });
+		assert_int_equal(call(&f, "GET", 0, NULL), 0);
+		if (i < array_len(cases))
+			assert_string_equal(f.answer.next, cases[i].next);
+		assert_int_equal(f.answer.next_cut, i >= array_len(cases));
+		end(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +318,7 @@ int main(void)
 		cmocka_unit_test(a_mark_that_is_no_text_is_refused),
 		cmocka_unit_test(lists_go_on_after_the_last),
 		cmocka_unit_test(what_is_not_paged_is_one_call),
+		cmocka_unit_test(the_next_page_s_address),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
