@@ -65,7 +65,7 @@ struct exchange {
 	double seconds; /* from going out to the end */
 	bool too_large, encoded;
 	bool next_cut; /* there is a next page, at an address that is too long to be kept */
-	bool resent; /* curl wanted to send it a second time */
+	bool resent;   /* curl wanted to send it a second time */
 	/* The transport thread's: */
 	CURL *easy; /* owned while flying */
 	struct timespec started;

@@ -13,7 +13,8 @@ static void write_until_killed(const char *dir, int out, int who)
 		snprintf(value, sizeof(value), "%d", i);
 		row.len = strlen(value);
 		/* One waits for the disk, the other for the file. */
-		if ((who ? state_set_kept : state_set_durable)(s, &row, NULL, CLOCK_NEVER) < 0 || write(out, &i, sizeof(i)) != sizeof(i))
+		if ((who ? state_set_kept : state_set_durable)(s, &row, NULL, CLOCK_NEVER) < 0 ||
+		    write(out, &i, sizeof(i)) != sizeof(i))
 			_exit(1);
 	}
 }
