@@ -231,12 +231,28 @@ pass() {
 
 is_mounted() { [[ -n $(mounts_under "$1" | grep -Fx -- "$1") ]]; }
 
+# tell_threads PID : what each of its threads does, for a failure's report.
+tell_threads() {
+  local task
+  for task in /proc/"$1"/task/*; do
+    echo "$(cat "$task/comm" 2>/dev/null): system call $(cat "$task/syscall" 2>/dev/null)"
+  done
+  ! command -v gdb >/dev/null || timeout 60 gdb -p "$1" -batch -ex 'thread apply all backtrace 14' 2>/dev/null | grep -E '^(Thread|#)'
+}
+# ends_soon PID : within half a minute.
+ends_soon() {
+  local end=$((SECONDS + 30))
+  until gone "$1"; do
+    ((SECONDS < end)) || return 1
+    sleep 0.1 # poll
+  done
+}
 # umount_cfcfs : as a user does it; then waits for the process to end. Its status is in MOUNT_STATUS.
 umount_cfcfs() {
   local at=${MOUNT_AT:-$MNT} pid=${MOUNT_PID-}
   fusermount3 -u -- "$at" || fail "cannot unmount $at"
   [ -n "$pid" ] || return 0
-  wait_until 20 "the process to end" gone "$pid"
+  ends_soon "$pid" || { tell_threads "$pid"; fail "it does not end after its unmount"; }
   MOUNT_STATUS=0
   wait "$pid" 2>/dev/null || MOUNT_STATUS=$?
 }
