@@ -365,26 +365,63 @@ static int run_call(struct client *client, const struct call *call, struct waite
 	return r;
 }
 
+static void add_unowned(struct client *client, struct unowned *own)
+{
+	scope_lock(client, client);
+	DL_APPEND(client->unowned, own);
+	if (client->ends_unowned)
+		waiter_cancel(&own->waiter);
+}
+
+static void remove_unowned(struct client *client, struct unowned *own)
+{
+	scope_lock(client, client);
+	DL_DELETE(client->unowned, own);
+}
+
+void client_end_unowned(struct client *client)
+{
+	struct unowned *own;
+
+	if (!client)
+		return;
+	scope_lock(client, client);
+	client->ends_unowned = true;
+	DL_FOREACH(client->unowned, own)
+		waiter_cancel(&own->waiter);
+}
+
+/* With a waiter of its own. */
+static int run_unowned(struct client *client, const struct call *call, struct answer *ret, struct err *err)
+{
+	bool read = !retry_is_write(call);
+	struct unowned own;
+	int r;
+
+	if (waiter_init(&own.waiter) < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	if (read)
+		add_unowned(client, &own);
+	r = run_call(client, call, &own.waiter, ret, err);
+	if (read)
+		remove_unowned(client, &own);
+	waiter_destroy(&own.waiter);
+	return r;
+}
+
 int client_call(struct client *client, const struct call *call, struct answer *ret, struct err *err)
 {
 	struct answer answer = { 0 };
 	struct err own_err = ERR_INIT;
-	struct waiter own;
 	int r;
 
 	err = err ? err : &own_err;
 	err_clear(err);
-	if (!call->waiter && waiter_init(&own) < 0)
-		return err_set(err, ENOMEM, "out of memory");
 	r = enter(client);
-	if (r < 0) {
-		err_set(err, -r, "the client is ending");
-	} else {
-		r = run_call(client, call, call->waiter ? call->waiter : &own, &answer, err);
-		leave(client);
-	}
-	if (!call->waiter)
-		waiter_destroy(&own);
+	if (r < 0)
+		return err_set(err, -r, "the client is ending");
+	r = call->waiter ? run_call(client, call, call->waiter, &answer, err) : run_unowned(client, call, &answer, err);
+	leave(client);
 	if (r == 0)
 		*ret = answer;
 	return r;

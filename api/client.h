@@ -112,6 +112,9 @@ struct answer {
  */
 int client_call(struct client *client, const struct call *call, struct answer *ret, struct err *err);
 void answer_clear(struct answer *answer);
+/* Reads without a waiter, for which nobody waits once the mount ends, end with -EINTR from now on, also those under way. NULL is
+   fine. */
+void client_end_unowned(struct client *client);
 /* The address of the registry of images; NULL: none is known. As long as the client. */
 const char *client_registry(const struct client *client);
 

@@ -1,6 +1,8 @@
 /* The client and a call on its way. Private to api/client*.c. */
 #pragma once
 
+#include <utlist.h>
+
 #include "api/base/lock.h"
 #include "api/client.h"
 #include "api/headers.h"
@@ -12,6 +14,12 @@
 
 struct credentials;
 
+/* The waiter of a read that is nobody's. */
+struct unowned {
+	struct waiter waiter;
+	struct unowned *prev, *next;
+};
+
 DECLARE_LOCK(client);
 struct client {
 	struct lock lock;
@@ -20,6 +28,8 @@ struct client {
 	unsigned callers GUARDED_BY(client_locked);                /* threads inside client_call */
 	pthread_cond_t left;                                       /* callers became 0 */
 	bool ending GUARDED_BY(client_locked);
+	bool ends_unowned GUARDED_BY(client_locked);       /* client_end_unowned */
+	struct unowned *unowned GUARDED_BY(client_locked); /* each on the stack of its call */
 	struct metrics metrics;
 	/* Fixed: */
 	struct transport *transport; /* owned */

@@ -21,6 +21,14 @@ struct store *store_new(const struct store_options *options)
 	return store;
 }
 
+void store_end_flights(struct store *store)
+{
+	if (!store)
+		return;
+	scope_lock(store, store);
+	store->flights_end = true;
+}
+
 struct store *store_free(struct store *store)
 {
 	struct leftovers leftovers = { 0 };

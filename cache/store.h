@@ -65,6 +65,9 @@ struct store_options {
 };
 
 struct store *store_new(const struct store_options *options);
+/* No fetch waits for what another member is fetching any more; those that ask the API end with the client's calls. NULL is
+   fine. */
+void store_end_flights(struct store *store);
 /* No fetch may be under way (free the pool first). NULL is fine. */
 struct store *store_free(struct store *store);
 DEFINE_CLEANUP(struct store *, store_free)

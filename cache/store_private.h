@@ -117,6 +117,7 @@ struct store {
 	struct cell *recent_list GUARDED_BY(store_locked); /* the cell with a list that was used last, which stays; or NULL */
 	struct overlay *overlays GUARDED_BY(store_locked); /* of all cells, oldest first */
 	size_t overlay_count GUARDED_BY(store_locked);
+	bool flights_end GUARDED_BY(store_locked);
 	uint64_t tick GUARDED_BY(store_locked);  /* counts writes, expiries and fetches, so that any two have an order */
 	bool forgotten GUARDED_BY(store_locked); /* a cell went away, so that a first fetch may be none */
 	/* When the first flight began of which, as of all that began after it, none has been answered; 0: none is under way so. */

@@ -147,6 +147,14 @@ static int ask_for_all(struct errand *e, struct store_value *ret)
 	return result;
 }
 
+static bool is_over(struct errand *e)
+{
+	struct store *store = e->flight->store;
+
+	scope_lock(store, store);
+	return store->flights_end;
+}
+
 static void pause_for(struct errand *e, int64_t ms)
 {
 	int64_t until = clock_after_ms(ms);
@@ -164,7 +172,7 @@ static int fetch_among_others(struct errand *e, struct store_value *ret)
 	if (e->anew || e->ttl_ms <= 0)
 		return ask_and_offer(e, ret);
 	r = look(e, ret, &result);
-	while (r == -ENOENT && clock_left_ms(until)) {
+	while (r == -ENOENT && clock_left_ms(until) && !is_over(e)) {
 		r = share_lease(fleet_share(e->fleet), e->name, FLEET_LEASE_MS, &left_ms, e->waiter);
 		if (r == 0)
 			return ask_for_all(e, ret);

@@ -209,9 +209,12 @@ struct mount *mount_free(struct mount *m)
 		return NULL;
 	/* Each of these adds to what is ended after it: the clock to the deletes, requests to the flights, those to the notices. */
 	timer_stop(m->timer);
-	pool_free(m->readers);
 	pool_free(m->writers);
 	pool_free(m->deleters);
+	/* What is written was sent, and found where its answer was lost; what is read is nobody's need any more. */
+	store_end_flights(m->store);
+	client_end_unowned(m->client);
+	pool_free(m->readers);
 	pool_free(m->fetchers);
 	sharing_stop(m);
 	notifier_stop(m->notifier);

@@ -237,3 +237,17 @@ hastens_calls() {
   kill -KILL "$first"
   wait_until 30 "the first to end" ended "$first"
 }
+
+@test "an unmount does not wait for a read that nobody waits for any more" {
+  start_emulator
+  seed '{"applications":2}'
+  mount_cfcfs -o "timeout=600,retries=0"
+  ls "$APPS" >/dev/null
+  fault '{"method":"GET","path":"/applications/*/rollouts","stall":true}'
+  spawn ls "$APPS/app-00001/rollouts"
+  wait_until 30 "the request to be out" stalled '/rollouts$'
+  kill -KILL "$SPAWNED"
+  wait "$SPAWNED" 2>/dev/null || true
+  umount_cfcfs
+  assert_equal "$MOUNT_STATUS" 0
+}
