@@ -183,7 +183,8 @@ static int put(struct share *share, enum share_what what, const char *name, cons
 
 int share_put_aged(struct share *share, const char *name, const void *value, size_t len, int64_t age_ms, int64_t ttl_ms)
 {
-	const struct sealed_value what = { value, len, share_server_ms(share) - age_ms, ttl_ms };
+	/* No younger than it is, whatever this clock's error: a mark must not be taken for the earlier one. */
+	const struct sealed_value what = { value, len, share_server_ms(share) - share_clock_error_ms(share) - age_ms, ttl_ms };
 
 	assert_return(ttl_ms > 0, -EINVAL);
 	return put(share, SHARE_VALUE, name, &what);
@@ -196,7 +197,7 @@ int share_put(struct share *share, const char *name, const void *value, size_t l
 
 int share_mark(struct share *share, const char *name, int64_t ttl_ms)
 {
-	const struct sealed_value nothing = { "", 0, share_server_ms(share), ttl_ms };
+	const struct sealed_value nothing = { "", 0, share_server_ms(share) + share_clock_error_ms(share), ttl_ms };
 
 	return put(share, SHARE_MARK, name, &nothing);
 }

@@ -20,8 +20,10 @@
 #define SHARE_RETRY_MS     200
 #define SHARE_RETRY_MAX_MS 5000
 
-/* How much later than a mark a value must have been made, for clocks that differ. */
+/* How much later than a mark a value must have been made, beside what is known of the clocks' errors. */
 #define SHARE_MARK_SLACK_MS 25
+/* What two clocks may part by between two heartbeats. */
+#define SHARE_CLOCK_DRIFT_MS 1
 
 /* Words of one command. */
 #define WORDS_MAX 10
@@ -133,6 +135,7 @@ struct share {
 	size_t bytes GUARDED_BY(share_locked);   /* of their commands */
 	int64_t slow_until_ms GUARDED_BY(share_locked);
 	int64_t clock_offset_ms GUARDED_BY(share_locked); /* the server's clock less ours */
+	int64_t clock_error_ms GUARDED_BY(share_locked);  /* how wrong that may be */
 	bool ending GUARDED_BY(share_locked);
 	bool over GUARDED_BY(share_locked);
 	struct share_stats stats GUARDED_BY(share_locked);
@@ -167,6 +170,8 @@ int share_ask_number(struct share *share, const struct command *command, struct 
 int share_open_answer(struct share *share, const struct share_keys *keys, const redisReply *reply, const char *key,
 		      struct buf *ret, int64_t *ret_made_ms);
 int64_t share_server_ms(struct share *share);
+/* By so much it may be earlier or later. */
+int64_t share_clock_error_ms(struct share *share);
 /* A message as it goes over the channel. */
 int share_seal_message(struct share *share, const struct share_keys *keys, const char *topic, const void *data, size_t len,
 		       struct buf *ret);

@@ -185,6 +185,12 @@ int64_t share_server_ms(struct share *share)
 	return clock_now_ms() + share->clock_offset_ms;
 }
 
+int64_t share_clock_error_ms(struct share *share)
+{
+	scope_lock(share, share);
+	return share->clock_error_ms;
+}
+
 int share_open_answer(struct share *share, const struct share_keys *keys, const redisReply *reply, const char *key,
 		      struct buf *ret, int64_t *ret_made_ms)
 {

@@ -185,6 +185,21 @@ static void note_members_locked(struct session *s, unsigned count, int64_t now) 
 	stats->members = count;
 }
 
+/* The server's clock stood at server_ms at some moment between two of ours: an answer that took long says little of it. */
+static void note_clock_locked(struct session *s, int64_t server_ms, int64_t from_ms, int64_t to_ms) REQUIRES(share_locked)
+{
+	int64_t error_ms = (to_ms - from_ms + 1) / 2;
+	struct share *share = s->share;
+
+	share_assert_locked(share);
+	if (s->joined && error_ms > share->clock_error_ms + SHARE_CLOCK_DRIFT_MS) {
+		share->clock_error_ms += SHARE_CLOCK_DRIFT_MS;
+		return;
+	}
+	share->clock_offset_ms = server_ms - (from_ms + to_ms) / 2;
+	share->clock_error_ms = error_ms;
+}
+
 static void on_heartbeat(struct session *s, const struct query *query, const redisReply *reply)
 {
 	struct share *share = s->share;
@@ -205,7 +220,7 @@ static void on_heartbeat(struct session *s, const struct query *query, const red
 	if (!s->joined || forgotten)
 		s->counting_ms = now;
 	share_lock(share);
-	share->clock_offset_ms = reply->element[0]->integer - (query->sent_ms + (now - query->sent_ms) / 2);
+	note_clock_locked(s, reply->element[0]->integer, query->sent_ms, now);
 	note_members_locked(s, (unsigned)reply->element[1]->integer, now);
 	share_unlock(share);
 	s->heartbeat_ms = now + SHARE_HEARTBEAT_MS;

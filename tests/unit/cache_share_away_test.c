@@ -286,7 +286,8 @@ static void test_nonsense(void **state)
 
 /* ---- what lies between ---- */
 
-static _Atomic bool cut; /* what goes over the channels is lost, and nobody is told */
+static _Atomic unsigned late_ms; /* so late what the server says arrives */
+static _Atomic bool cut;         /* what goes over the channels is lost, and nobody is told */
 static _Atomic unsigned relays;
 static _Atomic useconds_t delay; /* of each piece, both ways */
 
@@ -304,6 +305,8 @@ static bool pass_on(struct relay *relay, int from)
 	if (n <= 0)
 		return false;
 	usleep(delay);
+	if (from == 1 && late_ms)
+		usleep(late_ms * 1000);
 	relay->is_channel |= from == 0 && memmem(chunk, (size_t)n, "SUBSCRIBE", 9);
 	return (cut && relay->is_channel) || send(relay->fds[!from], chunk, (size_t)n, MSG_NOSIGNAL) == n;
 }
@@ -345,6 +348,39 @@ static void *accept_relays(void *arg)
 		pthread_detach(thread);
 	}
 	return NULL;
+}
+
+/* Who hears late what the time is knows that it may be wrong: its marks hold all the same. */
+static void test_late_clock(void **state)
+{
+	cleanup_buf_ struct buf got = BUF_INIT;
+	struct share *near, *far;
+	pthread_t thread;
+	int64_t age;
+	int fd;
+
+	(void)state;
+	start_server(NULL);
+	near = join_with(&(struct share_options){ 0 });
+	eventually(is_ready(near));
+	fd = listen_as("between");
+	pthread_create(&thread, NULL, accept_relays, &fd);
+	cut = false;
+	late_ms = 600;
+	far = join_with(&(struct share_options){ 0 });
+	eventually(is_ready(far));
+	assert_int_equal(share_put(near, "x", "1", 1, 60000), 0);
+	eventually(share_get_unmarked(near, "x", "y", &got, &age, NULL) == 0);
+	usleep(60000); /* more than what any two clocks may differ by */
+	assert_int_equal(share_mark(far, "y", 60000), 0);
+	eventually(share_get_unmarked(near, "x", "y", &got, &age, NULL) == -ENOENT);
+	late_ms = 0;
+	share_close(near);
+	share_close(far);
+	shutdown(fd, SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(fd);
+	eventually(!relays);
 }
 
 /* Only the channel is cut, while commands are answered as ever: messages would be missed for ever. */
@@ -497,10 +533,10 @@ static void test_urls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_urls), test(test_never_there), test(test_stopped),      test(test_restarted),
-		test(test_interrupt),        test(test_password),    test(test_full),         test(test_nonsense),
-		test(test_channel_cut),      test(test_crowd),       test(test_members_kept), test(test_emptied),
-		test(test_far_away),
+		cmocka_unit_test(test_urls), test(test_never_there), test(test_stopped), test(test_restarted),
+		test(test_interrupt),        test(test_password),    test(test_full),    test(test_nonsense),
+		test(test_late_clock),       test(test_channel_cut), test(test_crowd),   test(test_members_kept),
+		test(test_emptied),          test(test_far_away),
 	};
 
 	if (!find_server()) {
