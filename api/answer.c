@@ -1,6 +1,7 @@
 /* What an answer must hold, and what it would take. */
 #include "api/envelope.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <json-c/json.h>
 #include <strings.h>
@@ -107,10 +108,11 @@ static const char *skip_text(const char *p, const char *end)
 
 bool answer_measure(const char *text, size_t len, size_t *ret_bytes, unsigned *ret_depth)
 {
-	bool numbers = true;
+	bool plain = true;
 	unsigned depth = 0, deepest = 0;
 	const char *end = text + len;
 	size_t bytes = 0;
+	char before = '\0'; /* the last one that is no blank */
 
 	for (const char *p = text; p < end; p++) {
 		const char *begin = p;
@@ -123,22 +125,27 @@ bool answer_measure(const char *text, size_t len, size_t *ret_bytes, unsigned *r
 			break;
 		case '}':
 		case ']':
+			plain &= before != ',';
 			depth -= depth > 0;
 			break;
 		case ',':
 			bytes += BYTES_VALUE;
 			break;
+		/* NaN, Infinity, comments, texts in single quotes. */
 		case 'N':
 		case 'I':
-			numbers = false;
+		case '/':
+		case '\'':
+			plain = false;
 			break;
 		case '"':
 			p = skip_text(p + 1, end);
 			bytes += BYTES_TEXT + (size_t)(p - begin);
 			break;
 		}
+		before = isspace((unsigned char)*begin) ? before : *begin;
 	}
 	*ret_bytes = bytes;
 	*ret_depth = deepest;
-	return numbers;
+	return plain;
 }

@@ -55,8 +55,6 @@ static struct json_object *parse_whole(const char *body, size_t len)
 	tokener = json_tokener_new_ex(ENVELOPE_DEPTH);
 	if (!tokener)
 		return NULL;
-	/* What json-c takes beside JSON (comments, texts in single quotes) is not measured as it would be read. */
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	object = json_tokener_parse_ex(tokener, body, (int)len);
 	end = json_tokener_get_parse_end(tokener);
 	if (json_tokener_get_error(tokener) != json_tokener_success || end != len) {
@@ -364,24 +362,25 @@ static int bound(const struct envelope *in, struct err *err, struct envelope_fac
 {
 	size_t begin = 0, bytes;
 	unsigned depth;
-	bool numbers;
+	bool plain;
 
 	while (begin < in->len && isspace((unsigned char)in->body[begin]))
 		begin++;
-	if (begin == in->len || (in->body[begin] != '{' && in->body[begin] != '['))
+	if (begin == in->len || !memchr("{[/", in->body[begin], 3))
 		return 0;
-	numbers = answer_measure(in->body + begin, in->len - begin, &bytes, &depth);
-	if (numbers && bytes <= ENVELOPE_PARSED_MAX && depth <= ENVELOPE_DEPTH)
+	plain = answer_measure(in->body + begin, in->len - begin, &bytes, &depth);
+	if (plain && bytes <= ENVELOPE_PARSED_MAX && depth <= ENVELOPE_DEPTH)
 		return 0;
 	facts->lacking = in->status < 300;
 	facts->foreign = !facts->lacking;
 	if (err)
 		err->http_status = in->status;
-	if (!numbers)
-		return err_set(err, EIO, "the answer is not JSON: it holds NaN or Infinity");
 	if (depth > ENVELOPE_DEPTH)
 		return err_set(err, EIO, "the answer is nested %u levels deep, and %d are allowed", depth, ENVELOPE_DEPTH);
-	return err_set(err, EIO, "the answer would take %zu MiB, and %zu are allowed", bytes >> 20, ENVELOPE_PARSED_MAX >> 20);
+	if (bytes > ENVELOPE_PARSED_MAX)
+		return err_set(err, EIO, "the answer would take %zu MiB, and %zu are allowed", bytes >> 20,
+			       ENVELOPE_PARSED_MAX >> 20);
+	return err_set(err, EIO, "the answer is not JSON: it holds a comment, a single quote, NaN, Infinity or a comma too many");
 }
 
 /* Who may not look is told so with 200, too; by which word, nobody has published. */

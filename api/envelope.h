@@ -40,6 +40,7 @@ int answer_check(const struct operation *operation, const char *path, bool bare,
 
 /*
  * What the parsed text would take, roughly, and how deep it goes. A text that is no JSON is measured all the same; false where it
- * holds NaN or Infinity, which json-c takes and writes, and nobody else need.
+ * holds what json-c takes beside JSON, some of which hides from the measure what comes behind it. (json-c's own strict way is none:
+ * since 0.18 it refuses every letter that is not ASCII.)
  */
 bool answer_measure(const char *text, size_t len, size_t *ret_bytes, unsigned *ret_depth);

@@ -395,6 +395,7 @@ static void what_is_not_quite_json_is_not_parsed(void **state)
 		"/* */ {\"success\":true,\"result\":[]}",   "{'a':'\"',\"success\":true,\"result\":[]}",
 		"{\"success\":true,\"result\":[NaN]}",      "{\"success\":true,\"result\":[],}",
 		"{\"success\":true,\"result\":[Infinity]}", "{\"success\":true,\"result\":[]} {}",
+		"{\"success\":true,\"result\":[1, ]}",      "{\"success\":true,/**/\"result\":[]}",
 	};
 	struct answer answer = { 0 };
 	struct err err = ERR_INIT;
