@@ -211,12 +211,8 @@ static bool has_new_credentials(struct trip *trip)
 static int pause_until(struct trip *trip, int64_t until_ms)
 {
 	bool committed = trip->call->flags & CALL_WRITE && trip->maybe_done;
-	int r;
 
-	do {
-		r = waiter_wait(trip->waiter, until_ms, committed);
-	} while (r == 0 && clock_now_ms() < until_ms);
-	return r == -EINTR ? err_set(trip->err, EINTR, "interrupted") : 0;
+	return waiter_pause(trip->waiter, until_ms, committed) == -EINTR ? err_set(trip->err, EINTR, "interrupted") : 0;
 }
 
 /* A DELETE that is sent again because its answer was lost finds nothing: the first one did it. */

@@ -468,25 +468,13 @@ static int64_t spread(int64_t wait_ms)
 	return ms + rand_below((uint32_t)(ms / 4) + 2);
 }
 
-static int pause_for(int64_t ms, int64_t deadline_ms, struct waiter *waiter)
-{
-	int64_t until = clock_after_ms(ms);
-	int r;
-
-	until = until < deadline_ms ? until : deadline_ms;
-	do
-		r = waiter_wait(waiter, until, false);
-	while (r == 0 && clock_left_ms(until));
-	return r == -EINTR ? r : 0;
-}
-
 static int take(struct fleet *fleet, bool write, int64_t deadline_ms, struct waiter *waiter, struct fleet_turn *ret)
 {
 	bool counted = false;
 
 	for (;;) {
 		struct share_stats stats;
-		int64_t wait_ms = 0;
+		int64_t wait_ms = 0, until;
 		int r = share_take(fleet->share, BUCKET, write ? &fleet->writes : &fleet->reads, &wait_ms, waiter);
 
 		if (r == -EINTR || r == 0) {
@@ -506,7 +494,8 @@ static int take(struct fleet *fleet, bool write, int64_t deadline_ms, struct wai
 			ret->resume_ms = clock_after_ms(wait_ms);
 			return -ETIMEDOUT;
 		}
-		r = pause_for(spread(wait_ms), deadline_ms, waiter);
+		until = clock_after_ms(spread(wait_ms));
+		r = waiter_pause(waiter, until < deadline_ms ? until : deadline_ms, false);
 		if (r < 0)
 			return r;
 	}

@@ -53,17 +53,6 @@ void fleet_release(struct fleet *fleet, const char *name)
 
 /* ---- claims ---- */
 
-static int pause_for(int64_t ms, struct waiter *waiter)
-{
-	int64_t until = clock_after_ms(ms);
-	int r;
-
-	do
-		r = waiter_wait(waiter, until, false);
-	while (r == 0);
-	return r == -EINTR ? r : 0;
-}
-
 static int take_lease(struct fleet *fleet, const char *name, int64_t deadline_ms, struct waiter *waiter)
 {
 	int64_t until = clock_after_ms(FLEET_CLAIM_MS), pause_ms = LOOK_MIN_MS, left_ms;
@@ -74,7 +63,7 @@ static int take_lease(struct fleet *fleet, const char *name, int64_t deadline_ms
 			return -ETIMEDOUT;
 		if (!clock_left_ms(until))
 			return -EAGAIN;
-		r = pause_for(pause_ms, waiter);
+		r = waiter_pause(waiter, clock_after_ms(pause_ms), false);
 		if (r < 0)
 			return r;
 		pause_ms = pause_ms * 2 < LOOK_MAX_MS ? pause_ms * 2 : LOOK_MAX_MS;

@@ -155,15 +155,6 @@ static bool is_over(struct errand *e)
 	return store->flights_end;
 }
 
-static void pause_for(struct errand *e, int64_t ms)
-{
-	int64_t until = clock_after_ms(ms);
-
-	/* Nobody wakes it. */
-	while (waiter_wait(e->waiter, until, true) == 0)
-		;
-}
-
 static int fetch_among_others(struct errand *e, struct store_value *ret)
 {
 	int64_t until = clock_after_ms(WAIT_MAX_MS), pause_ms = LOOK_MIN_MS, left_ms;
@@ -178,7 +169,8 @@ static int fetch_among_others(struct errand *e, struct store_value *ret)
 			return ask_for_all(e, ret);
 		if (r != -EBUSY)
 			break;
-		pause_for(e, pause_ms);
+		/* Nobody wakes it. */
+		waiter_pause(e->waiter, clock_after_ms(pause_ms), true);
 		pause_ms = pause_ms * 2 < LOOK_MAX_MS ? pause_ms * 2 : LOOK_MAX_MS;
 		r = look(e, ret, &result);
 	}

@@ -195,16 +195,25 @@ static void hear_remove(struct store *store, const char *key, const char *id, st
 		do_write(store, &write, id);
 }
 
+/* cell may be NULL. */
+static const struct overlay *overlay_of_locked(struct store *store, const struct cell *cell, const char *id)
+	REQUIRES(store_locked)
+{
+	const struct overlay *overlay = NULL;
+
+	store_assert_locked(store);
+	if (cell)
+		HASH_FIND(hh, cell->overlays, id, strlen(id), overlay);
+	return overlay;
+}
+
 /* Whether this member knows of one that was written after that time. */
 static bool is_written_since(struct store *store, const char *key, const char *id, int64_t ms)
 {
-	const struct overlay *overlay = NULL;
-	const struct cell *cell;
+	const struct overlay *overlay;
 
 	scope_lock(store, store);
-	cell = cell_find_locked(store, key);
-	if (cell)
-		HASH_FIND(hh, cell->overlays, id, strlen(id), overlay);
+	overlay = overlay_of_locked(store, cell_find_locked(store, key), id);
 	return overlay && overlay->snapshot && !overlay->floor && overlay->made_ms >= ms;
 }
 
@@ -255,13 +264,12 @@ static void told(void *arg, const char *name, struct unpack *in, bool later)
 /* Whether it is gone as far as this member knows, how long ago, and how long lists may still have it. */
 static bool is_gone(struct store *store, const char *key, const char *id, int64_t *ret_left_ms, int64_t *ret_age_ms)
 {
-	const struct overlay *overlay = NULL;
+	const struct overlay *overlay;
 	const struct cell *cell;
 
 	scope_lock(store, store);
 	cell = cell_find_locked(store, key);
-	if (cell)
-		HASH_FIND(hh, cell->overlays, id, strlen(id), overlay);
+	overlay = overlay_of_locked(store, cell, id);
 	if (overlay && !overlay->snapshot) {
 		*ret_left_ms = clock_left_ms(overlay->until_ms);
 		*ret_age_ms = clock_now_ms() - overlay->made_ms;

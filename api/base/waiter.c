@@ -48,6 +48,16 @@ int waiter_wait(struct waiter *w, int64_t deadline_ms, bool ignore_cancel)
 	return 0;
 }
 
+int waiter_pause(struct waiter *w, int64_t until_ms, bool ignore_cancel)
+{
+	int r;
+
+	do
+		r = waiter_wait(w, until_ms, ignore_cancel);
+	while (r == 0 && clock_left_ms(until_ms));
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
 void waiter_wake(struct waiter *w)
 {
 	scope_lock(waiter, w);

@@ -25,6 +25,8 @@ void waiter_destroy(struct waiter *w);
  * call counts, and is used up by it. With ignore_cancel a cancel does not end the wait.
  */
 int waiter_wait(struct waiter *w, int64_t deadline_ms, bool ignore_cancel);
+/* Until then, whatever wakes it: 0, or -EINTR as above. */
+int waiter_pause(struct waiter *w, int64_t until_ms, bool ignore_cancel);
 void waiter_wake(struct waiter *w);
 void waiter_cancel(struct waiter *w);
 bool waiter_canceled(struct waiter *w);

@@ -261,10 +261,8 @@ int request_pause(struct request *r, int64_t ms)
 
 	assert_return(r->worker, -EIO);
 	/* Nobody wakes a pause: a wake is left over from a wait that ended otherwise. */
-	do
-		result = waiter_wait(&r->waiter, end, r->settling);
-	while (result == 0);
-	if (result == -EINTR)
+	result = waiter_pause(&r->waiter, end, r->settling);
+	if (result < 0)
 		return result;
 	return end < until ? -ETIMEDOUT : 0;
 }
