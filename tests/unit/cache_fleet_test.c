@@ -188,7 +188,8 @@ static void test_telling(void **state)
 	for (size_t i = 0; i < 3; i++)
 		fleets[i] = join_fleet(&ears[i]);
 	say(fleets[0], "a", "1");
-	eventually(has_heard(&ears[2], "a=1 "));
+	/* The second one too: else its own would be the later of two that are under way. */
+	eventually(has_heard(&ears[1], "a=1 ") && has_heard(&ears[2], "a=1 "));
 	say(fleets[1], "a", "2");
 	eventually(has_heard(&ears[2], "a=1 a=2 "));
 	/* Nobody is told of what it did itself. */
