@@ -222,7 +222,9 @@ void failures_add(struct failures *f, const char *path, const char *op, const st
 	const char *text = err->text[0] ? err->text : strerrordesc_np(err->errnum);
 	cleanup_free_ char *line = make_line(path, op, err);
 	struct memo *memo = memo_new(path, text ? text : "", text ? strlen(text) : 0);
-	struct memo *rejected = content ? memo_new(path, content, len) : NULL;
+	/* Whatever the name that it was written under: a private key is nobody's to keep. */
+	bool keep = content && !memmem(content, len, "PRIVATE KEY", strlen("PRIVATE KEY"));
+	struct memo *rejected = keep ? memo_new(path, content, len) : NULL;
 
 	bool told = line && trail_add(f->lines, line, strlen(line)) == 0;
 

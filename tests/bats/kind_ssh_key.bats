@@ -78,3 +78,15 @@ KEY='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8uXyVzG0bJ4vC9pW3hQk1sT5rY7eU2iO6aD0f
   write "$APPS/web.json" '{"instances": 1, "max_instances": 5, "configuration": {"image": "a:1", "ssh_public_key_ids": ["ssh-keys/anna.pub"]}}'
   app web | jq -e --arg id "$(xattr "$MNT/ssh-keys/anna.pub" id)" '.configuration.ssh_public_key_ids == [$id]'
 }
+
+@test "ssh-key: what was refused is kept, but for a private key" {
+  start
+  ssh-keygen -q -t ed25519 -N '' -f "$T/id"
+  assert_fails cp "$T/id" "$MNT/ssh-keys/mine.pub"
+  assert_match "$(tail -n 1 "$MNT/.cfcfs/errors.jsonl")" 'a private key must never be written here'
+  [ ! -e "$MNT/.cfcfs/rejected/ssh-keys/mine.pub" ]
+  assert_fails cp "$T/id" "$MNT/applications/mine.json"
+  [ ! -e "$MNT/.cfcfs/rejected/applications/mine.json" ]
+  assert_fails bash -c 'echo "no key" >"$1"' - "$MNT/ssh-keys/other.pub"
+  assert_equal "$(cat "$MNT/.cfcfs/rejected/ssh-keys/other.pub")" 'no key'
+}
