@@ -94,10 +94,22 @@ static int64_t known_version_locked(const struct cell *cell, const char *id, con
 	return item ? item->snapshot->version : -1;
 }
 
+/* cell may be NULL. */
+static const struct overlay *overlay_of_locked(struct store *store, const struct cell *cell, const char *id)
+	REQUIRES(store_locked)
+{
+	const struct overlay *overlay = NULL;
+
+	store_assert_locked(store);
+	if (cell)
+		HASH_FIND(hh, cell->overlays, id, strlen(id), overlay);
+	return overlay;
+}
+
 /* -1: what is known is an older version; 1: a newer one; 0: the versions do not say. *ret_told_ms: as the overlay's. */
 static int compare_known(struct store *store, const char *key, const struct snapshot *snapshot, int64_t *ret_told_ms)
 {
-	struct overlay *overlay;
+	const struct overlay *overlay;
 	const struct cell *cell;
 	int64_t known;
 
@@ -105,7 +117,7 @@ static int compare_known(struct store *store, const char *key, const struct snap
 	cell = cell_find_locked(store, key);
 	if (!cell)
 		return 0;
-	HASH_FIND(hh, cell->overlays, snapshot->id, strlen(snapshot->id), overlay);
+	overlay = overlay_of_locked(store, cell, snapshot->id);
 	*ret_told_ms = overlay ? overlay->told_ms : 0;
 	known = known_version_locked(cell, snapshot->id, overlay);
 	if (known < 0 || snapshot->version < 0)
@@ -193,18 +205,6 @@ static void hear_remove(struct store *store, const char *key, const char *id, st
 	/* This member has made it anew since. */
 	if (!in->bad && !later)
 		do_write(store, &write, id);
-}
-
-/* cell may be NULL. */
-static const struct overlay *overlay_of_locked(struct store *store, const struct cell *cell, const char *id)
-	REQUIRES(store_locked)
-{
-	const struct overlay *overlay = NULL;
-
-	store_assert_locked(store);
-	if (cell)
-		HASH_FIND(hh, cell->overlays, id, strlen(id), overlay);
-	return overlay;
 }
 
 /* Whether this member knows of one that was written after that time. */

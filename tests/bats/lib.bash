@@ -239,20 +239,12 @@ tell_threads() {
   done
   ! command -v gdb >/dev/null || timeout 60 gdb -p "$1" -batch -ex 'thread apply all backtrace 14' 2>/dev/null | grep -E '^(Thread|#)'
 }
-# ends_soon PID : within half a minute.
-ends_soon() {
-  local end=$((SECONDS + 30))
-  until gone "$1"; do
-    ((SECONDS < end)) || return 1
-    sleep 0.1 # poll
-  done
-}
 # umount_cfcfs : as a user does it; then waits for the process to end. Its status is in MOUNT_STATUS.
 umount_cfcfs() {
   local at=${MOUNT_AT:-$MNT} pid=${MOUNT_PID-}
   fusermount3 -u -- "$at" || fail "cannot unmount $at"
   [ -n "$pid" ] || return 0
-  ends_soon "$pid" || { tell_threads "$pid"; fail "it does not end after its unmount"; }
+  comes_true 30 gone "$pid" || { tell_threads "$pid"; fail "it does not end after its unmount"; }
   MOUNT_STATUS=0
   wait "$pid" 2>/dev/null || MOUNT_STATUS=$?
 }
@@ -292,11 +284,13 @@ fail() {
 
 # wait_until SECONDS WHAT COMMAND... : until the command succeeds. It is given half a minute in any case: the machine may have
 # other work. Nothing but the helpers that poll sleeps in a test (tests/sleeps.sh).
-wait_until() {
-  local end=$((SECONDS + ($1 < 30 ? 30 : $1))) what=$2
-  shift 2
+wait_until() { comes_true $(($1 < 30 ? 30 : $1)) "${@:3}" || fail "waited in vain for $2"; }
+# comes_true SECONDS COMMAND... : whether it does, within so many seconds.
+comes_true() {
+  local end=$((SECONDS + $1))
+  shift
   until "$@"; do
-    ((SECONDS < end)) || fail "waited in vain for $what"
+    ((SECONDS < end)) || return 1
     sleep 0.1 # poll
   done
 }
